@@ -1,0 +1,1 @@
+"""The execution algos: pure decisions, (state, input) -> (state, actions). Imports schemas only."""

@@ -1,0 +1,1 @@
+"""The Binance USD-M adapter behind the venue port: wire, REST, streams."""

@@ -1,0 +1,1 @@
+"""Redis: the two command doors, the one atomic function, the lease and the event stream."""

@@ -1,0 +1,1 @@
+"""Orphan recovery: gather -> plan (pure) -> apply. Imports schemas and algos only."""

@@ -1,0 +1,1 @@
+"""The vocabulary and the wire contract. Imports msgspec only."""

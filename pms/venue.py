@@ -1,0 +1,296 @@
+"""The exchange as a port. No venue's own words in here: an adapter (`pms.binance`) maps them.
+
+Outcomes are values, split by what the caller must do (execution.md 1, design.md rule 7): `Done`, `Refused` (told no), `NotDone` (certainly not
+executed), `Unknown` (may have been executed: look up by client id, never resend blindly). Credentials that do not work raise `AuthFailed` (stop).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from schemas.market import Instrument, Side
+from schemas.orders import Fill, OrderType, TimeInForce
+
+
+class AuthFailed(Exception):
+    """The venue does not accept our credentials, or the account may not trade: the daemon stops and says so."""
+
+
+class VenueStatus(StrEnum):
+    """An order's status as the venue tells it."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Cause(StrEnum):
+    """Why the venue refused or ended something, as far as an algo's reaction differs. Everything else is OTHER."""
+
+    NONE = "none"
+    POST_ONLY = "post_only"  # would have taken (binance -5022)
+    SELF_TRADE = "self_trade"  # ended by self-trade prevention
+    REDUCE_ONLY = "reduce_only"  # no or too small a position for a reduce-only order
+    NO_CHANGE = "no_change"  # an amend that changes nothing
+    NOT_AMENDABLE = "not_amendable"  # this order can't be amended any more: cancel and place
+    NOT_FOUND = "not_found"  # the venue does not know the order (now)
+    DUPLICATE_ID = "duplicate_id"  # an open order has this client id: proof that the first landed
+    FILTER = "filter"  # price or quantity off a rule: reload the instrument
+    PRICE_BAND = "price_band"  # outside the allowed distance from mark
+    MARGIN = "margin"
+    NOT_TRADING = "not_trading"
+    TIME_IN_FORCE = "time_in_force"  # an IOC or FOK remainder
+    LIQUIDATION = "liquidation"
+    OTHER = "other"
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One order as the venue tells it: an answer, a stream event or a look-up. Cumulative, so order and repetition do not matter.
+
+    `client_id` is the id as the venue knows it, whoever gave it. `fill` is the execution that a stream event carries. `amended` marks an event
+    that confirms new price and total. `average` is absent where the channel does not tell it. `time` is the venue's, in ms.
+    """
+
+    client_id: str
+    order_id: int
+    symbol: str
+    side: Side
+    status: VenueStatus
+    order_type: str
+    time_in_force: str
+    price: Decimal
+    quantity: Decimal
+    filled: Decimal
+    reduce_only: bool
+    time: int
+    average: Decimal | None = None
+    fill: Fill | None = None
+    amended: bool = False
+    cause: Cause = Cause.NONE
+    created_at: int = 0
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Executed, and this is what the order is now."""
+
+    report: Report
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Told no: certainly not executed; repeating it unchanged is useless."""
+
+    code: int
+    message: str
+    cause: Cause = Cause.OTHER
+
+
+class NotDone(msgspec.Struct, frozen=True):
+    """Certainly not executed; the same request with the same client id may be sent again after `retry_ms`."""
+
+    message: str
+    retry_ms: int = 0
+    code: int = 0
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """May have been executed, now or later within the settle window. Look up by client id."""
+
+    message: str
+    code: int = 0
+
+
+Outcome = Done | Refused | NotDone | Unknown
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A new order. `price` is ignored for MARKET."""
+
+    symbol: str
+    client_id: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    price: Decimal
+    reduce_only: bool
+
+
+class Amend(msgspec.Struct, frozen=True):
+    """New price and new **total** quantity, executed part included (execution.md 7)."""
+
+    symbol: str
+    client_id: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    symbol: str
+    client_id: str
+
+
+class VenuePosition(msgspec.Struct, frozen=True):
+    """The account's net position in one symbol; `quantity` is signed."""
+
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal
+    time: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A depth snapshot: levels best first as (price, quantity) floats exactly as decoded, and the update id it stands for."""
+
+    last_id: int
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+    time: int
+
+
+# --- what the venue tells unasked -------------------------------------------------------------------
+
+
+class AccountChange(msgspec.Struct, frozen=True):
+    """Balances and positions that changed, absolute values. Comes before the fill that caused it."""
+
+    time: int
+    reason: str
+    balances: dict[str, Decimal]
+    positions: tuple[VenuePosition, ...]
+
+
+class FillHint(msgspec.Struct, frozen=True):
+    """An early sign of a fill, without status or fee: never booked (binance.md 7.2)."""
+
+    symbol: str
+    client_id: str
+    order_id: int
+    trade_id: int
+
+
+class UserStreamState(msgspec.Struct, frozen=True):
+    """`live`: events arrive and everything before has been read; otherwise fills may be missing until the gap is read."""
+
+    live: bool
+    reason: str = ""
+
+
+class Sink(Protocol):
+    """Where the venue's unasked words go. Plain calls; an implementation never blocks."""
+
+    def on_report(self, report: Report) -> None: ...
+
+    def on_account(self, change: AccountChange) -> None: ...
+
+    def on_fill_hint(self, hint: FillHint) -> None: ...
+
+    def on_user_stream(self, state: UserStreamState) -> None: ...
+
+
+class Venue(Protocol):
+    """One exchange account. Request methods answer an `Outcome`; reads raise `Unavailable` when they could not be done."""
+
+    async def place(self, order: Place) -> Outcome: ...
+
+    async def amend(self, amend: Amend) -> Outcome: ...
+
+    async def cancel(self, cancel: Cancel) -> Outcome: ...
+
+    async def look_up(self, symbol: str, client_id: str) -> Report | None:
+        """The order of that id, or None when the venue answers that it knows none (which alone proves nothing, execution.md 2)."""
+        ...
+
+    async def open_orders(self, symbol: str | None = None) -> list[Report]: ...
+
+    async def orders(self, symbol: str, since_ms: int) -> list[Report]:
+        """Every order of a symbol since a time, any status, oldest first; pages by itself (execution.md 26)."""
+        ...
+
+    async def trades(self, symbol: str, since_ms: int, order_id: int | None = None) -> list[Fill]:
+        """The account's executions of a symbol since a time, oldest first, each once; pages by itself (execution.md 26)."""
+        ...
+
+    async def positions(self) -> list[VenuePosition]: ...
+
+    async def wallet(self) -> dict[str, Decimal]: ...
+
+    async def instruments(self) -> dict[str, Instrument]: ...
+
+    async def set_leverage(self, symbol: str, leverage: int) -> Done | Refused | NotDone | Unknown: ...
+
+    async def one_way(self) -> bool:
+        """Whether the account is in one-way position mode; anything else is refused at start (execution.md 17)."""
+        ...
+
+    def time_ms(self) -> int:
+        """Venue-corrected now, in ms."""
+        ...
+
+    async def start(self, sink: Sink) -> None:
+        """Measure the clock offset, open the user stream and begin to tell `sink`. Raises `AuthFailed` or `Unavailable`."""
+        ...
+
+    async def close(self) -> None:
+        """Close every socket. Never deletes the listen key (execution.md 21)."""
+        ...
+
+
+class Unavailable(Exception):
+    """A read could not be done now; nothing is known from it. `retry_ms` says when to ask again."""
+
+    def __init__(self, message: str, retry_ms: int = 1000) -> None:
+        super().__init__(message)
+        self.retry_ms = retry_ms
+
+
+class DepthFrame(msgspec.Struct, frozen=True, gc=False):
+    """One depth change as the wire gives it. Levels are (price, quantity) floats: opaque keys that are converted exactly
+    at the touch (`pms.core.book`), never used for money."""
+
+    symbol: str
+    first_id: int
+    last_id: int
+    prev_id: int
+    time: int
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+
+
+class MarketSink(Protocol):
+    """Where market data goes. Plain calls on the hot path."""
+
+    def on_depth(self, symbol: str, frame: DepthFrame) -> None: ...
+
+    def on_touch(self, symbol: str, bid: str, bid_qty: str, ask: str, ask_qty: str, update_id: int, time: int) -> None: ...
+
+    def on_mark(self, symbol: str, price: Decimal, time: int) -> None: ...
+
+    def on_stream_lost(self, symbol: str, reason: str) -> None:
+        """Nothing of this symbol may be trusted until the next snapshot."""
+        ...
+
+
+class MarketData(Protocol):
+    """The venue's public streams."""
+
+    async def watch(self, symbol: str) -> None:
+        """Subscribe to depth, touch and mark price of a symbol. Returns when subscribed, not when data came."""
+        ...
+
+    async def unwatch(self, symbol: str) -> None: ...
+
+    async def snapshot(self, symbol: str) -> Snapshot:
+        """Raises `Unavailable`."""
+        ...
+
+    def start(self, sink: MarketSink) -> None: ...
+
+    async def close(self) -> None: ...
+
+

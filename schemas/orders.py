@@ -1,0 +1,134 @@
+"""Orders and fills: the record kept from intent to terminal, and its life as a transition table.
+
+A record's state tells what *we* know, so in-flight and unknown are states (design.md rule 2). Refuses to know why an order exists.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from schemas.market import ZERO, Side
+
+TimeInForce = Literal["GTC", "IOC", "FOK", "GTX"]
+OrderType = Literal["LIMIT", "MARKET"]
+
+
+class Origin(StrEnum):
+    """Who made an order."""
+
+    MANUAL = "MANUAL"
+    CHASE = "CHASE"
+    TWAP = "TWAP"
+    SCALPER = "SCALPER"
+    TRAIL_STOP = "TRAIL_STOP"
+    STOP = "STOP"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    BASKET = "BASKET"
+    LIQUIDATION = "LIQUIDATION"
+    RECOVERED = "RECOVERED"
+    EXTERNAL = "EXTERNAL"
+
+
+class OrderState(StrEnum):
+    """What is known of an order. `unknown`: a request's outcome is not known and being looked up."""
+
+    PLACING = "placing"
+    ACTIVE = "active"
+    AMENDING = "amending"
+    CANCELLING = "cancelling"
+    UNKNOWN = "unknown"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+_LIVE = (OrderState.ACTIVE, OrderState.AMENDING, OrderState.CANCELLING, OrderState.UNKNOWN)
+_ENDS = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)
+TERMINAL = frozenset((*_ENDS, OrderState.FAILED))
+
+# From each state to those that may follow. `failed` means: certainly never at the venue, so only an order that was never
+# seen there may fail. A terminal state absorbs. The diagram in the README is drawn from this table.
+TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
+    OrderState.PLACING: frozenset((*_LIVE, *_ENDS, OrderState.FAILED)),
+    OrderState.ACTIVE: frozenset((OrderState.AMENDING, OrderState.CANCELLING, OrderState.UNKNOWN, *_ENDS)),
+    OrderState.AMENDING: frozenset((OrderState.ACTIVE, OrderState.CANCELLING, OrderState.UNKNOWN, *_ENDS)),
+    OrderState.CANCELLING: frozenset((OrderState.ACTIVE, OrderState.UNKNOWN, *_ENDS)),
+    OrderState.UNKNOWN: frozenset((OrderState.ACTIVE, OrderState.CANCELLING, *_ENDS, OrderState.FAILED)),
+    OrderState.FILLED: frozenset(),
+    OrderState.CANCELLED: frozenset(),
+    OrderState.EXPIRED: frozenset(),
+    OrderState.FAILED: frozenset(),
+}
+
+
+class Fill(msgspec.Struct, frozen=True, rename="camel"):
+    """One execution. (symbol, orderId, tradeId) names it once and for all (execution.md 11)."""
+
+    symbol: str
+    exchange_order_id: int
+    trade_id: int
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    commission: Decimal
+    commission_asset: str
+    maker: bool
+    time: int
+    realized: Decimal = ZERO
+
+
+class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The record `pms:order:{clientOrderId}`.
+
+    `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity
+    the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked,
+    so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight.
+    """
+
+    client_order_id: str
+    sub_account_id: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    price: Decimal
+    reduce_only: bool
+    state: OrderState
+    origin: Origin
+    parent_id: str
+    root_id: str
+    created_at: int
+    updated_at: int
+    request_id: str = ""
+    exchange_order_id: int = 0
+    filled_qty: Decimal = ZERO
+    quote_filled: Decimal = ZERO
+    avg_fill_price: Decimal = ZERO
+    last_fill_qty: Decimal = ZERO
+    last_fill_price: Decimal = ZERO
+    trade_id: int = 0
+    commission: Decimal = ZERO
+    commission_asset: str = ""
+    maker: bool = False
+    reason: str = ""
+    venue_filled: Decimal = ZERO
+    venue_time: int = 0
+    venue_end: OrderState | None = None
+    next_price: Decimal | None = None
+    next_quantity: Decimal | None = None
+    trade_ids: tuple[int, ...] = ()
+
+    @property
+    def remaining(self) -> Decimal:
+        """What the order may still fill, as far as anybody has told."""
+        return self.quantity - max(self.filled_qty, self.venue_filled)

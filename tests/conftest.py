@@ -1,0 +1,118 @@
+"""What every test shares: options, the shared data folder, the rule that a demanded test may not skip, and the tally.
+
+`PMS_SHARED` names the folder of recorded data, `PMS_REQUIRE` (comma separated: `node`) programs that must be there.
+What one of them demands may not skip: its skip is turned into a failure. Layers are the folders under tests/.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TALLIED = ("replay", "ambiguity", "faults", "crash", "soak", "js")
+
+
+def _demanded() -> set[str]:
+    demanded = {name.strip() for name in os.environ.get("PMS_REQUIRE", "").split(",") if name.strip()}
+    return demanded | ({"shared"} if os.environ.get("PMS_SHARED") else set())
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the slow tests too (up to an hour)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave slow tests out unless asked for: deselected, so that they count neither as passed nor as skipped."""
+    if config.getoption("--slow"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of recorded data (`PMS_SHARED`)."""
+    named = os.environ.get("PMS_SHARED")
+    if not named:
+        pytest.skip("PMS_SHARED is not set: no recorded data")
+    folder = Path(named).resolve()
+    if not (folder / "data").is_dir():
+        pytest.fail(f"PMS_SHARED={named} has no data folder")
+    return folder
+
+
+@pytest.fixture
+def node() -> str:
+    """The path of the `node` program."""
+    found = shutil.which("node")
+    if found is None:
+        pytest.skip("node is not on PATH")
+    return found
+
+
+@pytest.fixture
+def cases(record_property: Callable[[str, object], None]) -> Callable[[int], None]:
+    """For a test that checks many cases in one body: `cases(n)` makes the tally count n instead of one."""
+
+    def count(number: int) -> None:
+        record_property("cases", number)
+
+    return count
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn the skip of a demanded test into a failure."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        wanted = set(getattr(item, "fixturenames", ())) | {mark.name for mark in item.iter_markers()}
+        if missing := wanted & _demanded():
+            report.outcome = "failed"
+            report.longrepr = f"skipped although {', '.join(sorted(missing))} is demanded: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a module that skips itself whole: what it holds can't be told, so any demand forbids it."""
+    report = yield
+    if report.outcome == "skipped" and _demanded():
+        report.outcome = "failed"
+        report.longrepr = f"a whole module skipped although tests are demanded: {report.longrepr}"
+    return report
+
+
+def _layer(nodeid: str) -> str:
+    parts = nodeid.split("::", 1)[0].split("/")
+    return parts[1] if len(parts) > 2 and parts[0] == "tests" else "other"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the time of each layer (summed over workers) and the cases of each tallied marker."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    tests: Counter[str] = Counter()
+    tally: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if not isinstance(report, pytest.TestReport):
+                continue
+            layer = _layer(report.nodeid)
+            seconds[layer] += report.duration
+            if report.when == "call" and not report.skipped:
+                tests[layer] += 1
+                counted = sum(int(value) for name, value in report.user_properties if name == "cases") or 1
+                tally.update({name: counted for name in TALLIED if name in report.keywords})
+    if not tests:
+        return
+    terminalreporter.section("layers and cases")
+    for layer in sorted(seconds, key=lambda name: -seconds[name]):
+        terminalreporter.write_line(f"{layer:10} {tests[layer]:6} tests {seconds[layer]:8.1f} s")
+    terminalreporter.write_line("cases: " + ", ".join(f"{name} {tally[name]}" for name in TALLIED))

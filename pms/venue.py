@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.market import Instrument, Side
+from schemas.orders import Cause as Cause
 from schemas.orders import Fill, OrderType, TimeInForce
 
 
@@ -27,26 +28,6 @@ class VenueStatus(StrEnum):
     FILLED = "filled"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
-
-
-class Cause(StrEnum):
-    """Why the venue refused or ended something, as far as an algo's reaction differs. Everything else is OTHER."""
-
-    NONE = "none"
-    POST_ONLY = "post_only"  # would have taken (binance -5022)
-    SELF_TRADE = "self_trade"  # ended by self-trade prevention
-    REDUCE_ONLY = "reduce_only"  # no or too small a position for a reduce-only order
-    NO_CHANGE = "no_change"  # an amend that changes nothing
-    NOT_AMENDABLE = "not_amendable"  # this order can't be amended any more: cancel and place
-    NOT_FOUND = "not_found"  # the venue does not know the order (now)
-    DUPLICATE_ID = "duplicate_id"  # an open order has this client id: proof that the first landed
-    FILTER = "filter"  # price or quantity off a rule: reload the instrument
-    PRICE_BAND = "price_band"  # outside the allowed distance from mark
-    MARGIN = "margin"
-    NOT_TRADING = "not_trading"
-    TIME_IN_FORCE = "time_in_force"  # an IOC or FOK remainder
-    LIQUIDATION = "liquidation"
-    OTHER = "other"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -222,7 +203,9 @@ class Venue(Protocol):
 
     async def instruments(self) -> dict[str, Instrument]: ...
 
-    async def set_leverage(self, symbol: str, leverage: int) -> Done | Refused | NotDone | Unknown: ...
+    async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
+        """None when the venue has it so now."""
+        ...
 
     async def one_way(self) -> bool:
         """Whether the account is in one-way position mode; anything else is refused at start (execution.md 17)."""

@@ -33,6 +33,26 @@ class Origin(StrEnum):
     EXTERNAL = "EXTERNAL"
 
 
+class Cause(StrEnum):
+    """Why the venue refused or ended something, as far as an algo's reaction differs. Everything else is OTHER."""
+
+    NONE = "none"
+    POST_ONLY = "post_only"  # would have taken liquidity
+    SELF_TRADE = "self_trade"  # ended by self-trade prevention
+    REDUCE_ONLY = "reduce_only"  # no or too small a position for a reduce-only order
+    NO_CHANGE = "no_change"  # an amend that changes nothing
+    NOT_AMENDABLE = "not_amendable"  # this order can't be amended any more: cancel and place
+    NOT_FOUND = "not_found"  # the venue does not know the order (now)
+    DUPLICATE_ID = "duplicate_id"  # an open order has this client id: proof that the first landed
+    FILTER = "filter"  # price or quantity off a rule: reload the instrument
+    PRICE_BAND = "price_band"  # outside the allowed distance from mark
+    MARGIN = "margin"
+    NOT_TRADING = "not_trading"
+    TIME_IN_FORCE = "time_in_force"  # an IOC or FOK remainder
+    LIQUIDATION = "liquidation"
+    OTHER = "other"
+
+
 class OrderState(StrEnum):
     """What is known of an order. `unknown`: a request's outcome is not known and being looked up."""
 

@@ -1,0 +1,185 @@
+"""The shape of every algo: inputs, actions and what they share.
+
+An algo is a pure function `step(state, input) -> (state, actions)`. The same state object back means nothing happened, and then no I/O follows.
+Time comes in with the input (`now`, venue-corrected Unix ms); ids and prices come from the state and the quote. Laws: algos.md.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from schemas.chase import AlgoStatus
+from schemas.market import Instrument, Quote, Side
+from schemas.orders import Cause, Fill, Order, TimeInForce
+
+REJECTION_LIMIT = 3  # law 7: the same refusal so many times, and the algo backs off
+BACK_OFF_FIRST_MS = 1_000
+BACK_OFF_MAX_MS = 60_000  # law 7: probing at most once a minute
+POST_ONLY_BUDGET = 30  # law 7: post-only refusals re-price at most so often a minute
+POST_ONLY_WINDOW_MS = 60_000
+TAKE_LIMIT = 3  # execution.md 8: `take` crosses at most three times
+TAKE_WINDOW_MS = 2_000  # ... within two seconds
+
+
+# --- inputs: a Quote is one by itself ---------------------------------------------------------------
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a request did not take effect. `retry_at` is 0 where the venue named no time."""
+
+    action: str  # "place", "amend" or "cancel"
+    cause: Cause
+    code: str
+    message: str
+    retry_at: int = 0
+    refused: bool = True  # False: certainly not done for a passing reason (rate, connection); not a rejection
+
+
+class OrderUpdate(msgspec.Struct, frozen=True):
+    """The record of one of the algo's orders changed, with the fill that changed it or the failure of a request."""
+
+    now: int
+    order: Order
+    fill: Fill | None = None
+    failure: Failure | None = None
+    cause: Cause = Cause.NONE
+    quote: Quote | None = None
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """The state's `wake_at` has come. `quote` is the newest one, None while prices are stale."""
+
+    now: int
+    quote: Quote | None
+
+
+class CancelRequest(msgspec.Struct, frozen=True):
+    now: int
+    reason: str
+
+
+class PauseRequest(msgspec.Struct, frozen=True):
+    now: int
+    reason: str
+
+
+class ResumeRequest(msgspec.Struct, frozen=True):
+    now: int
+    quote: Quote | None
+
+
+class AmendRequest(msgspec.Struct, frozen=True):
+    """Changed parameters, already checked at the door; absent ones stay."""
+
+    now: int
+    quote: Quote | None
+    quantity: Decimal | None = None
+    stalk_mode: str | None = None
+    stalk_offset_pct: Decimal | None = None
+    stalk_offset_ticks: int | None = None
+    max_distance_pct: Decimal | None = None
+
+
+class StreamHealth(msgspec.Struct, frozen=True):
+    """`hold` names what is missing (book, user stream, Redis), empty when all is well. `withdraw`: it has been missing so
+    long that risk-adding children leave the market (design.md, "When a part is gone")."""
+
+    now: int
+    hold: str
+    withdraw: bool = False
+    quote: Quote | None = None
+
+
+class InstrumentChanged(msgspec.Struct, frozen=True):
+    now: int
+    instrument: Instrument
+    quote: Quote | None = None
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """The last input of a recovery, after every child was looked up and its fills booked. `epoch` is the lease's (execution.md
+    19: attempts restart). `pause` is the reason for which a risk-adding algo does not go on by itself (execution.md 25)."""
+
+    now: int
+    epoch: int
+    quote: Quote | None
+    pause: str = ""
+
+
+class StopRequest(msgspec.Struct, frozen=True):
+    """The process is about to stop: a checkpoint, not an ending (law 8)."""
+
+    now: int
+
+
+Input = (
+    Quote
+    | OrderUpdate
+    | Timer
+    | CancelRequest
+    | PauseRequest
+    | ResumeRequest
+    | AmendRequest
+    | StreamHealth
+    | InstrumentChanged
+    | Recovered
+    | StopRequest
+)
+
+
+# --- actions ----------------------------------------------------------------------------------------
+
+
+class PlaceChild(msgspec.Struct, frozen=True):
+    """Ask for a new order. Its id is already in the state that goes with this action (persist before you act)."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    time_in_force: TimeInForce
+    price: Decimal
+    quantity: Decimal
+    reduce_only: bool
+    leverage: int
+
+
+class AmendChild(msgspec.Struct, frozen=True):
+    """Move a resting order; `quantity` is its total, executed part included (execution.md 7)."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    reduce_only: bool
+
+
+class CancelChild(msgspec.Struct, frozen=True):
+    client_order_id: str
+    symbol: str
+
+
+Action = PlaceChild | AmendChild | CancelChild
+
+
+def back_off_ms(rejections: int) -> int:
+    """1 s, 2 s, 4 s … 60 s from the third equal refusal on; before that none (law 7)."""
+    doublings = rejections - REJECTION_LIMIT
+    if doublings < 0:
+        return 0
+    return min(BACK_OFF_FIRST_MS << min(doublings, 16), BACK_OFF_MAX_MS)
+
+
+class View(msgspec.Struct, frozen=True):
+    """What the runner needs of any algo's state without knowing its kind."""
+
+    algo_id: str
+    sub_account_id: str
+    symbol: str
+    status: AlgoStatus
+    wake_at: int
+    reduce_only: bool
+    live_children: tuple[str, ...]
+    updated_at: int

@@ -1,0 +1,144 @@
+"""Parameters and state record of the chase algo (algos.md, chase).
+
+The record holds everything needed to go on after a crash and to explain what was done. Times are venue-corrected Unix milliseconds.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from schemas.market import ZERO, Instrument, Side
+from schemas.orders import OrderState, TimeInForce
+
+StalkMode = Literal["none", "maintain", "trail"]
+LimitAction = Literal["cancel", "rest", "take"]
+StopAction = Literal["cancel", "leave"]
+
+
+class AlgoStatus(StrEnum):
+    """Status words of every algo (contract.md)."""
+
+    STARTING = "starting"
+    ACTIVE = "active"
+    THROTTLED = "throttled"
+    PAUSED = "paused"
+    BLOCKED = "blocked"
+    STOPPING = "stopping"
+    COMPLETED = "completed"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+    @property
+    def terminal(self) -> bool:
+        return self in _ENDED
+
+
+_ENDED = frozenset(
+    (AlgoStatus.COMPLETED, AlgoStatus.FILLED, AlgoStatus.CANCELLED, AlgoStatus.EXPIRED, AlgoStatus.FAILED)
+)
+
+
+class ChaseParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What was asked, in the words of algos.md; `quantity` is already converted from `sizeUsdt` and on the step grid."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    leverage: int = 1
+    reduce_only: bool = False
+    stalk_mode: StalkMode = "maintain"
+    stalk_offset_pct: Decimal = ZERO
+    stalk_offset_ticks: int = 0
+    aggressive: bool = False
+    post_only: bool = True
+    max_distance_pct: Decimal = ZERO
+    on_limit: LimitAction = "cancel"
+    deadline_seconds: Decimal = ZERO
+    on_deadline: LimitAction = "cancel"
+    reprice_min_ms: int = 250
+    reprice_min_ticks: int = 1
+    on_stop: StopAction = "cancel"
+    max_slippage_bps: int = 50
+
+
+class Child(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The one live order of a slot, as the algo knows it. `ticks` is `price` in whole ticks; `quantity` is the order's total."""
+
+    client_order_id: str
+    attempt: int
+    state: OrderState
+    price: Decimal
+    ticks: int
+    quantity: Decimal
+    time_in_force: TimeInForce
+    filled: Decimal = ZERO
+
+    @property
+    def open_quantity(self) -> Decimal:
+        """What the order may still fill, fate unknown or not (law 2)."""
+        return self.quantity - self.filled
+
+
+class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The record `pms:chase:{id}`."""
+
+    chase_id: str
+    sub_account_id: str
+    tag: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    params: ChaseParams
+    instrument: Instrument
+    epoch: int
+    started_at: int
+    updated_at: int
+    request_id: str = ""
+    root_id: str = ""
+    attempt: int = 0
+    status: AlgoStatus = AlgoStatus.STARTING
+    reason: str = ""
+    child: Child | None = None
+    filled_quantity: Decimal = ZERO
+    quote_filled: Decimal = ZERO
+    fill_price: Decimal = ZERO
+    residual: Decimal = ZERO
+    reprice_count: int = 0
+    initial_price: Decimal = ZERO
+    current_order_price: Decimal = ZERO
+    bid: Decimal = ZERO
+    ask: Decimal = ZERO
+    arrival_mid: Decimal = ZERO
+    arrival_mid2: int = 0
+    anchor_ticks: int = 0
+    deadline_at: int = 0
+    hold: str = ""
+    withdraw: bool = False
+    paused: str = ""
+    ending: AlgoStatus | None = None
+    ending_reason: str = ""
+    replacing: bool = False
+    resting: bool = False
+    taking: str = ""
+    take_count: int = 0
+    take_since: int = 0
+    retry_at: int = 0
+    repriced_at: int = 0
+    wake_at: int = 0
+    back_ticks: int = 0
+    post_only_count: int = 0
+    post_only_since: int = 0
+    rejection: str = ""
+    rejections: int = 0
+    stopped_at: int = 0
+
+    @property
+    def rest(self) -> Decimal:
+        """What is not yet filled; never below zero."""
+        return max(self.quantity - self.filled_quantity, ZERO)

@@ -38,7 +38,8 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class OrderUpdate(msgspec.Struct, frozen=True):
-    """The record of one of the algo's orders changed, with the fill that changed it or the failure of a request."""
+    """The record of one of the algo's orders changed, with the fill that changed it or the failure of a request. `while_down`: it
+    happened while no daemon watched, so that its cause can't be known."""
 
     now: int
     order: Order
@@ -46,6 +47,7 @@ class OrderUpdate(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     cause: Cause = Cause.NONE
     quote: Quote | None = None
+    while_down: bool = False
 
 
 class Timer(msgspec.Struct, frozen=True):

@@ -86,7 +86,13 @@ class Child(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The record `pms:chase:{id}`."""
+    """The record `pms:chase:{id}`.
+
+    `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves
+    the market meanwhile. `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven
+    gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and
+    `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8.
+    """
 
     chase_id: str
     sub_account_id: str
@@ -116,6 +122,8 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ask: Decimal = ZERO
     arrival_mid: Decimal = ZERO
     arrival_mid2: int = 0
+    offset_e8: int = 0
+    limit_mid2: int = 0
     anchor_ticks: int = 0
     deadline_at: int = 0
     hold: str = ""
@@ -129,6 +137,7 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     take_count: int = 0
     take_since: int = 0
     retry_at: int = 0
+    cancel_at: int = 0
     repriced_at: int = 0
     wake_at: int = 0
     back_ticks: int = 0

@@ -1,0 +1,157 @@
+"""chase: one limit order that follows the top of the book (algos.md).
+
+`start` makes the record, `step` moves it. Refuses to know Redis, the venue and the clock. Invariants: at most one child; a place or an amend never asks for
+more than the rest (laws 1 and 2); a terminal record only books late fills (law 4).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from algos import pricing, step
+from algos.chase_child import book_fill, child_ended, request_failed, synchronise
+from algos.chase_decide import NOTHING, Result, end, moved, settle
+from algos.step import Input, OrderUpdate
+from schemas.chase import AlgoStatus, ChaseParams, ChaseState
+from schemas.market import Instrument, Quote
+from schemas.orders import OrderState
+
+_replace = msgspec.structs.replace
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who a chase is: its own id (10 base-36 characters), its owner's sub-account and tag, and the lease's epoch."""
+
+    chase_id: str
+    sub_account_id: str
+    tag: str
+    epoch: int
+    request_id: str = ""
+    root_id: str = ""
+
+
+def start(who: Identity, params: ChaseParams, instrument: Instrument, quote: Quote, now: int) -> Result:
+    """The first record of a chase and its first order. Parameters were checked at the door."""
+    mid = quote.mid2 * instrument.tick / 2
+    state = ChaseState(
+        chase_id=who.chase_id,
+        sub_account_id=who.sub_account_id,
+        tag=who.tag,
+        symbol=params.symbol,
+        side=params.side,
+        quantity=params.quantity,
+        params=params,
+        instrument=instrument,
+        epoch=who.epoch,
+        started_at=now,
+        updated_at=now,
+        request_id=who.request_id,
+        root_id=who.root_id or who.chase_id,
+        arrival_mid=mid,
+        arrival_mid2=quote.mid2,
+        offset_e8=pricing.scaled_pct(params.stalk_offset_pct),
+        limit_mid2=pricing.adverse_limit2(params.side, quote.mid2, params.max_distance_pct),
+        deadline_at=now + int(params.deadline_seconds * 1000) if params.deadline_seconds else 0,
+    )
+    return settle(state, state, now, quote)
+
+
+def step_chase(state: ChaseState, given: Input) -> Result:
+    """One input. The same object back means nothing happened."""
+    if type(given) is Quote:
+        return _on_quote(state, given)
+    if state.status.terminal:
+        late = book_fill(state, given) if isinstance(given, OrderUpdate) else state
+        return late, NOTHING
+    after = _absorb(state, given)
+    quote = getattr(given, "quote", None)
+    now: int = given.now  # type: ignore[union-attr]
+    if after.status.terminal:
+        return after, NOTHING
+    return settle(state, after, now, quote)
+
+
+def _on_quote(state: ChaseState, quote: Quote) -> Result:
+    """The hot path: most quotes change nothing, and then nothing is allocated."""
+    child = state.child
+    if child is not None:
+        if child.state is not OrderState.ACTIVE or state.hold:
+            return state, NOTHING
+        if not (state.limit_mid2 or state.deadline_at) and not moved(state, child, quote):
+            return state, NOTHING
+    elif state.status.terminal:
+        return state, NOTHING
+    return settle(state, state, quote.received, quote)
+
+
+def _absorb(state: ChaseState, given: Input) -> ChaseState:
+    """What an input says, taken into the record; what to do about it is `_pursue`'s."""
+    match given:
+        case OrderUpdate():
+            return _on_order(state, given)
+        case step.CancelRequest():
+            return end(state, AlgoStatus.CANCELLED, given.reason)
+        case step.PauseRequest():
+            return _replace(state, paused=given.reason)
+        case step.ResumeRequest():
+            return _replace(state, paused="", retry_at=0, rejection="", rejections=0)
+        case step.AmendRequest():
+            return _amended(state, given)
+        case step.StreamHealth():
+            return _replace(state, hold=given.hold, withdraw=given.withdraw and not state.params.reduce_only)
+        case step.InstrumentChanged():
+            return _new_grid(state, given.instrument)
+        case step.Recovered():
+            pause = "" if state.params.reduce_only else given.pause
+            return _replace(
+                state, epoch=given.epoch, attempt=0, paused=state.paused or pause, hold="", withdraw=False, stopped_at=0
+            )
+        case step.StopRequest():
+            return _replace(state, stopped_at=given.now)
+        case _:  # a Timer says only that its time has come
+            return state
+
+
+def _on_order(state: ChaseState, update: OrderUpdate) -> ChaseState:
+    state = book_fill(state, update)
+    child = state.child
+    if child is None or child.client_order_id != update.order.client_order_id:
+        return state
+    if update.order.state.terminal:
+        return child_ended(state, child, update)
+    state = synchronise(state, child, update.order, failed=update.failure is not None)
+    return request_failed(state, update.failure, update.now) if update.failure else state
+
+
+def _amended(state: ChaseState, given: step.AmendRequest) -> ChaseState:
+    changes = {
+        "stalk_mode": given.stalk_mode,
+        "stalk_offset_pct": given.stalk_offset_pct,
+        "stalk_offset_ticks": given.stalk_offset_ticks,
+        "max_distance_pct": given.max_distance_pct,
+    }
+    params = _replace(state.params, **{name: value for name, value in changes.items() if value is not None})
+    return _replace(
+        state,
+        params=params,
+        quantity=state.quantity if given.quantity is None else given.quantity,
+        offset_e8=pricing.scaled_pct(params.stalk_offset_pct),
+        limit_mid2=pricing.adverse_limit2(state.side, state.arrival_mid2, params.max_distance_pct),
+        anchor_ticks=0 if given.stalk_mode is not None else state.anchor_ticks,
+    )
+
+
+def _new_grid(state: ChaseState, instrument: Instrument) -> ChaseState:
+    """Filters changed while the chase lives (law 6): everything kept in ticks is counted anew."""
+    child = state.child
+    if child is not None:
+        child = _replace(child, ticks=instrument.limit_ticks(state.side, child.price))
+    mid2 = int(state.arrival_mid * 2 / instrument.tick)
+    return _replace(
+        state,
+        instrument=instrument,
+        child=child,
+        arrival_mid2=mid2,
+        anchor_ticks=0 if child is None else child.ticks,
+        limit_mid2=pricing.adverse_limit2(state.side, mid2, state.params.max_distance_pct),
+    )

@@ -1,0 +1,134 @@
+"""chase, the booking half: what became of the child. Fills, endings at the venue, refused requests (laws 3, 4 and 7 of algos.md)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from algos import step
+from algos.chase_decide import end
+from algos.step import Failure, OrderUpdate
+from schemas.chase import AlgoStatus, ChaseState, Child
+from schemas.market import ZERO
+from schemas.orders import Cause, Order, OrderState
+
+_replace = msgspec.structs.replace
+_REPLACED_ON = frozenset((Cause.NOT_AMENDABLE, Cause.OTHER))  # refusals of an amend that a new order may escape
+_STEPPED_ON = frozenset((Cause.POST_ONLY, Cause.SELF_TRADE))
+
+
+def book_fill(state: ChaseState, update: OrderUpdate) -> ChaseState:
+    """Add a fill to the sums, whatever the state: a cancelled chase still books late fills (law 4)."""
+    fill = update.fill
+    if fill is None:
+        return state
+    filled = state.filled_quantity + fill.quantity
+    quote_filled = state.quote_filled + fill.quantity * fill.price
+    child = state.child
+    if child is not None and child.client_order_id == update.order.client_order_id:
+        child = _replace(child, filled=child.filled + fill.quantity)
+    return _replace(
+        state,
+        child=child,
+        filled_quantity=filled,
+        quote_filled=quote_filled,
+        fill_price=quote_filled / filled,
+        residual=max(state.quantity - filled, ZERO) if state.status.terminal else state.residual,
+        updated_at=update.now,
+    )
+
+
+def synchronise(state: ChaseState, child: Child, order: Order, failed: bool) -> ChaseState:
+    """Take over what the order's record says of the live child. A request that took effect ends its row of refusals."""
+    ticks = state.instrument.limit_ticks(state.side, order.price)
+    known = _replace(child, state=order.state, price=order.price, ticks=ticks, quantity=order.quantity)
+    if known == child:
+        return state
+    state = _replace(state, child=known, current_order_price=order.price)
+    requested = child.state in (OrderState.PLACING, OrderState.AMENDING)
+    return _accepted(state) if requested and order.state is OrderState.ACTIVE and not failed else state
+
+
+def child_ended(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
+    """The child is proven terminal: go on with the rest, step back, or end."""
+    order = update.order
+    asked = child.state is OrderState.CANCELLING
+    state = _replace(state, child=None, replacing=False)
+    match order.state:
+        case OrderState.FILLED:
+            return _accepted(state)
+        case OrderState.FAILED:
+            assert update.failure is not None, "an order fails for a named reason"
+            return request_failed(state, update.failure, update.now)
+        case OrderState.EXPIRED:
+            return _expired(state, child, update)
+        case _:
+            return state if asked else _cancelled_by_venue(state, child, update)
+
+
+def _accepted(state: ChaseState) -> ChaseState:
+    return _replace(state, rejection="", rejections=0, back_ticks=0)
+
+
+def _expired(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
+    """The venue ended the child: an IOC's remainder, self-trade prevention, or something that ends the chase as well."""
+    if child.time_in_force == "IOC" and update.cause in (Cause.NONE, Cause.TIME_IN_FORCE, Cause.SELF_TRADE):
+        return state
+    if update.cause in _STEPPED_ON or (update.cause is Cause.NONE and child.time_in_force == "GTX"):
+        return _stepped_back(state, update.now)
+    return end(state, AlgoStatus.CANCELLED, f"venue_expired_{update.cause.value}")
+
+
+def _cancelled_by_venue(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
+    """CANCELED without our request. A GTX amend that would have crossed ends so (execution.md 8); else a person or program did it."""
+    if child.state is OrderState.AMENDING and child.time_in_force == "GTX":
+        return _stepped_back(state, update.now)
+    if update.while_down:
+        if state.params.reduce_only:
+            return state
+        return _replace(state, paused="child_cancelled_while_down")
+    return end(state, AlgoStatus.CANCELLED, "child_cancelled_externally")
+
+
+def _stepped_back(state: ChaseState, now: int) -> ChaseState:
+    """A post-only refusal: the next attempt stands one tick further back, after the throttle, within the budget (law 7)."""
+    fresh = now - state.post_only_since >= step.POST_ONLY_WINDOW_MS
+    since = now if fresh else state.post_only_since
+    count = 1 if fresh else state.post_only_count + 1
+    retry_at = now + state.params.reprice_min_ms
+    if count > step.POST_ONLY_BUDGET:
+        retry_at = max(retry_at, since + step.POST_ONLY_WINDOW_MS)
+    return _replace(
+        state, back_ticks=state.back_ticks + 1, post_only_count=count, post_only_since=since, retry_at=retry_at
+    )
+
+
+def request_failed(state: ChaseState, failure: Failure, now: int) -> ChaseState:
+    """A request did not take effect: wait and try again, step back, replace, and in the end back off (law 7)."""
+    retry_at = max(failure.retry_at, now + state.params.reprice_min_ms)
+    if failure.cause is Cause.NO_CHANGE:
+        return _accepted(state)
+    if failure.action == "cancel":
+        return _replace(state, cancel_at=retry_at, reason=failure.message)
+    if not failure.refused:
+        return _replace(state, retry_at=retry_at, reason=failure.message)
+    if failure.cause in _STEPPED_ON:
+        return _stepped_back(state, now)
+    if failure.cause is Cause.REDUCE_ONLY:
+        return end(state, AlgoStatus.CANCELLED, "nothing_to_reduce")
+    rejection = f"{failure.action}:{failure.code}"
+    rejections = state.rejections + 1 if rejection == state.rejection else 1
+    state = _replace(
+        state,
+        rejection=rejection,
+        rejections=rejections,
+        reason=failure.message,
+        retry_at=max(retry_at, now + step.back_off_ms(rejections)),
+    )
+    if failure.action == "amend" and failure.cause in _REPLACED_ON:
+        return _replace(state, replacing=_worth_replacing(state))
+    return state
+
+
+def _worth_replacing(state: ChaseState) -> bool:
+    """A rest under the minimum is never cancelled for a reprice: its replacement would be refused (execution.md 9)."""
+    return state.instrument.sendable(state.rest, state.current_order_price, state.params.reduce_only)

@@ -1,0 +1,241 @@
+"""chase, the deciding half: what a record wants of the market now.
+
+`settle` is the one entry: limits first, then leave, enter or follow, then status and wake-up. Pure; laws 1, 2, 5, 6 and 8 of algos.md live here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from algos import pricing, step
+from algos.step import Action, AmendChild, CancelChild, PlaceChild
+from schemas.chase import AlgoStatus, ChaseState, Child
+from schemas.ids import ATTEMPT_MAX, OrderId, make
+from schemas.market import Quote
+from schemas.orders import OrderState, TimeInForce
+
+Result = tuple[ChaseState, tuple[Action, ...]]
+NOTHING: tuple[Action, ...] = ()
+_replace = msgspec.structs.replace
+
+
+def settle(before: ChaseState, absorbed: ChaseState, now: int, quote: Quote | None) -> Result:
+    """Decide on what an input left behind. `before` is returned itself where nothing changed."""
+    after, actions = _pursue(absorbed, now, quote)
+    return _finish_step(before, after, actions, now, quote)
+
+
+def end(state: ChaseState, status: AlgoStatus, reason: str) -> ChaseState:
+    """Decide the ending. It is reached when no child is left; the first decision stands."""
+    if state.ending is not None:
+        return state
+    return _replace(state, ending=status, ending_reason=reason, retry_at=0)
+
+
+def _pursue(state: ChaseState, now: int, quote: Quote | None) -> Result:
+    """What the record wants of the market now."""
+    state = _replace(state, wake_at=0) if state.wake_at else state
+    state = _limits(state, now, quote)
+    child = state.child
+    if _unwanted(state, child):
+        return _leave(state, child, now)
+    if child is None:
+        return _enter(state, now, quote)
+    if child.state is not OrderState.ACTIVE or state.hold or quote is None:
+        return state, NOTHING
+    return _follow(state, child, now, quote)
+
+
+def _limits(state: ChaseState, now: int, quote: Quote | None) -> ChaseState:
+    """Deadline and distance: cancel, rest or take (algos.md)."""
+    if state.ending is not None or state.taking:
+        return state
+    if state.deadline_at and now >= state.deadline_at:
+        return _limit_reached(_replace(state, deadline_at=0), state.params.on_deadline, "deadline", now)
+    if quote is not None and not state.hold and pricing.beyond(state.side, quote.mid2, state.limit_mid2):
+        return _limit_reached(_replace(state, limit_mid2=0), state.params.on_limit, "max_distance", now)
+    return state
+
+
+def _limit_reached(state: ChaseState, action: str, reason: str, now: int) -> ChaseState:
+    if action == "cancel":
+        return end(state, AlgoStatus.CANCELLED, reason)
+    if action == "take":
+        return _replace(state, taking=reason, take_since=now, resting=False)
+    return _replace(state, resting=True, reason=reason)
+
+
+def _unwanted(state: ChaseState, child: Child | None) -> bool:
+    """Whether no child should rest now. A child that takes ends by itself."""
+    if state.ending is not None or state.paused or state.withdraw:
+        return True
+    if state.stopped_at and (child is None or state.params.on_stop == "cancel"):
+        return True
+    if child is None:
+        return False
+    if not state.rest and child.open_quantity > 0:  # the parent was amended down to what is filled
+        return True
+    return state.replacing or (state.taking != "" and child.time_in_force != "IOC")
+
+
+def _leave(state: ChaseState, child: Child | None, now: int) -> Result:
+    """Cancel the child; what waits on that happens when it is proven gone (laws 1 and 3)."""
+    if child is None:
+        return (_finish(state) if state.ending is not None else state), NOTHING
+    if child.state is not OrderState.ACTIVE:
+        return state, NOTHING
+    if now < state.cancel_at:
+        return _replace(state, wake_at=state.cancel_at), NOTHING
+    cancelling = _replace(child, state=OrderState.CANCELLING)
+    return _replace(state, child=cancelling), (CancelChild(child.client_order_id, state.symbol),)
+
+
+def _finish(state: ChaseState) -> ChaseState:
+    """The end. Everything filled is `filled`, whatever asked for the ending; what is missing is named."""
+    status = AlgoStatus.FILLED if not state.rest else state.ending
+    assert status is not None, "a chase ends by a decision or by being filled"
+    return _replace(state, status=status, reason=state.ending_reason, residual=state.rest, child=None, wake_at=0)
+
+
+def _enter(state: ChaseState, now: int, quote: Quote | None) -> Result:
+    """No child: place one for what is left, or end."""
+    if not state.rest:
+        return _finish(state), NOTHING
+    if state.hold or quote is None:
+        return state, NOTHING
+    if now < state.retry_at:
+        return _replace(state, wake_at=state.retry_at), NOTHING
+    if state.taking and (state.take_count >= step.TAKE_LIMIT or now - state.take_since > step.TAKE_WINDOW_MS):
+        return _finish(end(state, AlgoStatus.CANCELLED, state.taking)), NOTHING
+    ticks = _entry_ticks(state, quote)
+    price = state.instrument.price(ticks)
+    quantity = pricing.slice_quantity(state.rest, price, state.instrument, state.params.reduce_only)
+    if price <= 0 or not state.instrument.sendable(quantity, price, state.params.reduce_only):
+        ending = AlgoStatus.FILLED if state.filled_quantity else AlgoStatus.FAILED
+        return _finish(end(state, ending, "below_minimum")), NOTHING
+    if state.attempt >= ATTEMPT_MAX:
+        return _finish(end(state, AlgoStatus.FAILED, "attempts_exhausted")), NOTHING
+    return _place(state, ticks, price, quantity)
+
+
+def _entry_ticks(state: ChaseState, quote: Quote) -> int:
+    if state.taking:
+        return pricing.crossing_ticks(state.side, quote, state.params.max_slippage_bps, state.instrument)
+    return _ratchet(state, _target(state, quote))
+
+
+def _place(state: ChaseState, ticks: int, price: Decimal, quantity: Decimal) -> Result:
+    attempt = state.attempt + 1
+    client_id = make(OrderId(state.tag, state.chase_id, state.epoch, 0, attempt))
+    force: TimeInForce = "IOC" if state.taking else "GTX" if state.params.post_only else "GTC"
+    child = Child(
+        client_order_id=client_id,
+        attempt=attempt,
+        state=OrderState.PLACING,
+        price=price,
+        ticks=ticks,
+        quantity=quantity,
+        time_in_force=force,
+    )
+    state = _replace(
+        state,
+        attempt=attempt,
+        child=child,
+        current_order_price=price,
+        initial_price=state.initial_price or price,
+        anchor_ticks=ticks,
+        take_count=state.take_count + (1 if state.taking else 0),
+    )
+    params = state.params
+    action = PlaceChild(
+        client_id, state.symbol, state.side, force, price, quantity, params.reduce_only, params.leverage
+    )
+    return state, (action,)
+
+
+def _target(state: ChaseState, quote: Quote) -> int:
+    params = state.params
+    return pricing.follow_ticks(
+        state.side,
+        quote.bid,
+        quote.ask,
+        params.stalk_offset_ticks,
+        state.offset_e8,
+        params.aggressive,
+        state.back_ticks,
+    )
+
+
+def _ratchet(state: ChaseState, ticks: int) -> int:
+    """Mode `trail`: a buy only moves down, a sell only up."""
+    if state.params.stalk_mode != "trail" or not state.anchor_ticks:
+        return ticks
+    return min(ticks, state.anchor_ticks) if state.side.sign > 0 else max(ticks, state.anchor_ticks)
+
+
+def moved(state: ChaseState, child: Child, quote: Quote) -> bool:
+    """Whether the order stands too far from where it should."""
+    params = state.params
+    if state.resting or state.taking or params.stalk_mode == "none":
+        return False
+    distance = _ratchet(state, _target(state, quote)) - child.ticks
+    return distance >= params.reprice_min_ticks or -distance >= params.reprice_min_ticks
+
+
+def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
+    """Amend in place where price or total must change; the total is the child's own unless the parent was amended (law 2)."""
+    total = min(child.filled + state.instrument.quantity_down(state.rest), state.instrument.max_qty)
+    resized = total != child.quantity and state.rest + child.filled < state.instrument.max_qty
+    if child.time_in_force == "IOC" or not (resized or moved(state, child, quote)):
+        return state, NOTHING
+    due = max(state.repriced_at + state.params.reprice_min_ms, state.retry_at)
+    if now < due:
+        return _replace(state, wake_at=due), NOTHING
+    ticks = _ratchet(state, _target(state, quote)) if moved(state, child, quote) else child.ticks
+    price = state.instrument.price(ticks)
+    quantity = total if resized else child.quantity
+    if price <= 0 or not state.instrument.sendable(quantity, price, state.params.reduce_only):
+        return _leave(state, child, now) if quantity < child.quantity else (state, NOTHING)
+    amending = _replace(
+        state,
+        child=_replace(child, state=OrderState.AMENDING),
+        repriced_at=now,
+        reprice_count=state.reprice_count + 1,
+        anchor_ticks=ticks,
+    )
+    action = AmendChild(child.client_order_id, state.symbol, state.side, price, quantity, state.params.reduce_only)
+    return amending, (action,)
+
+
+def _status(state: ChaseState) -> AlgoStatus:
+    if state.ending is not None:
+        return AlgoStatus.STOPPING
+    if state.paused:
+        return AlgoStatus.PAUSED
+    if state.rejections >= step.REJECTION_LIMIT:
+        return AlgoStatus.BLOCKED
+    if state.hold or state.post_only_count > step.POST_ONLY_BUDGET:
+        return AlgoStatus.THROTTLED
+    return AlgoStatus.ACTIVE
+
+
+def _finish_step(
+    before: ChaseState, after: ChaseState, actions: tuple[Action, ...], now: int, quote: Quote | None
+) -> Result:
+    """Status, wake-up and touch of a record that changed; the very same object where nothing did."""
+    if after.status.terminal:
+        return _replace(after, updated_at=now), actions
+    waits = [at for at in (after.wake_at, after.deadline_at) if at]
+    changes: dict[str, object] = {}
+    if (wake_at := min(waits, default=0)) != after.wake_at:
+        changes["wake_at"] = wake_at
+    if (status := _status(after)) is not after.status:
+        changes["status"] = status
+    if not changes and (after is before or after == before):
+        return before, actions
+    if quote is not None:
+        changes["bid"] = after.instrument.price(quote.bid)
+        changes["ask"] = after.instrument.price(quote.ask)
+    return _replace(after, updated_at=now, **changes), actions

@@ -1,0 +1,54 @@
+"""The laws of algos.md that can be seen in one step, checked at run time on every step that acts.
+
+A broken law is our own bug: the runner fails that algo instead of letting the action leave.
+"""
+
+from __future__ import annotations
+
+from algos.step import Action, AmendChild, CancelChild, PlaceChild
+from schemas.chase import ChaseState
+from schemas.market import Instrument
+
+
+class LawBroken(AssertionError):
+    """A decision that the laws forbid. Names the law and the numbers."""
+
+
+def _require(holds: bool, law: int, text: str) -> None:
+    if not holds:
+        raise LawBroken(f"law {law}: {text}")
+
+
+def check_chase(before: ChaseState | None, after: ChaseState, actions: tuple[Action, ...]) -> None:
+    """Laws 1, 2, 4, 5 and 6 for one step of a chase. `before` is None at the start."""
+    risky = [action for action in actions if not isinstance(action, CancelChild)]
+    if before is not None and before.status.terminal:
+        _require(not actions, 4, "a terminal chase acts")
+    _require(len(actions) <= 1, 1, f"{len(actions)} requests at once for one child")
+    if after.hold:
+        _require(not risky, 5, f"acts on stale data ({after.hold})")
+    for action in risky:
+        _check_order(before, after, action)
+
+
+def _check_order(before: ChaseState | None, after: ChaseState, action: Action) -> None:
+    child = after.child
+    assert not isinstance(action, CancelChild)
+    _require(child is not None and child.client_order_id == action.client_order_id, 1, "an order that the record misses")
+    assert child is not None
+    if isinstance(action, PlaceChild):
+        old = None if before is None else before.child
+        _require(old is None or old.client_order_id != child.client_order_id, 1, "a child placed twice")
+        _require(action.quantity <= after.rest, 2, f"asks {action.quantity} of a rest of {after.rest}")
+    if isinstance(action, AmendChild):
+        most = child.filled + after.rest
+        _require(action.quantity <= most, 2, f"amends to {action.quantity} where {most} is left")
+        _require(action.quantity > child.filled, 2, "an amend below the executed part cancels the order")
+    _check_grid(after.instrument, action)
+
+
+def _check_grid(instrument: Instrument, action: PlaceChild | AmendChild) -> None:
+    _require(instrument.on_price_grid(action.price) and action.price > 0, 6, f"price {action.price} off the grid")
+    _require(instrument.on_quantity_grid(action.quantity), 6, f"quantity {action.quantity} off the grid")
+    sendable = instrument.sendable(action.quantity, action.price, action.reduce_only)
+    _require(sendable and action.quantity <= instrument.max_qty, 6, f"{action.quantity} at {action.price} can't be sent")

@@ -245,12 +245,24 @@ class DepthFrame(msgspec.Struct, frozen=True, gc=False):
     asks: list[tuple[float, float]]
 
 
+class TouchFrame(msgspec.Struct, frozen=True, gc=False):
+    """The best bid and ask at one update id, told between depth frames; floats as in `DepthFrame`."""
+
+    symbol: str
+    update_id: int
+    bid: float
+    bid_qty: float
+    ask: float
+    ask_qty: float
+    time: int
+
+
 class MarketSink(Protocol):
     """Where market data goes. Plain calls on the hot path."""
 
-    def on_depth(self, symbol: str, frame: DepthFrame) -> None: ...
+    def on_depth(self, frame: DepthFrame) -> None: ...
 
-    def on_touch(self, symbol: str, bid: str, bid_qty: str, ask: str, ask_qty: str, update_id: int, time: int) -> None: ...
+    def on_touch(self, frame: TouchFrame) -> None: ...
 
     def on_mark(self, symbol: str, price: Decimal, time: int) -> None: ...
 

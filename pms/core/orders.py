@@ -1,0 +1,199 @@
+"""The order record's life: what each word of ours or the venue's does to it. Pure; transitions are `schemas.orders.TRANSITIONS`.
+
+Cumulative quantities only grow, trades are booked once by id, reports may come in any order, twice or late. No terminal state
+without evidence (law 3 of algos.md), and none before all the fills that the venue has told are booked.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pms.venue import Report, VenueStatus
+from schemas.market import ZERO
+from schemas.orders import TRANSITIONS, Fill, Order, OrderState
+
+_replace = msgspec.structs.replace
+
+_END_OF = {
+    VenueStatus.FILLED: OrderState.FILLED,
+    VenueStatus.CANCELLED: OrderState.CANCELLED,
+    VenueStatus.EXPIRED: OrderState.EXPIRED,
+}
+_EVENT_OF_END = {
+    OrderState.FILLED: "order_filled",
+    OrderState.CANCELLED: "order_cancelled",
+    OrderState.EXPIRED: "order_expired",
+    OrderState.FAILED: "order_failed",
+}
+
+
+class IllegalTransition(AssertionError):
+    """A state change that the table does not have: our own bug, nothing was changed."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An order after something was said of it: the record, the events to publish, the newly booked fill."""
+
+    order: Order
+    events: tuple[str, ...] = ()
+    fill: Fill | None = None
+
+
+def _moved(order: Order, state: OrderState) -> Order:
+    if state is order.state:
+        return order
+    if state not in TRANSITIONS[order.state]:
+        raise IllegalTransition(f"{order.client_order_id}: {order.state} -> {state}")
+    return _replace(order, state=state)
+
+
+# --- our own words ------------------------------------------------------------------------------------
+
+
+def amending(order: Order, price: object, quantity: object, now: int) -> Change:
+    """An amend is about to leave; the old price and total stand until the venue confirms the new."""
+    order = _moved(order, OrderState.AMENDING)
+    return Change(_replace(order, next_price=price, next_quantity=quantity, updated_at=now))
+
+
+def cancelling(order: Order, now: int) -> Change:
+    return Change(_replace(_moved(order, OrderState.CANCELLING), updated_at=now))
+
+
+def unknown(order: Order, reason: str, now: int) -> Change:
+    """The outcome of a request is not known. Terminal orders know enough."""
+    if order.state.terminal or order.state is OrderState.UNKNOWN:
+        return Change(order)
+    order = _replace(_moved(order, OrderState.UNKNOWN), reason=reason, updated_at=now)
+    return Change(order, ("order_unknown",))
+
+
+def not_placed(order: Order, reason: str, now: int) -> Change:
+    """The order certainly never was at the venue: refused, not done, or proven absent over the settle window."""
+    if order.state.terminal:
+        return Change(order)
+    if order.exchange_order_id or order.filled_qty:
+        raise IllegalTransition(f"{order.client_order_id} was seen at the venue and can't have failed")
+    order = _replace(_moved(order, OrderState.FAILED), reason=reason, updated_at=now)
+    return Change(order, ("order_failed",))
+
+
+def request_failed(order: Order, reason: str, now: int) -> Change:
+    """An amend or a cancel was refused or not done: the order rests as it was."""
+    if order.state not in (OrderState.AMENDING, OrderState.CANCELLING):
+        return Change(order)
+    order = _replace(_moved(order, OrderState.ACTIVE), next_price=None, next_quantity=None, reason=reason, updated_at=now)
+    return Change(order)
+
+
+# --- the venue's words --------------------------------------------------------------------------------
+
+
+def reported(order: Order, report: Report, now: int, answers: bool = False) -> Change:
+    """Take in what the venue says of the order. `answers`: the report settles the request in flight (its own answer, or a look-up
+    after the window in which the request could still land)."""
+    before = order
+    order, fill = _book(order, report.fill)
+    if before.state.terminal:
+        return Change(order, (), fill)
+    order = _newest(order, report)
+    events: list[str] = []
+    if report.status is VenueStatus.OPEN:
+        order, events = _open(order, report, answers, first_seen=not before.exchange_order_id)
+    elif order.venue_end is None:
+        order = _replace(order, venue_end=_END_OF[report.status], reason=_end_reason(order, report))
+    return _concluded(before, order, fill, events, now)
+
+
+def booked(order: Order, fill: Fill, now: int) -> Change:
+    """Book a trade found by look-up. Known ones change nothing."""
+    after, new = _book(order, fill)
+    if new is None:
+        return Change(order)
+    if order.state.terminal:
+        return Change(after, (), new)
+    return _concluded(order, after, new, [], now)
+
+
+def _book(order: Order, fill: Fill | None) -> tuple[Order, Fill | None]:
+    if fill is None or fill.trade_id in order.trade_ids:
+        return order, None
+    filled = order.filled_qty + fill.quantity
+    quote = order.quote_filled + fill.quantity * fill.price
+    return (
+        _replace(
+            order,
+            filled_qty=filled,
+            quote_filled=quote,
+            avg_fill_price=quote / filled,
+            venue_filled=max(order.venue_filled, filled),
+            last_fill_qty=fill.quantity,
+            last_fill_price=fill.price,
+            trade_id=fill.trade_id,
+            commission=order.commission + fill.commission,
+            commission_asset=fill.commission_asset,
+            maker=fill.maker,
+            trade_ids=(*order.trade_ids, fill.trade_id),
+            exchange_order_id=fill.exchange_order_id,
+        ),
+        fill,
+    )
+
+
+def _newest(order: Order, report: Report) -> Order:
+    """Price and total of the newest word by venue time; the cumulative quantity only moves up."""
+    order = _replace(
+        order,
+        exchange_order_id=report.order_id or order.exchange_order_id,
+        venue_filled=max(order.venue_filled, report.filled),
+    )
+    if report.time < order.venue_time:
+        return order
+    price = report.price if report.price > 0 else order.price
+    quantity = report.quantity if report.quantity > 0 else order.quantity
+    return _replace(order, venue_time=report.time, price=price, quantity=quantity)
+
+
+def _open(order: Order, report: Report, answers: bool, first_seen: bool) -> tuple[Order, list[str]]:
+    """The order rests at the venue. Presence settles a placing at once; an amend by its confirmation."""
+    amends = order.next_price is not None
+    confirmed = amends and (report.amended or (order.price == order.next_price and order.quantity == order.next_quantity))
+    match order.state:
+        case OrderState.PLACING:
+            return _moved(order, OrderState.ACTIVE), ["order_active"]
+        case OrderState.UNKNOWN if not amends and first_seen:
+            return _moved(order, OrderState.ACTIVE), ["order_active"]
+        case OrderState.AMENDING | OrderState.UNKNOWN if confirmed:
+            return _replace(_moved(order, OrderState.ACTIVE), next_price=None, next_quantity=None), ["order_amended"]
+        case OrderState.AMENDING | OrderState.UNKNOWN | OrderState.CANCELLING if answers:
+            return _replace(_moved(order, OrderState.ACTIVE), next_price=None, next_quantity=None), []
+        case _:
+            return order, []
+
+
+def _end_reason(order: Order, report: Report) -> str:
+    if report.cause.value != "none":
+        return report.cause.value
+    return order.reason
+
+
+def _concluded(before: Order, order: Order, fill: Fill | None, events: list[str], now: int) -> Change:
+    """End the order once every fill the venue told of is booked; name the events; the same record where nothing changed."""
+    end = order.venue_end
+    if end is None and order.quantity > ZERO and order.filled_qty >= order.quantity:
+        end = OrderState.FILLED
+    if end is not None and order.filled_qty >= order.venue_filled:
+        order = _replace(_moved(order, end), venue_end=None, next_price=None, next_quantity=None)
+        if fill is not None and end is not OrderState.FILLED:
+            events.append("order_partial")
+        events.append(_EVENT_OF_END[end])
+    elif fill is not None:
+        events.append("order_partial")
+    if order == before:
+        return Change(before)
+    return Change(_replace(order, updated_at=now), tuple(events), fill)
+
+
+def lacks_trades(order: Order) -> bool:
+    """The venue has told of more than is booked: the trades are to be fetched."""
+    return order.venue_filled > order.filled_qty

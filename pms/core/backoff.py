@@ -1,7 +1,7 @@
-"""When to try again: full jitter, and a budget of connects that holds even when every connect succeeds and is closed at once.
+"""When to try again: full jitter, and a budget of connects that holds even when every connect succeeds and is closed.
 
 Owns the arithmetic. Refuses to wait, and to know what is tried. Invariant: no more than `CONNECTS_MAX` turns within any
-`CONNECTS_WINDOW_S`, whatever was reported between them (binance.md 6.1: 300 connects per 5 minutes and IP; node-binance-api#199).
+`CONNECTS_WINDOW_S`, whatever was reported between them (binance.md 6.1: 300 connects per 5 minutes and IP).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ CONNECTS_MAX = 60  # a fifth of the venue's budget per IP: three sockets and a n
 CONNECTS_WINDOW_S = 300.0
 CONNECT_BASE_S = 0.5
 CONNECT_CAP_S = 30.0
+LASTING_S = 10.0  # a socket that gave data for so long was a good one: its end is no reason to wait
 
 
 def full_jitter(base_s: float, cap_s: float, chance: Callable[[], float]) -> Iterator[float]:
@@ -30,18 +31,25 @@ class Connects:
         self._chance = chance
         self._monotonic = monotonic
         self._turns: deque[float] = deque(maxlen=CONNECTS_MAX)
-        self._jitter: Iterator[float] | None = None  # None: nothing went wrong since the last proof of life
+        self._jitter: Iterator[float] | None = None  # None: the next connect need not wait
+        self._proven = False
 
     def delay(self) -> float:
-        """Seconds to wait before the next connect, which is counted from now on. The first after `proven` is free of jitter."""
-        wait = next(self._jitter) if self._jitter is not None else 0.0
-        self._jitter = self._jitter or full_jitter(CONNECT_BASE_S, CONNECT_CAP_S, self._chance)
+        """Seconds to wait before the next connect, which is counted as made then."""
         now = self._monotonic()
+        if self._proven and now - self._turns[-1] >= LASTING_S:
+            self._jitter = None
+        self._proven = False
+        wait = 0.0
+        if self._jitter is None:
+            self._jitter = full_jitter(CONNECT_BASE_S, CONNECT_CAP_S, self._chance)
+        else:
+            wait = next(self._jitter)
         if len(self._turns) == CONNECTS_MAX:
             wait = max(wait, self._turns[0] + CONNECTS_WINDOW_S - now)
         self._turns.append(now + wait)
         return wait
 
     def proven(self) -> None:
-        """Data came through the socket: forget the failures. An accepted connect alone proves nothing (binance.md 0.5)."""
-        self._jitter = None
+        """Data came through the socket of the last turn. An accepted connect alone proves nothing (binance.md 0.5)."""
+        self._proven = True

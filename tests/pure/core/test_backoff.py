@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pms.core.backoff import CONNECT_CAP_S, CONNECTS_MAX, CONNECTS_WINDOW_S, Connects, full_jitter
+from pms.core.backoff import CONNECT_CAP_S, CONNECTS_MAX, CONNECTS_WINDOW_S, LASTING_S, Connects, full_jitter
 
 
 class Time:
@@ -30,12 +30,21 @@ def test_the_first_connect_is_at_once_and_a_second_in_a_row_waits() -> None:
     assert connects.delay() == 0.5
 
 
-def test_data_forgets_the_failures() -> None:
-    connects = Connects(lambda: 0.5, Time())
+def test_a_socket_that_gave_data_for_long_is_replaced_at_once() -> None:
+    time = Time()
+    connects = Connects(lambda: 0.5, time)
     waits = [connects.delay() for _ in range(9)]
     assert max(waits) == CONNECT_CAP_S / 2
     connects.proven()
+    time.now += sum(waits) + LASTING_S
     assert connects.delay() == 0.0
+
+
+def test_a_socket_that_gave_data_and_was_closed_soon_is_not() -> None:
+    connects = Connects(lambda: 0.5, Time())
+    assert connects.delay() == 0.0
+    connects.proven()
+    assert connects.delay() == 0.25
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.999), st.booleans(), st.floats(0, 20)), min_size=100, max_size=300))
@@ -49,6 +58,6 @@ def test_no_window_sees_more_connects_than_the_budget(course: list[tuple[float, 
         at.append(time.now)
         if proven:
             connects.proven()
-        time.now += lived / 10
+        time.now += lived
     for first, beyond in zip(at, at[CONNECTS_MAX:], strict=False):
         assert beyond - first >= CONNECTS_WINDOW_S - 1e-6

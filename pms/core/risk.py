@@ -1,0 +1,145 @@
+"""The gate before every request: what may be sent is an `Approved`, and only this module makes one.
+
+Pure: it sees the instrument, the quote, the account's open orders and the order, and answers `Approved` or `Denied` with a code and the numbers.
+Cancels are never denied. Grids and minima: algos.md law 6; caps: execution.md 10; stale prices: law 5.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from pms.venue import Amend, Cancel, Place
+from schemas.errors import ErrorCode
+from schemas.market import Instrument, Quote, Side
+from schemas.orders import Cause
+
+EXIT_RESERVE = 20  # of the venue's open orders a symbol, kept for exits (execution.md 10)
+
+_SEAL = object()
+
+
+class Approved(msgspec.Struct, frozen=True):
+    """A request that passed the gate. `exit` requests only reduce risk: they do not wait for Redis (design.md rule 3)."""
+
+    request: Place | Amend | Cancel
+    exit: bool
+    seal: object
+
+    def __post_init__(self) -> None:
+        if self.seal is not _SEAL:
+            raise AssertionError("an order that did not pass the risk gate")
+
+
+class Denied(msgspec.Struct, frozen=True):
+    """Why a request may not be sent. `cause` tells an algo how to react."""
+
+    code: ErrorCode
+    message: str
+    limit: str
+    value: str
+    cause: Cause = Cause.OTHER
+
+
+class Market(msgspec.Struct, frozen=True):
+    """What the gate knows of a symbol: its rules, the newest quote (None: stale), the reference price, all open orders of the account,
+    and our own best resting prices in ticks (0: none)."""
+
+    instrument: Instrument
+    quote: Quote | None
+    mark: Decimal
+    open_orders: int
+    own_bid: int = 0
+    own_ask: int = 0
+
+
+def approve_cancel(cancel: Cancel) -> Approved:
+    """Cancels are never refused."""
+    return Approved(cancel, True, _SEAL)
+
+
+def approve_place(place: Place, market: Market) -> Approved | Denied:
+    """A new order."""
+    denied = (
+        _grid(place.quantity, place.price, place.order_type == "MARKET", market.instrument)
+        or _size(place, market)
+        or _state(place, market)
+        or _band(place.side, place.price, place.order_type == "MARKET", market)
+        or _own_touch(place.side, place.price, place.order_type == "MARKET", market)
+    )
+    return denied or Approved(place, place.reduce_only, _SEAL)
+
+
+def approve_amend(amend: Amend, reduce_only: bool, market: Market) -> Approved | Denied:
+    """A resting order's new price and total."""
+    denied = (
+        _grid(amend.quantity, amend.price, False, market.instrument)
+        or _band(amend.side, amend.price, False, market)
+        or _own_touch(amend.side, amend.price, False, market)
+        or _fresh(reduce_only, market)
+    )
+    return denied or Approved(amend, reduce_only, _SEAL)
+
+
+def _grid(quantity: Decimal, price: Decimal, at_market: bool, rules: Instrument) -> Denied | None:
+    if not rules.on_quantity_grid(quantity):
+        return Denied(ErrorCode.QUANTITY_OFF_GRID, f"{quantity} is no multiple of the step", str(rules.step), str(quantity))
+    if not at_market and not (price > 0 and rules.on_price_grid(price)):
+        return Denied(ErrorCode.PRICE_OFF_GRID, f"{price} is no multiple of the tick", str(rules.tick), str(price))
+    return None
+
+
+def _size(place: Place, market: Market) -> Denied | None:
+    rules = market.instrument
+    most = (rules.market_max_qty or rules.max_qty) if place.order_type == "MARKET" else rules.max_qty
+    if place.quantity > most:
+        return Denied(ErrorCode.ABOVE_MAXIMUM, f"{place.quantity} is more than one order may have", str(most), str(place.quantity))
+    price = place.price if place.order_type == "LIMIT" else market.mark
+    if rules.sendable(place.quantity, price, place.reduce_only):
+        return None
+    least = f"minQty {rules.min_qty}, minNotional {rules.min_notional}"
+    value = f"{place.quantity} x {price} = {place.quantity * price}"
+    return Denied(ErrorCode.BELOW_MINIMUM, "less than the venue takes as one order", least, value)
+
+
+def _state(place: Place, market: Market) -> Denied | None:
+    rules = market.instrument
+    if not rules.trading and not place.reduce_only:
+        return Denied(ErrorCode.SYMBOL_NOT_TRADING, f"{rules.symbol} is not trading", "TRADING", "other", Cause.NOT_TRADING)
+    most = rules.max_orders if place.reduce_only else rules.max_orders - EXIT_RESERVE
+    if market.open_orders >= most:
+        return Denied(ErrorCode.MAX_OPEN_ORDERS, "too many open orders on the symbol", str(most), str(market.open_orders))
+    return _fresh(place.reduce_only, market)
+
+
+def _fresh(reduce_only: bool, market: Market) -> Denied | None:
+    """Law 5: stale data means hold; reduce-only goes."""
+    if market.quote is None and not reduce_only:
+        return Denied(ErrorCode.STALE_BOOK, "no fresh book: nothing that adds risk is sent", "fresh", "stale")
+    return None
+
+
+def _band(side: Side, price: Decimal, at_market: bool, market: Market) -> Denied | None:
+    """PERCENT_PRICE is one-sided: a far-away passive price is legal (binance.md 3.2)."""
+    if at_market or market.mark <= 0:
+        return None
+    rules = market.instrument
+    bound = market.mark * (rules.multiplier_up if side is Side.BUY else rules.multiplier_down)
+    if (side is Side.BUY and price > bound) or (side is Side.SELL and price < bound):
+        return Denied(ErrorCode.PERCENT_PRICE, f"{price} is too far from mark", str(bound), str(price), Cause.PRICE_BAND)
+    return None
+
+
+def _own_touch(side: Side, price: Decimal, at_market: bool, market: Market) -> Denied | None:
+    """No order of ours may meet another of ours: the venue would end the resting one (binance.md 0, fact 11)."""
+    rules = market.instrument
+    if side is Side.BUY and market.own_ask and (at_market or price >= rules.price(market.own_ask)):
+        limit = rules.price(market.own_ask)
+    elif side is Side.SELL and market.own_bid and (at_market or price <= rules.price(market.own_bid)):
+        limit = rules.price(market.own_bid)
+    else:
+        return None
+    return Denied(
+        ErrorCode.EXCHANGE_REJECTED, "would trade with an order of our own", str(limit), str(price), Cause.SELF_TRADE
+    )

@@ -156,10 +156,15 @@ class FillHint(msgspec.Struct, frozen=True):
 
 
 class UserStreamState(msgspec.Struct, frozen=True):
-    """`live`: events arrive and everything before has been read; otherwise fills may be missing until the gap is read."""
+    """`live`: events arrive and everything before has been read; otherwise fills may be missing until the gap is read.
+
+    `buffering`: the stream is open and keeps what comes; read the gap now (open orders, orders, trades), then call
+    `Venue.replay`. Neither: it is being opened again.
+    """
 
     live: bool
     reason: str = ""
+    buffering: bool = False
 
 
 class Sink(Protocol):
@@ -216,7 +221,17 @@ class Venue(Protocol):
         ...
 
     async def start(self, sink: Sink) -> None:
-        """Measure the clock offset, open the user stream and begin to tell `sink`. Raises `AuthFailed` or `Unavailable`."""
+        """Measure the clock offset, open the user stream and begin to tell `sink`: first that it is buffering.
+
+        Raises `AuthFailed` or `Unavailable`.
+        """
+        ...
+
+    def replay(self) -> None:
+        """The gap has been read: tell the sink what was kept since the stream opened, in order, then that it is live.
+
+        Without effect unless the stream is buffering.
+        """
         ...
 
     async def close(self) -> None:

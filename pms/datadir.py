@@ -1,0 +1,79 @@
+"""The data directory: private, and held by one process at a time.
+
+Owns the folder, its lock and its secrets. Refuses to know what else lies there. The lock is the kernel's (`flock`): it
+ends with the last process that has it open, never by a stale file; the holder's process id is written in it to be read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+SECRET_BYTES = 24  # 192 bits, url-safe without padding
+
+
+class DataDirInUse(Exception):
+    """Another process holds the data directory; nothing was started. `pid` names it, 0 where it can't be told."""
+
+    def __init__(self, path: Path, pid: int) -> None:
+        who = f"process {pid}" if pid else "another process"
+        super().__init__(f"{path} is in use by {who}; stop that one, or set PMS_DATA_DIR to another directory")
+        self.path = path
+        self.pid = pid
+
+    @property
+    def holder_lives(self) -> bool:
+        """Whether the holder still runs. If not, a child of it (its Redis) is still writing out and about to end."""
+        return self.pid == 0 or Path(f"/proc/{self.pid}").exists()
+
+
+class DataDir:
+    """A data directory held by this process, from construction to `close`. Raises `DataDirInUse` and OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)
+        self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            written = os.pread(self.lock, 32, 0).strip()
+            os.close(self.lock)
+            raise DataDirInUse(self.path, int(written) if written.isdigit() else 0) from None
+        os.ftruncate(self.lock, 0)
+        os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Let go of the directory; a child that was given the lock keeps it until it ends."""
+        os.close(self.lock)
+
+    def __enter__(self) -> DataDir:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def write_private(self, name: str, content: str) -> Path:
+        """Replace a file that only its owner may read, at once as a whole."""
+        path = self.path / name
+        fresh = self.path / f"{name}.new"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(content)
+        fresh.replace(path)
+        return path
+
+    def passwords(self, name: str, users: list[str]) -> dict[str, str]:
+        """One random password for each user, made once and kept in the file `name`."""
+        path = self.path / name
+        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, str]) if path.exists() else {}
+        if missing := [user for user in users if user not in kept]:
+            kept |= {user: secrets.token_urlsafe(SECRET_BYTES) for user in missing}
+            self.write_private(name, msgspec.json.encode(kept).decode())
+        return kept

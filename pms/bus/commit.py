@@ -1,0 +1,61 @@
+"""The one atomic function seen from Python: the words of its call, and what its number means.
+
+Owns the argument layout that commit.lua reads. Refuses to know connections.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pms.bus.batch import Batch, Committed, Event
+from pms.bus.link import Word
+from pms.bus.outbox import Entry
+from pms.bus.scripts import COMMIT
+from schemas.keys import Keys
+
+
+class Function:
+    """The call under one namespace."""
+
+    def __init__(self, keys: Keys) -> None:
+        names = (keys.epoch, keys.seq, keys.seq_by_sub_account, keys.event_stream)
+        self._start: tuple[Word, ...] = ("EVALSHA", COMMIT.sha, len(names), *names)
+        self._channels = keys.event_channel("")
+
+    def command(self, entry: Entry, epoch: int) -> list[Word]:
+        """The whole call for one batch, fenced by `epoch`."""
+        batch, claim = entry.batch, entry.batch.claim
+        words: list[Word] = [*self._start, epoch, entry.stamp or epoch, entry.base, int(entry.doubt), self._channels]
+        words += (len(batch.records), len(batch.events), len(batch.puts), len(batch.deletes))
+        words += ("", "", "") if claim is None else (claim.key, claim.value, claim.ttl_ms)
+        for record in batch.records:
+            index = record.index
+            words += (record.key, record.field, record.v)
+            words.append("" if record.expected_rev is None else record.expected_rev)
+            words += (record.rev, "" if record.event is None else record.event, record.ttl_ms)
+            words += ("", "") if index is None else (index.key, f"{'+' if index.keep else '-'}{index.field}")
+            words.append(_rest(record.body))
+        for event in batch.events:
+            words += (event.sub_account, event.type, _rest(event.body))
+        for put in batch.puts:
+            words += (put.key, put.field, put.value, put.ttl_ms)
+        for delete in batch.deletes:
+            words += (delete.key, delete.field)
+        return words
+
+
+def committed(batch: Batch, last: int) -> Committed:
+    """The answer to a batch that stands and whose last event (or, without one, the last event before it) is `last`."""
+    return Committed(tuple(range(last - len(batch.events) + 1, last + 1)))
+
+
+def jump(last: int, to: int, now_ms: int) -> Batch:
+    """The batch that announces numbering on from `to` after `last` (contract.md, events out)."""
+    body = {"type": "seq_jump", "v": 1, "ts": now_ms, "subAccountId": "system", "from": last, "to": to}
+    return Batch(events=(Event("system", "seq_jump", msgspec.json.encode(body)),))
+
+
+def _rest(body: bytes) -> bytes:
+    """What follows the spliced fields: the object without its opening brace."""
+    assert body.startswith(b'{"'), f"the body of a record or event is a non-empty object: {body!r}"
+    return body[1:]

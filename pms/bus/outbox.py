@@ -1,0 +1,244 @@
+"""What waits for Redis, in order: a bounded queue in memory, mirrored to a file while Redis is away (execution.md 30).
+
+Owns the order, the shedding of progress batches and the spill file. Refuses to know Redis. Invariants: nothing but
+needless progress batches is ever left out; what is on file only comes after all that is in memory; the file holds every
+batch that waits, so that a SIGKILL in an outage loses none (it is written, not fsynced: a power failure may).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+import structlog
+
+from pms.bus.batch import Batch, Outcome, Record, Shed
+
+# A batch is about 2 kB with its future: 20 MB at most, and two minutes of a busy daemon.
+MEMORY_BATCHES = 10_000
+
+_log = structlog.get_logger("pms.bus.outbox")
+
+
+class Entry:
+    """One batch on its way. `doubt`: it was sent and no answer came. `base`: the seq that must stand before it."""
+
+    __slots__ = ("base", "batch", "doubt", "future", "sent_at", "stamp")
+
+    def __init__(self, batch: Batch, future: asyncio.Future[Outcome], stamp: int | None = None) -> None:
+        self.batch = batch
+        self.future = future
+        self.stamp = stamp  # epoch to stamp where it is not the current one: a batch from a spill file
+        self.doubt = False
+        self.base = 0
+        self.sent_at = 0.0
+
+    def resolve(self, outcome: Outcome) -> None:
+        if not self.future.done():  # its waiter may have left
+            self.future.set_result(outcome)
+
+    def fail(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Spilled(msgspec.Struct, frozen=True):
+    """A spill file: the epoch and seq that stood when Redis went away, and what waited from there on."""
+
+    epoch: int
+    seq: int
+    batches: tuple[Batch, ...] = ()
+
+    def joins(self, epoch: int, seq: int) -> bool:
+        """Whether a log that ends at `seq` under `epoch` ends where one of these batches begins, or after the last."""
+        bounds = {self.seq}
+        at = self.seq
+        for batch in self.batches:
+            at += len(batch.events)
+            bounds.add(at)
+        return epoch == self.epoch and seq in bounds
+
+
+def read_spill(path: Path) -> Spilled | None:
+    """The spill file a killed daemon left, or None.
+
+    A torn last line is what was being written: it was never promised.
+    """
+    if not path.exists():
+        return None
+    lines = path.read_bytes().split(b"\n")
+    complete = lines[:-1]
+    if not complete:
+        return None
+    head = msgspec.json.decode(complete[0], type=Spilled)
+    return Spilled(head.epoch, head.seq, tuple(msgspec.json.decode(line, type=Batch) for line in complete[1:]))
+
+
+class Outbox:
+    """The queue. `path` None keeps all in memory (tests)."""
+
+    def __init__(self, path: Path | None, limit: int = MEMORY_BATCHES) -> None:
+        self.path = path
+        self.shed = 0
+        self._limit = limit
+        self._memory: deque[Entry] = deque()
+        self._on_file: deque[asyncio.Future[Outcome]] = deque()
+        self._file: BinaryIO | None = None
+        self._read_at = 0
+        self._forced = False
+        self._head = Spilled(0, 0)
+
+    def __len__(self) -> int:
+        return len(self._memory) + len(self._on_file)
+
+    @property
+    def events_in_doubt(self) -> int:
+        """How many events of those that wait may stand in Redis already."""
+        return sum(len(entry.batch.events) for entry in self._memory if entry.doubt)
+
+    def push(self, entry: Entry) -> None:
+        """Queue at the end. Beyond the bound: shed, then keep it on file only."""
+        if not self._on_file and len(self._memory) >= self._limit:
+            self._shed()
+        full = self._file is not None and (self._on_file or len(self._memory) >= self._limit)
+        if full:
+            self._on_file.append(entry.future)
+        else:
+            self._memory.append(entry)
+        if self._file is not None and not self._write((entry.batch,)) and full:
+            self._on_file.pop()
+            self._memory.append(entry)
+
+    def push_front(self, entries: list[Entry]) -> None:
+        """Put back what was sent and is not answered, in its order, before everything else."""
+        self._memory.extendleft(reversed(entries))
+
+    def pop(self) -> Entry:
+        """The oldest. Raises IndexError when empty."""
+        if not self._memory and self._on_file:
+            self._refill()
+        return self._memory.popleft()
+
+    def force(self) -> None:
+        """Redis lost what the waiting batches build on: write their records whatever stands there."""
+        self._forced = True
+        for entry in self._memory:
+            entry.doubt = False
+            entry.batch = _unconditional(entry.batch)
+
+    # the file
+
+    def begin(self, epoch: int, seq: int) -> None:
+        """Redis is away: mirror what waits to the file from now on."""
+        if self.path is None or self._file is not None:
+            return
+        self._head = Spilled(epoch, seq)
+        self._rewrite()
+
+    def end(self) -> None:
+        """All that waited is written: the file has done its work."""
+        if self._file is not None and self.path is not None and not len(self):
+            self._file.close()
+            self._file = None
+            self._forced = False
+            self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leave the file, if there is one, to the next start."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _rewrite(self) -> None:
+        assert self.path is not None
+        self.close()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self.path.with_suffix(".new")
+            self._file = fresh.open("w+b", buffering=0)
+            self._file.write(msgspec.json.encode(self._head) + b"\n")
+            fresh.replace(self.path)
+        except OSError as error:
+            self._disk_failed(error)
+            return
+        self._write(tuple(entry.batch for entry in self._memory))
+
+    def _write(self, batches: tuple[Batch, ...]) -> bool:
+        assert self._file is not None
+        try:
+            self._file.seek(0, 2)
+            start = self._file.tell()
+            self._file.write(b"".join(msgspec.json.encode(batch) + b"\n" for batch in batches))
+        except OSError as error:
+            self._disk_failed(error)
+            return False
+        if not self._on_file or len(self._on_file) == 1:
+            self._read_at = start  # where the first of those on file only begins
+        return True
+
+    def _disk_failed(self, error: OSError) -> None:
+        """Without the file a SIGKILL now loses what waits; memory takes what the disk does not, beyond the bound."""
+        _log.error("spill_file_failed", path=str(self.path), error=str(error), waiting=len(self))
+        if self._file is not None and not self._on_file:
+            self._file.close()
+            self._file = None
+
+    def _refill(self) -> None:
+        assert self._file is not None
+        self._file.seek(self._read_at)
+        lines = [self._file.readline() for _ in range(min(len(self._on_file), self._limit))]
+        self._read_at = self._file.tell()
+        for line in lines:
+            batch = msgspec.json.decode(line, type=Batch)
+            batch = _unconditional(batch) if self._forced else batch
+            self._memory.append(Entry(batch, self._on_file.popleft()))
+
+    # shedding
+
+    def _shed(self) -> None:
+        """Leave out progress batches whose records a later batch overwrites; that batch takes over the version they
+        expected.
+        """
+        expected: dict[tuple[str, str], int | None] = {}
+        overwritten: set[tuple[str, str]] = set()
+        needless: set[int] = set()
+        for entry in reversed(self._memory):
+            rows = {(record.key, record.field) for record in entry.batch.records}
+            if entry.batch.progress and not entry.doubt and entry.batch.claim is None and rows <= overwritten:
+                needless.add(id(entry))
+            overwritten |= rows
+        kept: deque[Entry] = deque()
+        for entry in self._memory:
+            if id(entry) in needless:
+                for record in entry.batch.records:
+                    expected.setdefault((record.key, record.field), record.expected_rev)
+                entry.resolve(Shed())
+                self.shed += 1
+                continue
+            if expected:
+                entry.batch = _taking_over(entry.batch, expected)
+            kept.append(entry)
+        if needless:
+            self._memory = kept
+            if self._file is not None:
+                self._rewrite()
+
+
+def _taking_over(batch: Batch, expected: dict[tuple[str, str], int | None]) -> Batch:
+    """The batch with the versions that the shed ones before it expected; each is handed over once."""
+
+    def take(record: Record) -> Record:
+        row = (record.key, record.field)
+        if row not in expected:
+            return record
+        return msgspec.structs.replace(record, expected_rev=expected.pop(row))
+
+    return msgspec.structs.replace(batch, records=tuple(take(record) for record in batch.records))
+
+
+def _unconditional(batch: Batch) -> Batch:
+    records = tuple(msgspec.structs.replace(record, expected_rev=None) for record in batch.records)
+    return msgspec.structs.replace(batch, records=records)

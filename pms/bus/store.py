@@ -1,0 +1,275 @@
+"""The one writer of state: batches leave in commit order over one connection, each as one atomic step (commit.lua).
+
+Owns the order, the numbering of events, what happens when an answer is lost, and waiting while Redis is away. Refuses
+to know what is stored. Invariants: a batch is applied once or not at all; seq has no hole; after `Fenced` nothing is
+ever written again.
+
+How a lost answer is told from a lost write: under our epoch nobody else counts, so each batch carries the seq that must
+stand before it. One whose answer was lost is sent again with that number; a higher one standing there proves that it
+was applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from pms.bus import commit
+from pms.bus.batch import Batch, Conflict, Duplicate, Fenced, Gone, Outcome
+from pms.bus.fence import Down, Fence, Lost, Notice, Restored, Standing
+from pms.bus.link import Link, Reply
+from pms.bus.outbox import Entry, Outbox, Spilled
+from pms.bus.scripts import COMMIT
+from pms.clock import Clock
+from pms.tasks import Tasks
+from schemas.keys import Keys
+
+FLYING_BATCHES = 256  # unanswered at once: bounds what a lost connection leaves in doubt
+REPLY_TIMEOUT_S = 2.0  # a commit takes 0.1 ms; a server this late is stopped or swapping
+WATCH_S = 0.5
+FIRST_RETRY_S = 0.05
+LONGEST_RETRY_S = 1.0  # well inside the 10 s after which resting children are cancelled
+_GONE_WORDS = frozenset("NOSCRIPT OOM MISCONF LOADING READONLY MASTERDOWN BUSY NOAUTH NOREPLICAS NOPERM".split())
+
+_log = structlog.get_logger("pms.bus.store")
+
+
+class Store:
+    """See the module. `tell` hears each Notice by plain call; what it commits comes after all that waits."""
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        fence: Fence,
+        clock: Clock,
+        tasks: Tasks,
+        outbox: Outbox,
+        tell: Callable[[Notice], None],
+    ) -> None:
+        self._link, self._fence, self._clock, self._tasks = link, fence, clock, tasks
+        self._outbox = outbox
+        self._tell = tell
+        self._flying: deque[Entry] = deque()
+        self._held: list[Entry] = []  # answered "not yet": their predecessor did not count
+        self._open = False
+        self._draining = False
+        self._fenced: Fenced | None = None
+        self._seq = 0
+        self._ahead = 0  # seq once all that flies is applied
+        self._lost = asyncio.Event()
+        self._down_since: float | None = None
+        self._function = commit.Function(keys)
+
+    @property
+    def seq(self) -> int:
+        """Number of the last event that is known to stand."""
+        return self._seq
+
+    @property
+    def epoch(self) -> int:
+        return self._fence.epoch
+
+    @property
+    def down_since(self) -> float | None:
+        """Monotonic seconds when Redis went away; None while it takes writes."""
+        return self._down_since
+
+    @property
+    def waiting(self) -> int:
+        """Batches committed and not yet answered."""
+        return len(self._outbox) + len(self._flying) + len(self._held)
+
+    async def start(self, seq: int, spilled: Spilled | None = None) -> None:
+        """Open after the lease was taken at `seq`. A spill file that joins is written first. Raises Gone, Fenced."""
+        self._seq = seq
+        if spilled is not None:
+            self._seq = spilled.seq
+            loop = asyncio.get_running_loop()
+            for batch in spilled.batches:
+                entry = Entry(batch, loop.create_future(), stamp=spilled.epoch)
+                entry.doubt = True
+                self._outbox.push(entry)
+        await self._connect()
+        self._tasks.spawn(self._run(), "bus.store")
+
+    def commit(self, batch: Batch) -> asyncio.Future[Outcome]:
+        """Apply `batch` after all earlier ones.
+
+        The future ends with Committed, Duplicate (its claim was taken; nothing done) or Shed; or raises Conflict
+        (nothing done) or Fenced. While Redis is away it waits: a caller that may not wait looks at `down_since`. A
+        caller that leaves does not take the batch back.
+        """
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if self._fenced is not None:
+            future.set_exception(Fenced(str(self._fenced)))
+            return future
+        entry = Entry(batch, future)
+        if self._open and not self._draining and not self._outbox and len(self._flying) < FLYING_BATCHES:
+            self._send(entry)
+        else:
+            self._outbox.push(entry)
+        return future
+
+    async def flushed(self) -> None:
+        """Return once nothing waits. For a clean stop; bound it with asyncio.timeout."""
+        while self.waiting and self._fenced is None:
+            await self._clock.sleep(0.005)
+
+    def close(self) -> None:
+        """Write nothing more. What still waits stays in the spill file for the next start."""
+        self._link.close()
+        self._open = False
+        self._outbox.close()
+
+    # sending and answers
+
+    def _send(self, entry: Entry) -> None:
+        entry.base = self._ahead
+        entry.sent_at = self._clock.monotonic()
+        self._ahead += len(entry.batch.events)
+        self._flying.append(entry)
+        self._link.send(self._function.command(entry, self._fence.epoch))
+
+    def _on_reply(self, reply: Reply) -> None:
+        entry = self._flying.popleft()
+        if isinstance(reply, int):
+            self._seq = reply
+            entry.resolve(commit.committed(entry.batch, reply))
+        elif isinstance(reply, list):
+            self._on_answer(entry, reply[0].decode(), reply[1])
+        else:
+            self._on_refusal(entry, str(reply))
+        if self._draining and not self._flying:
+            self._draining = False
+            self._ahead = self._seq
+            self._outbox.push_front(self._held)
+            self._held = []
+        self._pump()
+
+    def _on_answer(self, entry: Entry, word: str, detail: bytes) -> None:
+        if word == "DUPLICATE":
+            entry.resolve(Duplicate(detail))
+        elif word == "APPLIED":
+            first = entry.batch.records[0].event
+            last = int(detail) if first is None else int(detail) - first + len(entry.batch.events) - 1
+            entry.resolve(commit.committed(entry.batch, last))
+        elif word == "CONFLICT":
+            entry.fail(Conflict(detail.decode()))
+        elif word == "SEQ" and self._draining:
+            self._held.append(entry)
+            return
+        else:  # FENCED, or a counter that nobody but us may move: the lease decides what happened
+            self._flying.appendleft(entry)
+            self._cut(f"{word} {detail.decode()}")
+            return
+        self._not_counted(entry)
+
+    def _on_refusal(self, entry: Entry, text: str) -> None:
+        if text.split(" ", 1)[0] in _GONE_WORDS or "XADD" in text:
+            self._flying.appendleft(entry)
+            self._cut(text)
+        else:
+            entry.fail(Conflict(text))
+            self._not_counted(entry)
+
+    def _not_counted(self, entry: Entry) -> None:
+        """A batch whose events did not count: those sent after it will be answered SEQ and go again."""
+        if entry.batch.events and self._flying:
+            self._draining = True
+        elif not self._flying and not self._draining:
+            self._ahead = self._seq
+
+    def _pump(self) -> None:
+        while self._open and not self._draining and len(self._flying) < FLYING_BATCHES and len(self._outbox):
+            self._send(self._outbox.pop())
+        if self._open and not self.waiting:
+            self._outbox.end()
+
+    # the connection
+
+    def _cut(self, reason: str) -> None:
+        self._link.close()
+        self._on_lost(reason)
+
+    def _on_lost(self, reason: str) -> None:
+        for entry in self._flying:
+            entry.doubt = True
+        self._outbox.push_front([*self._held, *self._flying])
+        self._held, self._draining = [], False
+        self._flying.clear()
+        self._open = False
+        self._lost.set()
+        if self._down_since is None and self._fenced is None:
+            self._down_since = self._clock.monotonic()
+            _log.warning("redis_gone", reason=reason, waiting=len(self._outbox))
+            self._outbox.begin(self._fence.epoch, self._seq)
+            self._tell(Down(reason))
+
+    async def _connect(self) -> None:
+        self._lost.clear()
+        await self._link.open([("SCRIPT", "LOAD", COMMIT.text)], self._on_reply, self._on_lost)
+        standing = await self._fence.confirm()
+        if self._lost.is_set():
+            raise Gone("lost while opening")
+        highest = self._seq + self._outbox.events_in_doubt
+        continuous = standing.seq == standing.stream_last and self._seq <= standing.seq <= highest
+        if not continuous:
+            await self._renumber(standing)
+        self._ahead = self._seq
+        self._open = True
+        if self._down_since is not None:
+            self._down_since = None
+            _log.info("redis_back", waiting=len(self._outbox), continuous=continuous)
+            self._tell(Restored(continuous))
+        self._pump()
+
+    async def _renumber(self, standing: Standing) -> None:
+        """Redis came back empty or older: number on beyond everything seen, and say so before anything else
+        (contract.md, seq_jump).
+        """
+        before = max(self._seq, standing.seq, standing.stream_last)
+        self._seq = await self._fence.jump(before)
+        self._outbox.force()
+        self._outbox.push_front([Entry(commit.jump(before, self._seq + 1, self._clock.now_ms()), _unheard())])
+
+    async def _run(self) -> None:
+        delay = FIRST_RETRY_S
+        while self._fenced is None:
+            if self._open:
+                await self._watch()
+                delay = FIRST_RETRY_S
+                continue
+            try:
+                await self._connect()
+            except Gone:
+                self._link.close()
+                await self._clock.sleep(delay)
+                delay = min(2 * delay, LONGEST_RETRY_S)
+            except Fenced as error:
+                self._fence_off(error)
+
+    async def _watch(self) -> None:
+        """Until the connection is lost. A server that takes our bytes and says nothing is lost too."""
+        try:
+            async with asyncio.timeout(WATCH_S):
+                await self._lost.wait()
+        except TimeoutError:
+            if self._flying and self._clock.monotonic() - self._flying[0].sent_at > REPLY_TIMEOUT_S:
+                self._cut(f"no answer for {REPLY_TIMEOUT_S} s")
+
+    def _fence_off(self, error: Fenced) -> None:
+        self._fenced = error
+        self._link.close()
+        _log.error("fenced", reason=str(error), unwritten=len(self._outbox))
+        while len(self._outbox):
+            self._outbox.pop().fail(Fenced(str(error)))
+        self._outbox.end()
+        self._tell(Lost(str(error)))
+
+
+def _unheard() -> asyncio.Future[Outcome]:
+    return asyncio.get_running_loop().create_future()

@@ -26,7 +26,7 @@ _NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body>404 Not Foun
 
 
 class Call(msgspec.Struct, frozen=True):
-    """What a route is given. `account` is empty on public routes; `new_id` makes a client order id where none was sent."""
+    """What a route is given. `account` is empty on public routes; `new_id` makes a missing client order id."""
 
     exchange: Exchange
     rules: Mapping[str, Rules]

@@ -27,7 +27,8 @@ class OnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
     """What happens to a matching request. Empty `method` or `path` match all; a path ending in `*` is a prefix.
 
     `status` > 0 answers instead of the venue: `body` as given, else `{"code","msg"}`. `lose`: the connection ends
-    without an answer, before or after the venue has executed the request. `count` 0 means for ever, `skip` lets the first pass.
+    without an answer, before or after the venue has executed the request. `count` 0 means for ever,
+    `skip` lets the first pass.
     """
 
     method: str = ""

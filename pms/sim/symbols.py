@@ -1,8 +1,8 @@
 """The simulator's instruments: `exchangeInfo` rows and the filters read from them (binance.md 3.2).
 
-Owns the table. BTCUSDT has the values of 2026-10-07; the others have realistic ones. The filters that orders are checked
-against are read from the very row that a client gets, so the two cannot differ. Only tick and step decide what a legal price or
-quantity is; the precisions are how many decimals the venue writes.
+Owns the table. BTCUSDT has the values of 2026-10-07; the others have realistic ones. The filters that orders
+are checked against are read from the very row that a client gets, so the two cannot differ. Only tick and step decide
+what a legal price or quantity is; the precisions are how many decimals the venue writes.
 """
 
 from __future__ import annotations

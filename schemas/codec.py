@@ -25,7 +25,7 @@ class Newer(Exception):
 
 
 class Meta(msgspec.Struct, frozen=True, rename="camel"):
-    """The head of every stored record, written by the atomic function: format, writer's epoch, revision, seq of its event."""
+    """The head the atomic function gives every record: format, writer's epoch, revision, seq of its event."""
 
     v: int
     epoch: int = 0

@@ -1,0 +1,187 @@
+"""What algos tell (contract.md, "Events out"). One family per kind: the type says what happened, the fields how it
+stands now.
+
+A status that changes is published at once, progress at most once a second unless children or fills changed.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from schemas.chase import AlgoStatus, ChaseState, StalkMode
+from schemas.errors import Details
+from schemas.events_orders import Event
+from schemas.market import ZERO, PositionSide, Side
+
+ChaseEventType = Literal["chase_started", "chase_progress", "chase_filled", "chase_cancelled", "chase_failed"]
+
+
+class ChaseEvent(Event, frozen=True, kw_only=True):
+    """A chase. `fill_price` is the average of what is filled, 0 before the first fill; prices not known yet are 0."""
+
+    type: ChaseEventType
+    chase_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    filled_quantity: Decimal
+    reprice_count: int
+    status: AlgoStatus
+    initial_price: Decimal
+    current_order_price: Decimal
+    bid: Decimal
+    ask: Decimal
+    stalk_mode: StalkMode
+    stalk_offset_pct: Decimal
+    stalk_offset_ticks: int
+    fill_price: Decimal
+    reason: str
+
+    @classmethod
+    def of(cls, kind: ChaseEventType, state: ChaseState, ts: int) -> ChaseEvent:
+        """The event `kind` of a chase as its record stands."""
+        told = {name: getattr(state, name) for name in _OF_STATE} | {
+            name: getattr(state.params, name) for name in _OF_PARAMS
+        }
+        return cls(type=kind, ts=ts, **told)
+
+
+_OF_STATE = tuple(name for name in ChaseEvent.__struct_fields__ if name in ChaseState.__struct_fields__)
+_OF_PARAMS = ("stalk_mode", "stalk_offset_pct", "stalk_offset_ticks")
+
+
+class TwapEvent(Event, frozen=True, kw_only=True):
+    """A TWAP. `next_lot_at` is Unix ms, 0 when none is to come."""
+
+    type: Literal["twap_started", "twap_progress", "twap_completed", "twap_expired", "twap_cancelled", "twap_failed"]
+    twap_id: str
+    symbol: str
+    side: Side
+    filled_lots: int
+    total_lots: int
+    filled_quantity: Decimal
+    total_quantity: Decimal
+    avg_price: Decimal = ZERO
+    next_lot_at: int = 0
+    status: AlgoStatus
+    reason: str = ""
+
+
+class BasketLeg(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One leg of a TWAP basket as its events show it."""
+
+    twap_id: str
+    symbol: str
+    side: Side
+    filled_lots: int
+    total_lots: int
+    filled_quantity: Decimal
+    total_quantity: Decimal
+    avg_price: Decimal = ZERO
+    status: AlgoStatus
+    reason: str = ""
+
+
+class TwapBasketEvent(Event, frozen=True, kw_only=True):
+    """A TWAP basket: progress over its legs."""
+
+    type: Literal[
+        "twap_basket_started",
+        "twap_basket_progress",
+        "twap_basket_completed",
+        "twap_basket_expired",
+        "twap_basket_cancelled",
+        "twap_basket_failed",
+    ]
+    twap_basket_id: str
+    basket_name: str
+    legs: tuple[BasketLeg, ...]
+    filled_lots: int
+    total_lots: int
+    next_lot_at: int = 0
+    status: AlgoStatus
+    reason: str = ""
+
+
+class TrailStopEvent(Event, frozen=True, kw_only=True):
+    """A trailing stop. `side` is the side of its exit; prices are 0 until they are known."""
+
+    type: Literal[
+        "trail_stop_started",
+        "trail_stop_progress",
+        "trail_stop_triggered",
+        "trail_stop_completed",
+        "trail_stop_cancelled",
+        "trail_stop_failed",
+    ]
+    trail_stop_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    callback_pct: Decimal
+    activated: bool
+    extreme_price: Decimal = ZERO
+    trigger_price: Decimal = ZERO
+    triggered_price: Decimal = ZERO
+    position_id: str
+    status: AlgoStatus
+    reason: str = ""
+
+
+class ScalperSlot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One layer of a scalper. `paused_reason` says which guard holds it, until `retry_at` (Unix ms)."""
+
+    layer_idx: int
+    client_order_id: str = ""
+    price: Decimal = ZERO
+    quantity: Decimal
+    filled_quantity: Decimal = ZERO
+    fill_count: int = 0
+    status: AlgoStatus
+    paused_reason: str = ""
+    retry_at: int = 0
+
+
+class _ScalperEvent(Event, frozen=True, kw_only=True):
+    """The scalper as it is after the event."""
+
+    scalper_id: str
+    symbol: str
+    start_side: PositionSide
+    status: AlgoStatus
+    total_fill_count: int
+    neutral_mode: bool
+    long_slots: tuple[ScalperSlot, ...]
+    short_slots: tuple[ScalperSlot, ...]
+    reason: str = ""
+
+
+class ScalperEvent(_ScalperEvent, frozen=True, kw_only=True):
+    """A scalper as a whole."""
+
+    type: Literal["scalper_started", "scalper_progress", "scalper_cancelled", "scalper_failed"]
+
+
+class ScalperFilled(_ScalperEvent, frozen=True, kw_only=True):
+    """A layer of a scalper filled."""
+
+    type: Literal["scalper_filled"] = "scalper_filled"
+    side: Side
+    layer_idx: int
+    fill_price: Decimal
+    fill_qty: Decimal
+
+
+class AlgoEvent(Event, frozen=True, kw_only=True):
+    """An algo from a plug-in; `state` is what the plug-in chooses to show."""
+
+    type: Literal["algo_started", "algo_progress", "algo_completed", "algo_cancelled", "algo_failed"]
+    algo_id: str
+    algo: str
+    symbol: str
+    status: AlgoStatus
+    state: Details = msgspec.field(default_factory=dict)
+    reason: str = ""

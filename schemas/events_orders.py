@@ -1,0 +1,132 @@
+"""The base of all events, and those of orders and positions (contract.md, "Events out")."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from schemas.codec import VERSION
+from schemas.market import ZERO, PositionSide, Side
+from schemas.orders import Order, OrderState, OrderType, Origin, TimeInForce
+from schemas.records import SYSTEM
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The envelope. `seq`, `prevSeq` and `epoch` are not here: the atomic function splices them into the encoded bytes.
+
+    `ts` is Unix ms; `request_id` is the command that caused the event, "" where none did. `type` comes first on the
+    wire.
+    """
+
+    type: str
+    v: int = VERSION
+    ts: int
+    sub_account_id: str = SYSTEM
+    request_id: str = ""
+
+
+OrderEventType = Literal[
+    "order_placed",
+    "order_active",
+    "order_amended",
+    "order_partial",
+    "order_filled",
+    "order_cancelled",
+    "order_expired",
+    "order_failed",
+    "order_unknown",
+]
+
+
+class OrderEvent(Event, frozen=True, kw_only=True):
+    """What happened to one order: the order as it is after it."""
+
+    type: OrderEventType
+    client_order_id: str
+    exchange_order_id: int
+    symbol: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    price: Decimal
+    reduce_only: bool
+    state: OrderState
+    filled_qty: Decimal
+    avg_fill_price: Decimal
+    last_fill_qty: Decimal
+    last_fill_price: Decimal
+    trade_id: int
+    commission: Decimal
+    commission_asset: str
+    maker: bool
+    origin: Origin
+    parent_id: str
+    root_id: str
+    created_at: int
+    updated_at: int
+    reason: str
+
+    @classmethod
+    def of(cls, kind: OrderEventType, order: Order, ts: int) -> OrderEvent:
+        """The event `kind` of an order, with the command that asked for it."""
+        return cls(type=kind, ts=ts, **{name: getattr(order, name) for name in _OF_ORDER})
+
+
+_OF_ORDER = tuple(name for name in OrderEvent.__struct_fields__ if name in Order.__struct_fields__)
+
+
+class _PositionEvent(Event, frozen=True, kw_only=True):
+    """The position as it is after the event. `quantity` is positive."""
+
+    position_id: str
+    symbol: str
+    side: PositionSide
+    entry_price: Decimal
+    quantity: Decimal
+    notional: Decimal
+    margin: Decimal
+    leverage: int
+    liquidation_price: Decimal
+
+
+class PositionUpdated(_PositionEvent, frozen=True, kw_only=True):
+    """A position opened or grew, or its leverage or margin changed."""
+
+    type: Literal["position_updated"] = "position_updated"
+
+
+class PositionReduced(_PositionEvent, frozen=True, kw_only=True):
+    """A part, or all, of a position was closed. `closed_qty`, `realized_pnl`, `fee` and `close_price` are this
+    closing's."""
+
+    type: Literal["position_reduced", "position_closed"]
+    closed_qty: Decimal
+    remaining_qty: Decimal
+    realized_pnl: Decimal
+    fee: Decimal
+    close_price: Decimal
+
+
+class ProtectionEvent(Event, frozen=True, kw_only=True):
+    """A stop, take-profit or backstop at the venue, or held by us where the venue won't (`protection_blind`)."""
+
+    type: Literal[
+        "protection_placed", "protection_moved", "protection_triggered", "protection_removed", "protection_blind"
+    ]
+    trail_stop_id: str = ""
+    client_algo_id: str = ""
+    origin: Origin
+    position_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    callback_pct: Decimal = ZERO
+    activated: bool = True
+    extreme_price: Decimal = ZERO
+    trigger_price: Decimal
+    triggered_price: Decimal = ZERO
+    status: str
+    reason: str = ""

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+
+class Alarm(Protocol):
+    """A call that waits for its time."""
+
+    def cancel(self) -> None: ...
 
 
 class Clock(Protocol):
@@ -25,6 +32,10 @@ class Clock(Protocol):
         """Return after at least `seconds`."""
         ...
 
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Alarm:
+        """Make one plain call after `seconds`, from the running loop."""
+        ...
+
 
 class SystemClock:
     """The host's clock; the loop's own timer for waiting (which a virtual loop may drive)."""
@@ -37,6 +48,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Alarm:
+        return asyncio.get_running_loop().call_later(seconds, call)
 
 
 class LoopClock:
@@ -57,3 +71,6 @@ class LoopClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Alarm:
+        return self._loop.call_later(seconds, call)

@@ -1,0 +1,190 @@
+"""From an approved request to a known outcome: sends, classifies, looks up (execution.md 1-6).
+
+Owns the requests in flight. Refuses to decide what to send and to keep order records: outcomes go back through `Outcomes` as plain calls.
+Each request runs in its own supervised task; a waiter may leave, the request goes on. Only certainly-not-done is ever tried again, and by the algo.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Protocol
+
+import structlog
+
+from pms.bus.batch import Committed
+from pms.bus.batch import Outcome as StoreOutcome
+from pms.clock import Clock
+from pms.core.risk import Approved
+from pms.tasks import Tasks
+from pms.venue import Amend, Cancel, Done, NotDone, Outcome, Place, Refused, Report, Unavailable, Unknown, Venue, VenueStatus
+from schemas.orders import Cause, Fill
+
+ENTRY_WAIT_S = 2.0  # an entry whose record is not in Redis by then is not sent: its price is old news
+PLACE_SETTLE_MS = 2_000 + 10_000  # execution.md 2: recvWindow of a place + 10 s
+AMEND_SETTLE_MS = 1_000 + 2_000  # recvWindow of an amend + the matching engine's own delay
+LOOK_UPS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between look-ups of an unknown outcome; the last repeats
+LOOK_UPS_LEAST = 3  # execution.md 2: proof of absence needs at least so many
+TRADES_WAIT_S = 0.3  # the stream usually brings a fill's event this soon; after that its trades are fetched
+
+_log = structlog.get_logger("pms.execution")
+
+
+class Outcomes(Protocol):
+    """Where outcomes go: one plain call each."""
+
+    def on_settled(self, client_id: str, report: Report) -> None:
+        """The request's own answer, or a look-up that settles it."""
+        ...
+
+    def on_refused(self, client_id: str, action: str, refusal: Refused) -> None: ...
+
+    def on_not_done(self, client_id: str, action: str, outcome: NotDone) -> None: ...
+
+    def on_unknown(self, client_id: str, action: str, message: str) -> None: ...
+
+    def on_absent(self, client_id: str) -> None:
+        """Proven never to have arrived."""
+        ...
+
+    def on_trades(self, client_id: str, fills: list[Fill]) -> None: ...
+
+    def lacks_trades(self, client_id: str) -> tuple[str, int, int] | None:
+        """(symbol, exchange order id, created at) of an order that the venue says filled more than is booked."""
+        ...
+
+    def may_send(self, exit: bool) -> str:
+        """Empty, or why nothing may leave now (lease, Redis, halt). Read right before each send (execution.md 19)."""
+        ...
+
+
+class Execution:
+    """Sends approved requests."""
+
+    def __init__(self, venue: Venue, clock: Clock, tasks: Tasks, outcomes: Outcomes) -> None:
+        self._venue = venue
+        self._clock = clock
+        self._tasks = tasks
+        self._outcomes = outcomes
+
+    def submit(self, approved: Approved, durable: asyncio.Future[StoreOutcome]) -> None:
+        """Send once `durable` is done (the state that names the request is in Redis); exits do not wait (design.md rule 3)."""
+        self._tasks.spawn(self._run(approved, durable), f"request {approved.request.client_id}")
+
+    async def _run(self, approved: Approved, durable: asyncio.Future[StoreOutcome]) -> None:
+        request = approved.request
+        action = _action(request)
+        stopped = "" if approved.exit else await self._wait_durable(durable)
+        stopped = stopped or self._outcomes.may_send(approved.exit)
+        if stopped:
+            self._outcomes.on_not_done(request.client_id, action, NotDone(stopped))
+            return
+        outcome = await self._send(request)
+        await self._settle(request, action, outcome)
+
+    async def _wait_durable(self, durable: asyncio.Future[StoreOutcome]) -> str:
+        if not durable.done():
+            await asyncio.wait((durable,), timeout=ENTRY_WAIT_S)
+        if not durable.done():
+            return "redis_unavailable"
+        if (error := durable.exception()) is not None:
+            return f"not_recorded: {error}"
+        return "" if isinstance(durable.result(), Committed) else "not_recorded: another request stands in its place"
+
+    async def _send(self, request: Place | Amend | Cancel) -> Outcome:
+        match request:
+            case Place():
+                return await self._venue.place(request)
+            case Amend():
+                return await self._venue.amend(request)
+            case Cancel():
+                return await self._venue.cancel(request)
+
+    async def _settle(self, request: Place | Amend | Cancel, action: str, outcome: Outcome) -> None:
+        client_id = request.client_id
+        match outcome:
+            case Done(report):
+                self._outcomes.on_settled(client_id, report)
+                await self._fetch_missing(client_id)
+            case Refused(cause=Cause.DUPLICATE_ID) if action == "place":  # proof that the first landed (execution.md 1)
+                await self._look_up(request, action, settle_ms=PLACE_SETTLE_MS)
+            case Refused(cause=Cause.NOT_FOUND):
+                await self._look_up(request, action, settle_ms=PLACE_SETTLE_MS)
+            case Refused():
+                self._outcomes.on_refused(client_id, action, outcome)
+            case NotDone():
+                self._outcomes.on_not_done(client_id, action, outcome)
+            case Unknown(message):
+                self._outcomes.on_unknown(client_id, action, message)
+                await self._look_up(request, action, settle_ms=AMEND_SETTLE_MS if action == "amend" else PLACE_SETTLE_MS)
+
+    # --- unknown outcomes -----------------------------------------------------------------------------
+
+    async def _look_up(self, request: Place | Amend | Cancel, action: str, settle_ms: int) -> None:
+        """Ask for the order until its fate is known. It never ends by guessing: only evidence ends it."""
+        since = self._clock.monotonic()
+        absences = 0
+        for attempt in itertools.count():
+            report, answered = await self._ask(request.symbol, request.client_id)
+            waited_ms = (self._clock.monotonic() - since) * 1000
+            if report is not None and self._resolves(request, action, report, waited_ms, settle_ms):
+                self._outcomes.on_settled(request.client_id, report)
+                await self._fetch_missing(request.client_id)
+                return
+            absences = absences + 1 if answered and report is None else 0 if report is not None else absences
+            if absences >= LOOK_UPS_LEAST and waited_ms >= settle_ms and await self._absent(request):
+                self._outcomes.on_absent(request.client_id)
+                return
+            await self._clock.sleep(LOOK_UPS[min(attempt, len(LOOK_UPS) - 1)])
+
+    def _resolves(self, request: Place | Amend | Cancel, action: str, report: Report, waited_ms: float, settle_ms: int) -> bool:
+        """Whether a look-up settles the request. An unchanged order may still be changed by a late amend or cancel until
+        the window is over."""
+        if action == "place" or report.status is not VenueStatus.OPEN:
+            return True
+        if isinstance(request, Amend) and (report.price, report.quantity) == (request.price, request.quantity):
+            return True
+        return waited_ms >= (settle_ms if action == "amend" else AMEND_SETTLE_MS)
+
+    async def _ask(self, symbol: str, client_id: str) -> tuple[Report | None, bool]:
+        try:
+            return await self._venue.look_up(symbol, client_id), True
+        except Unavailable as error:
+            _log.warning("look_up_unavailable", client_order_id=client_id, reason=str(error))
+            return None, False
+
+    async def _absent(self, request: Place | Amend | Cancel) -> bool:
+        """The last part of the proof: not among the open orders either (execution.md 2)."""
+        try:
+            resting = await self._venue.open_orders(request.symbol)
+        except Unavailable:
+            return False
+        return all(report.client_id != request.client_id for report in resting)
+
+    async def _fetch_missing(self, client_id: str) -> None:
+        """Where an answer told of more than the booked trades, wait for the stream a moment, then fetch them."""
+        while self._outcomes.lacks_trades(client_id) is not None:
+            await self._clock.sleep(TRADES_WAIT_S)
+            missing = self._outcomes.lacks_trades(client_id)
+            if missing is None:
+                return
+            symbol, order_id, created_at = missing
+            try:
+                fills = await self._venue.trades(symbol, created_at, order_id)
+            except Unavailable as error:
+                _log.warning("trades_unavailable", client_order_id=client_id, reason=str(error))
+                continue
+            self._outcomes.on_trades(client_id, fills)
+
+    def fetch_missing(self, client_id: str) -> None:
+        """Start fetching what a stream event showed to be missing."""
+        self._tasks.spawn(self._fetch_missing(client_id), f"trades of {client_id}")
+
+    def resolve(self, request: Place | Amend | Cancel) -> None:
+        """Look up a request whose outcome was not known when the process stopped."""
+        settle = AMEND_SETTLE_MS if isinstance(request, Amend) else PLACE_SETTLE_MS
+        self._tasks.spawn(self._look_up(request, _action(request), settle), f"look-up {request.client_id}")
+
+
+def _action(request: Place | Amend | Cancel) -> str:
+    return type(request).__name__.lower()

@@ -1,0 +1,139 @@
+"""One running algo: its state, its mailbox, its step (design.md rules 5 and 6).
+
+Owns the newest state and the inputs that wait while a step is under way. Refuses to know Redis and the venue: what a step decided goes to its `Desk`
+by plain call. Here, and only here, any exception is caught: an algo's bug fails that algo and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from algos.registry import Kind
+from algos.step import Action, Input
+from pms.clock import Alarm, Clock
+from schemas.chase import AlgoStatus
+from schemas.market import Quote
+
+MAILBOX_LIMIT = 1_000  # inputs other than quotes; a chase gets a handful a second, so more means a storm: resync
+PROGRESS_MS = 1_000  # progress events at most so often unless children or fills changed (contract.md)
+
+_log = structlog.get_logger("pms.runner")
+
+
+class Overflow(Exception):
+    """More inputs than a mailbox holds: the algo is to be brought up to date from its records (execution.md 31)."""
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What one step did: the new state and what it asks for."""
+
+    state: Any
+    actions: tuple[Action, ...]
+
+
+class StepTaker(Protocol):
+    """Who makes a step durable and carries out its actions."""
+
+    def on_decided(self, runner: Runner, decided: Decided) -> None: ...
+
+    def on_broken(self, runner: Runner, error: Exception) -> None:
+        """The algo's code failed: the runner is in status `failed`, its children must leave the market."""
+        ...
+
+
+class Runner:
+    """See the module. `offer` may be called from within a step: the input waits its turn."""
+
+    def __init__(self, kind: Kind, state: Any, clock: Clock, now: Any, taker: StepTaker) -> None:
+        self.kind = kind
+        self.state = state
+        self._clock = clock
+        self._now = now
+        self._taker = taker
+        self._step = kind.step
+        self._waiting: deque[Input] = deque()
+        self._busy = False
+        self._wake: Alarm | None = None
+        self._wake_at = 0
+        self.told_at = 0
+        self.quote: Quote | None = None
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.kind.view(self.state).status.terminal)
+
+    def on_quote(self, quote: Quote) -> None:
+        """The hot path: most quotes change nothing, and then nothing happens here either."""
+        self.quote = quote
+        try:
+            state, actions = self._step(self.state, quote)
+        except Exception as error:
+            self._broken(error)
+            return
+        if state is not self.state:
+            self._decided(state, actions)
+
+    def offer(self, given: Input) -> None:
+        """Step with an input now, or after the step under way. Raises Overflow."""
+        if len(self._waiting) >= MAILBOX_LIMIT:
+            raise Overflow(self.kind.view(self.state).algo_id)
+        self._waiting.append(given)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._waiting:
+                self._take(self._waiting.popleft())
+        finally:
+            self._busy = False
+
+    def _take(self, given: Input) -> None:
+        try:
+            state, actions = self._step(self.state, given)
+        except Exception as error:
+            self._broken(error)
+            return
+        if state is not self.state:
+            self._decided(state, actions)
+
+    def _decided(self, state: Any, actions: tuple[Action, ...]) -> None:
+        try:
+            self.kind.check(self.state, state, actions)
+        except Exception as error:
+            self._broken(error)
+            return
+        self.state = state
+        self._taker.on_decided(self, Decided(state, actions))
+
+    def _broken(self, error: Exception) -> None:
+        _log.error("algo_failed", algo=self.kind.view(self.state).algo_id, error=repr(error), exc_info=error)
+        reason = f"internal error: {error!r}"
+        self.state = msgspec.structs.replace(self.state, status=AlgoStatus.FAILED, reason=reason)
+        self._taker.on_broken(self, error)
+
+    def set_wake(self, at_ms: int, call: Any) -> None:
+        """Arrange `call()` for `at_ms` (venue-corrected ms); 0 for none."""
+        if at_ms == self._wake_at:
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        self._wake_at = at_ms
+        if at_ms:
+            self._wake = self._clock.call_later(max(0, at_ms - self._now()) / 1000, call)
+
+    def woken(self) -> None:
+        """The alarm rang."""
+        self._wake = None
+        self._wake_at = 0
+
+    def close(self) -> None:
+        """No alarm rings any more."""
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        self._wake_at = 0

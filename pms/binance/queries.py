@@ -1,0 +1,83 @@
+"""Requests to the venue as data: method, path and unsigned query (binance.md 3.3, 3.5). Pure.
+
+Decimals are written plainly, without exponent, as the port gave them; rounding to tick and step is done before (law 6).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from pms.binance.signing import encode
+from pms.venue import Amend, Cancel, Place
+
+# How late a request may still act (execution.md 2). Short where acting late hurts: a stale price is worse than none.
+PLACE_WINDOW_MS = 2000
+AMEND_WINDOW_MS = 1000
+WINDOW_MS = 5000  # the venue's default; cancels may be late, and reads lose nothing
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One request before signing. `queued`: it waits its turn among reads; order requests never do."""
+
+    method: str
+    path: str
+    query: str = ""
+    window_ms: int = WINDOW_MS
+    signed: bool = True
+    queued: bool = True
+
+
+def place(order: Place) -> Request:
+    """RESULT: the final state of what executes at once; a resting order answers NEW all the same."""
+    params = [
+        ("symbol", order.symbol),
+        ("side", order.side.value),
+        ("type", order.order_type),
+        ("quantity", _plain(order.quantity)),
+    ]
+    if order.order_type == "LIMIT":
+        params += [("timeInForce", order.time_in_force), ("price", _plain(order.price))]
+    if order.reduce_only:
+        params.append(("reduceOnly", "true"))
+    params += [("newClientOrderId", order.client_id), ("newOrderRespType", "RESULT")]
+    return Request("POST", "/fapi/v1/order", encode(params), PLACE_WINDOW_MS, queued=False)
+
+
+def amend(change: Amend) -> Request:
+    params = [
+        ("symbol", change.symbol),
+        ("side", change.side.value),
+        ("quantity", _plain(change.quantity)),
+        ("price", _plain(change.price)),
+        ("origClientOrderId", change.client_id),
+    ]
+    return Request("PUT", "/fapi/v1/order", encode(params), AMEND_WINDOW_MS, queued=False)
+
+
+def cancel(order: Cancel) -> Request:
+    params = [("symbol", order.symbol), ("origClientOrderId", order.client_id)]
+    return Request("DELETE", "/fapi/v1/order", encode(params), queued=False)
+
+
+def leverage(symbol: str, times: int) -> Request:
+    return Request("POST", "/fapi/v1/leverage", encode([("symbol", symbol), ("leverage", str(times))]))
+
+
+def read(path: str, **params: str | int | None) -> Request:
+    """A signed read; parameters that are None are left out."""
+    return Request("GET", path, encode((name, str(value)) for name, value in params.items() if value is not None))
+
+
+def public(path: str) -> Request:
+    return Request("GET", path, signed=False)
+
+
+def listen_key(method: str) -> Request:
+    """POST makes or returns the key, PUT prolongs it. Only the API key is sent, no signature (binance.md 2)."""
+    return Request(method, "/fapi/v1/listenKey", signed=False)
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number:f}"

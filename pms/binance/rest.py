@@ -1,0 +1,152 @@
+"""Signed REST: one request in, one outcome out (execution.md 1-6, binance.md 2, 3.1, 5).
+
+Owns signing at the moment of sending, the reading of refusals, and the task that carries a request: a waiter may leave, the
+request goes on. Refuses to retry anything and to know orders: outcomes tell the caller what it may do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from pms.binance import codec, errors, queries
+from pms.binance.errors import Fate, Pause, Verdict
+from pms.binance.gate import Gate, Held
+from pms.binance.queries import Request
+from pms.binance.signing import Signer
+from pms.binance.transport import Lost, NotSent
+from pms.binance.venue_clock import VenueClock
+from pms.tasks import Tasks
+from pms.venue import AuthFailed, Done, Outcome, Unavailable, Unknown
+
+T = TypeVar("T")
+_log = structlog.get_logger("pms.binance.rest")
+
+READS_MAX = 8  # reads on the wire at once: recovery asks for hundreds, and orders want the wire too
+DOUBTS_MAX = (
+    3  # refusals in a row of a key that has worked, before it is taken for dead (a temporary ban looks the same)
+)
+_PAUSE_MS = {
+    Pause.NONE: 0,
+    Pause.BRIEF: 200,  # the venue's first step for -1008; who retries doubles it
+    Pause.SLOW: 5000,
+    Pause.CLOCK: 250,  # the measuring takes five round trips
+}
+
+
+class Rest:
+    """Requests of one API key."""
+
+    def __init__(self, gate: Gate, venue: VenueClock, tasks: Tasks, key: str, secret: str) -> None:
+        self._gate = gate
+        self._venue = venue
+        self._tasks = tasks
+        self._signer = Signer(secret)
+        self._headers = {"X-MBX-APIKEY": key}
+        self._reads = asyncio.Semaphore(READS_MAX)
+        self._measuring = False
+        self._worked = False
+        self._doubts = 0
+
+    async def order(self, request: Request) -> Outcome:
+        """Send an order request. Raises `AuthFailed`; every other end is an outcome."""
+        answer = await self.send(request)
+        if isinstance(answer, Verdict):
+            return errors.outcome(answer)
+        try:
+            return Done(codec.order(answer))
+        except msgspec.MsgspecError as error:
+            return Unknown(f"HTTP 200, but the answer is no order ({error}): {_head(answer)}")
+
+    async def read(self, request: Request, decode: Callable[[bytes], T]) -> T:
+        """Ask for something. Raises `Unavailable` where no usable answer came, `AuthFailed`."""
+        answer = await self.send(request)
+        if isinstance(answer, Verdict):
+            raise unavailable(request, answer)
+        try:
+            return decode(answer)
+        except msgspec.MsgspecError as error:
+            raise Unavailable(
+                f"{request.path} was answered with what can't be read ({error}): {_head(answer)}"
+            ) from error
+
+    async def send(self, request: Request) -> bytes | Verdict:
+        """The body of a success, or the verdict. The request runs on by itself if the caller is cancelled (execution.md 6)."""
+        carry = self._queued(request) if request.queued else self._carry(request)
+        return await asyncio.shield(self._tasks.spawn(carry, f"{request.method} {request.path}"))
+
+    async def measure_clock(self) -> None:
+        """Measure the venue's time anew. Raises `Unavailable`."""
+        await self._venue.measure(lambda: self.read(queries.public("/fapi/v1/time"), codec.server_time))
+
+    async def _queued(self, request: Request) -> bytes | Verdict:
+        async with self._reads:
+            return await self._carry(request)
+
+    async def _carry(self, request: Request) -> bytes | Verdict:
+        target = request.path
+        if request.signed:
+            target += "?" + self._signer.sign(request.query, self._venue.now_ms(), request.window_ms)
+        elif request.query:
+            target += "?" + request.query
+        try:
+            response = await self._gate.request(request.method, target, self._headers)
+        except Held as held:
+            return Verdict(Fate.NOT_DONE, str(held), pause=Pause.ALL, retry_ms=held.retry_ms)
+        except NotSent as error:
+            return self._timed(errors.not_sent(str(error)), request)
+        except Lost as error:
+            return errors.lost(str(error))
+        if response.status == 200:
+            if request.signed:
+                self._worked, self._doubts = True, 0
+            return response.body
+        return self._judged(errors.read(response), request)
+
+    def _judged(self, verdict: Verdict, request: Request) -> Verdict:
+        if verdict.fate is Fate.AUTH:
+            return self._doubted(verdict)
+        if verdict.pause is Pause.CLOCK and not self._measuring:
+            self._measuring = True
+            self._tasks.spawn(self._remeasure(), "venue-clock")
+        return self._timed(verdict, request)
+
+    def _timed(self, verdict: Verdict, request: Request) -> Verdict:
+        wait = _PAUSE_MS.get(verdict.pause)
+        if wait is None:
+            wait = self._gate.wait_ms(request.method, request.path)
+        return msgspec.structs.replace(verdict, retry_ms=wait)
+
+    def _doubted(self, verdict: Verdict) -> Verdict:
+        """A key that worked a minute ago may be refused for a while; only a lasting refusal stops us (binance.md 2)."""
+        passing = verdict.code in (errors.BAD_KEY, errors.BAD_SIGNATURE)
+        if passing and self._worked and self._doubts < DOUBTS_MAX:
+            self._doubts += 1
+            _log.warning("credentials_doubted", code=verdict.code, message=verdict.message, doubts=self._doubts)
+            return Verdict(Fate.NOT_DONE, verdict.message, verdict.code, retry_ms=_PAUSE_MS[Pause.SLOW])
+        raise AuthFailed(
+            f"The venue refuses our credentials ({verdict.code} {verdict.message}). The request was not executed. "
+            "Check the API key, its secret, its futures permission and its allowed IP addresses."
+        )
+
+    async def _remeasure(self) -> None:
+        try:
+            await self.measure_clock()
+        except Unavailable as error:
+            _log.warning("venue_clock_not_measured", error=str(error))
+        finally:
+            self._measuring = False
+
+
+def unavailable(request: Request, verdict: Verdict) -> Unavailable:
+    """A verdict on a read in the port's words."""
+    reason = f"{verdict.code} {verdict.message}" if verdict.code else verdict.message
+    return Unavailable(f"{request.method} {request.path}: {reason}", verdict.retry_ms)
+
+
+def _head(body: bytes) -> str:
+    return body[:120].decode("utf-8", "replace")

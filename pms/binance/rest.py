@@ -27,9 +27,7 @@ T = TypeVar("T")
 _log = structlog.get_logger("pms.binance.rest")
 
 READS_MAX = 8  # reads on the wire at once: recovery asks for hundreds, and orders want the wire too
-DOUBTS_MAX = (
-    3  # refusals in a row of a key that has worked, before it is taken for dead (a temporary ban looks the same)
-)
+DOUBTS_MAX = 3  # refusals in a row of a key that has worked, before it is taken for dead (a short ban looks the same)
 _PAUSE_MS = {
     Pause.NONE: 0,
     Pause.BRIEF: 200,  # the venue's first step for -1008; who retries doubles it

@@ -1,7 +1,7 @@
 """The gate before the venue: while it is closed nothing leaves, and what the venue counts against us is told on.
 
-An `Http` around another one, so that all requests of the process pass it: REST and depth snapshots alike. After 418,
-429 or -1003 nothing is sent until Retry-After; after -1015 no orders before the next slot, while cancels and look-ups go
+An `Http` around another one, so that all requests of the process pass it: REST and depth snapshots alike. After
+418, 429 or -1003 nothing is sent until Retry-After; after -1015 no orders before the next slot, while cancels and look-ups go
 (design.md). Refuses to know what is asked. It never waits: the caller is told when to come again.
 """
 

@@ -1,7 +1,7 @@
 """Signed REST: one request in, one outcome out (execution.md 1-6, binance.md 2, 3.1, 5).
 
-Owns signing at the moment of sending, the reading of refusals, and the task that carries a request: a waiter may leave, the
-request goes on. Refuses to retry anything and to know orders: outcomes tell the caller what it may do.
+Owns signing at the moment of sending, the reading of refusals, and the task that carries a request: a waiter may leave,
+the request goes on. Refuses to retry anything and to know orders: outcomes tell the caller what it may do.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _log = structlog.get_logger("pms.binance.rest")
 
 READS_MAX = 8  # reads on the wire at once: recovery asks for hundreds, and orders want the wire too
 DOUBTS_MAX = 3  # refusals in a row of a key that has worked, before it is taken for dead (a short ban looks the same)
+RETRY_READ_MS = 1000  # for a read whose refusal names no time
 _PAUSE_MS = {
     Pause.NONE: 0,
     Pause.BRIEF: 200,  # the venue's first step for -1008; who retries doubles it
@@ -68,12 +69,13 @@ class Rest:
         try:
             return decode(answer)
         except msgspec.MsgspecError as error:
-            raise Unavailable(
-                f"{request.path} was answered with what can't be read ({error}): {_head(answer)}"
-            ) from error
+            raise Unavailable(f"{request.path}: the answer can't be read ({error}): {_head(answer)}") from error
 
     async def send(self, request: Request) -> bytes | Verdict:
-        """The body of a success, or the verdict. The request runs on by itself if the caller is cancelled (execution.md 6)."""
+        """The body of a success, or the verdict. Raises `AuthFailed`.
+
+        The request runs on by itself if the caller is cancelled (execution.md 6).
+        """
         carry = self._queued(request) if request.queued else self._carry(request)
         return await asyncio.shield(self._tasks.spawn(carry, f"{request.method} {request.path}"))
 
@@ -143,7 +145,7 @@ class Rest:
 def unavailable(request: Request, verdict: Verdict) -> Unavailable:
     """A verdict on a read in the port's words."""
     reason = f"{verdict.code} {verdict.message}" if verdict.code else verdict.message
-    return Unavailable(f"{request.method} {request.path}: {reason}", verdict.retry_ms)
+    return Unavailable(f"{request.method} {request.path}: {reason}", verdict.retry_ms or RETRY_READ_MS)
 
 
 def _head(body: bytes) -> str:

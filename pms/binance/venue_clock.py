@@ -28,7 +28,7 @@ class VenueClock:
         return self._clock.now_ms() - self.now_ms()
 
     async def measure(self, ask: Callable[[], Awaitable[int]]) -> None:
-        """Take the offset of the median round trip of several asks. Raises what `ask` raises, the old offset then stands."""
+        """Take the offset of the median round trip of several asks. Where `ask` raises, the old offset stands."""
         samples = []
         for _ in range(SAMPLES):
             sent = self._clock.monotonic()

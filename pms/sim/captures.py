@@ -108,14 +108,6 @@ def frames(path: Path) -> Iterator[Frame]:
         raise CaptureError(f"{path}: can't be read after line {number} ({error}). Give a gzip recording.") from error
 
 
-def symbol_of(path: Path) -> str:
-    """The symbol that the recording is of, from its first stream frame."""
-    for frame in frames(path):
-        if not isinstance(frame, SnapshotFrame):
-            return frame.s
-    raise CaptureError(f"{path}: holds no stream frame, so nothing can be replayed from it.")
-
-
 def _merged(window: list[DepthFrame]) -> DepthFrame:
     first, last = window[0], window[-1]
     if first is last:

@@ -170,11 +170,12 @@ def _difference(book: dict[Decimal, Decimal], wanted: tuple[Level, ...]) -> tupl
 
 
 def _ordered(source: Iterable[Frame]) -> Iterator[Frame]:
-    """By `E`, at equal `E` by update id; a trade, which has none, stays behind the bookTicker that it was read after.
+    """By `E`, at equal `E` by update id, at equal ids the bookTicker before the depth frame that it is a part of; a
+    trade, which has no id, stays behind the bookTicker that it was read after.
 
     Until the snapshot has come nothing is given away, since it decides what is used; it comes first.
     """
-    waiting: list[tuple[int, int, int, Frame]] = []
+    waiting: list[tuple[int, int, bool, int, Frame]] = []
     newest = touch_id = 0
     opened = False
     for number, frame in enumerate(source):
@@ -185,12 +186,13 @@ def _ordered(source: Iterable[Frame]) -> Iterator[Frame]:
             continue
         if isinstance(frame, TouchFrame):
             touch_id = frame.u
-        heapq.heappush(waiting, (frame.E, touch_id if isinstance(frame, TradeFrame) else frame.u, number, frame))
+        place = touch_id if isinstance(frame, TradeFrame) else frame.u
+        heapq.heappush(waiting, (frame.E, place, isinstance(frame, DepthFrame), number, frame))
         newest = max(newest, frame.E)
         while opened and waiting and waiting[0][0] < newest - HORIZON_MS:
-            yield heapq.heappop(waiting)[3]
+            yield heapq.heappop(waiting)[4]
     while waiting:
-        yield heapq.heappop(waiting)[3]
+        yield heapq.heappop(waiting)[4]
 
 
 def _from_snapshot(source: Iterable[Frame]) -> Iterator[Frame]:

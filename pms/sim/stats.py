@@ -121,18 +121,17 @@ def sample(fit: Fit, chance: Chance, seconds: int = SAMPLE_SECONDS) -> Iterator[
 
 def compare(chance: Callable[[], Chance], seconds: int = SAMPLE_SECONDS) -> list[Row]:
     """Every fit's figures beside those of a synthetic sample drawn from a fresh `chance()`."""
-    return [
-        _row(fit, figure, measured)
-        for fit in FITS
-        for measured in (measure(sample(fit, chance(), seconds), fit.listing.tick),)
-        for figure in Figures.__struct_fields__
-    ]
+    return [row for fit in FITS for row in beside(fit, measure(sample(fit, chance(), seconds), fit.listing.tick))]
 
 
-def _row(fit: Fit, figure: str, measured: Figures) -> Row:
-    recorded, synthetic = Decimal(getattr(fit.figures, figure)), Decimal(getattr(measured, figure))
-    ratio = (synthetic / recorded).quantize(Decimal("0.01"))
-    return Row(fit.capture, fit.profile, figure, recorded, synthetic, ratio, abs(ratio - 1) <= TOLERANCE)
+def beside(fit: Fit, measured: Figures) -> list[Row]:
+    """The fit's recorded figures beside `measured` ones."""
+    rows = []
+    for figure in Figures.__struct_fields__:
+        recorded, synthetic = Decimal(getattr(fit.figures, figure)), Decimal(getattr(measured, figure))
+        ratio = (synthetic / recorded).quantize(Decimal("0.01"))
+        rows.append(Row(fit.capture, fit.profile, figure, recorded, synthetic, ratio, abs(ratio - 1) <= TOLERANCE))
+    return rows
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -9,55 +9,41 @@ Values passed back (`Order`) are live objects: read them before the next call, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal
 
-import msgspec
-
+from pms.sim import events, margin
+from pms.sim import rules as refusals
+from pms.sim.inquiries import Inquiries, Settings
 from pms.sim.journal import Journal
-from pms.sim.model import DepthDiff, FeedEvent, Mark, NewOrder, Order, Print, Rules, Side, Touch, Trade
-from pms.sim.views import AccountView, AggTrade, Bracket, Depth, Income, Kline, PositionView
+from pms.sim.market import Market
+from pms.sim.matching import Matching
+from pms.sim.model import (
+    DepthDiff,
+    DepthSnapshot,
+    FeedEvent,
+    Mark,
+    NewOrder,
+    Order,
+    Print,
+    Rules,
+    Side,
+    Touch,
+    VenueError,
+)
+from pms.sim.order_entry import Amendment, OrderEntry
+from pms.sim.outbox import Observer, Outbox
+from pms.sim.restart import restore
+from pms.sim.settlement import Settlement
+from pms.sim.tape import AGGREGATION_MS
+from pms.sim.views import PositionView
+
+__all__ = ["Exchange", "Observer", "Settings"]
+_DEFAULTS = Settings()
 
 
-class Observer(Protocol):
-    """Hears what the venue shows. Called after the journal was written, in the order in which things happened."""
-
-    def user_event(self, account: str, event: dict[str, object]) -> None:
-        """A complete user-stream payload (TRADE_LITE, ORDER_TRADE_UPDATE, ACCOUNT_UPDATE, ACCOUNT_CONFIG_UPDATE)."""
-        ...
-
-    def depth_changed(self, change: DepthDiff) -> None:
-        """Levels whose *total* (external and own) changed. `first_id`..`last_id` are the change's update ids, rising and never reused; `prev_id` is the
-        `last_id` of the change told before. A window's U is its first `first_id`, its u the last `last_id`, its pu the u of the window before."""
-        ...
-
-    def touch_changed(self, touch: Touch) -> None:
-        """The best bid or ask (own orders included) changed in price or total. A side without any order has price and quantity 0."""
-        ...
-
-    def printed(self, trade: Print) -> None:
-        """One trade on the tape, ours or others'; `trade_id` is set, unique and rising per symbol."""
-        ...
-
-    def aggregated(self, trade: AggTrade) -> None:
-        """An aggregate trade closed: by a print that does not belong to it, or by `tick` 100 ms after it opened."""
-        ...
-
-    def marked(self, mark: Mark) -> None:
-        """A new mark price."""
-        ...
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What a deployment may choose. Rates are fractions of notional (binance.md 8, VIP 0)."""
-
-    starting_wallet: Decimal = Decimal(1_000_000)
-    maker_rate: Decimal = Decimal("0.0002")
-    taker_rate: Decimal = Decimal("0.0005")
-
-
-class Exchange:
+class Exchange(Inquiries):
     """Accounts, books and tape of every symbol in `rules`."""
 
     def __init__(
@@ -66,16 +52,30 @@ class Exchange:
         now: Callable[[], int],
         observer: Observer,
         journal: Journal | None = None,
-        settings: Settings = Settings(),
+        settings: Settings = _DEFAULTS,
     ) -> None:
         """Load what the journal holds; its open orders go back into the books, at the back of their levels."""
-        raise NotImplementedError
+        outbox = Outbox(observer, journal)
+        super().__init__(rules, now, outbox, settings)
+        self._durable = journal is not None
+        self._settlement = Settlement(self._accounts, outbox, now, settings.maker_rate, settings.taker_rate)
+        self._matching = Matching(self._settlement, now)
+        self._entry = OrderEntry(self._matching, self._settlement, now, self._mark_price)
+        if journal is not None:
+            newest = restore(journal.load(), self._open, self._markets)
+            self._entry.order_id = max(self._entry.order_id, newest)
 
     # --- orders -----------------------------------------------------------------------------------
 
     def place(self, account: str, new: NewOrder, validate_only: bool = False) -> Order:
-        """Accept, match and rest or end one order; the answer is its state after matching. `validate_only` (order/test) stops before matching."""
-        raise NotImplementedError
+        """Accept, match and rest or end one order; the answer is its state after matching.
+
+        `validate_only` (order/test) stops before matching: the order has id 0 and does not exist.
+        """
+        owner, market = self._account(account), self._market(new.symbol)
+        order = self._entry.place(owner, market, new, validate_only)
+        self._commit(market)
+        return order
 
     def amend(
         self,
@@ -91,144 +91,132 @@ class Exchange:
         reduce_only: bool | None = None,
         modify_id: str | None = None,
     ) -> Order:
-        """Change total quantity and price; the order goes to the back of its level (binance.md 3.3). May answer a CANCELED order. `order_id` wins."""
-        raise NotImplementedError
+        """Change total quantity and price; the order goes to the back of its level (binance.md 3.3).
+
+        May answer a CANCELED order. `order_id` wins over `client_id`; `price` None keeps the price.
+        """
+        owner, market = self._account(account), self._market(symbol)
+        order = owner.find(symbol, order_id, client_id, refusals.unknown_order())
+        change = Amendment(quantity, price, price_match, side, reduce_only, modify_id)
+        self._entry.amend(owner, market, order, change)
+        self._commit(market)
+        return order
 
     def cancel(self, account: str, symbol: str, *, order_id: int | None = None, client_id: str | None = None) -> Order:
         """Cancel one open order; -2011 when it is unknown or already closed."""
-        raise NotImplementedError
+        owner, market = self._account(account), self._market(symbol)
+        order = owner.find(symbol, order_id, client_id, refusals.unknown_cancel())
+        self._entry.cancel(market, order)
+        self._commit(market)
+        return order
 
     def cancel_all(self, account: str, symbol: str) -> list[Order]:
         """Cancel every open order of the account on the symbol, oldest first."""
-        raise NotImplementedError
+        owner, market = self._account(account), self._market(symbol)
+        orders = owner.open_orders(symbol)
+        for order in orders:
+            self._entry.cancel(market, order)
+        self._commit(market)
+        return orders
 
     def countdown(self, account: str, symbol: str, countdown_ms: int) -> None:
         """Cancel all of the symbol's orders `countdown_ms` from now unless called again; 0 stops the countdown."""
-        raise NotImplementedError
+        owner, market = self._account(account), self._market(symbol)
+        owner.countdowns.pop(symbol, None)
+        if countdown_ms:
+            owner.countdowns[symbol] = self._now() + countdown_ms
+        self._outbox.keep_account(owner.wallet_record(), owner.position_record(symbol))
+        self._commit(market)
 
     def tick(self, now: int) -> None:
         """Do what is due: countdowns that ran out, aggregate trades older than 100 ms."""
-        raise NotImplementedError
+        for owner in self._accounts.values():
+            for symbol in [symbol for symbol, due in owner.countdowns.items() if due <= now]:
+                self.countdown(owner.name, symbol, 0)
+                self.cancel_all(owner.name, symbol)
+        for market in self._markets.values():
+            closed = market.tape.close_aggregate(now)
+            if closed is not None:
+                self._outbox.aggregated(closed)
+        self._outbox.commit()
 
     def next_due(self) -> int | None:
         """When `tick` has something to do; None when nothing waits."""
-        raise NotImplementedError
-
-    def order(self, account: str, symbol: str, *, order_id: int | None = None, client_id: str | None = None) -> Order:
-        """One order, open or closed; by client id the newest. -2013 when there is none."""
-        raise NotImplementedError
-
-    def open_orders(self, account: str, symbol: str | None = None) -> list[Order]:
-        """Open orders, oldest first."""
-        raise NotImplementedError
-
-    def all_orders(
-        self,
-        account: str,
-        symbol: str | None = None,
-        *,
-        order_id: int | None = None,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int = 500,
-    ) -> list[Order]:
-        """Orders by ascending id, id >= `order_id`, created within [start, end]; the *newest* `limit` of them."""
-        raise NotImplementedError
-
-    def trades(
-        self,
-        account: str,
-        symbol: str | None = None,
-        *,
-        order_id: int | None = None,
-        start: int | None = None,
-        end: int | None = None,
-        from_id: int | None = None,
-        limit: int = 500,
-    ) -> list[Trade]:
-        """The account's fills by ascending trade id; the *oldest* `limit` of them."""
-        raise NotImplementedError
+        due = [at for owner in self._accounts.values() for at in owner.countdowns.values()]
+        opened = [market.tape.open for market in self._markets.values() if market.tape.open is not None]
+        due += [trade.time + AGGREGATION_MS for trade in opened]
+        return min(due, default=None)
 
     # --- accounts ---------------------------------------------------------------------------------
 
     def open_account(self, account: str) -> None:
-        """Know the account (its API key) from now on, with the starting wallet. Every other call does this by itself."""
-        raise NotImplementedError
-
-    def positions(self, account: str, symbol: str | None = None) -> list[PositionView]:
-        """One row per symbol, flat ones included (v3 shows those with an amount or open orders)."""
-        raise NotImplementedError
-
-    def account(self, account: str) -> AccountView:
-        """Wallet, margins and available balance."""
-        raise NotImplementedError
+        """Know the account (its API key) from now on, with the starting wallet. Every other call does so too."""
+        self._account(account)
+        self._outbox.commit()
 
     def set_leverage(self, account: str, symbol: str, leverage: int) -> PositionView:
-        """-4028 outside the brackets, -2027 position too large for it, -2028 margin, -4161 lowered with an isolated position."""
-        raise NotImplementedError
+        """-4028 outside the brackets, -2027 position too large, -2028 margin, -4161 lowered with an isolated one."""
+        owner, market = self._account(account), self._market(symbol)
+        margin.check_leverage(owner, symbol, leverage, self._mark_price)
+        owner.position(symbol).leverage = leverage
+        self._outbox.keep_account(owner.wallet_record(), owner.position_record(symbol))
+        self._outbox.user_event(account, events.leverage_update(symbol, leverage, self._now()))
+        self._commit(market)
+        return self.positions(account, symbol)[0]
 
     def set_margin_type(self, account: str, symbol: str, margin_type: Literal["ISOLATED", "CROSSED"]) -> None:
         """-4046 already so, -4047 open orders, -4048 position."""
-        raise NotImplementedError
-
-    def dual_side(self, account: str) -> bool:
-        """Always False: one-way mode only."""
-        raise NotImplementedError
+        owner, market = self._account(account), self._market(symbol)
+        position = owner.position(symbol)
+        if position.isolated == (margin_type == "ISOLATED"):
+            raise VenueError(-4046, "No need to change margin type.")
+        if owner.open.get(symbol):
+            raise VenueError(-4047, "Margin type cannot be changed if there exists open orders.")
+        if position.amount:
+            raise VenueError(-4048, "Margin type cannot be changed if there exists position.")
+        position.isolated = margin_type == "ISOLATED"
+        self._outbox.keep_account(owner.wallet_record(), owner.position_record(symbol))
+        self._commit(market)
 
     def set_dual_side(self, account: str, dual: bool) -> None:
-        """-4059 for False (already so); -4067, -4068 when blocked; -4084 otherwise, as hedge mode does not exist here."""
-        raise NotImplementedError
-
-    def commission_rates(self, account: str, symbol: str) -> tuple[Decimal, Decimal]:
-        """Maker and taker rate."""
-        raise NotImplementedError
-
-    def income(self, account: str) -> Sequence[Income]:
-        """Income rows since start, oldest first."""
-        raise NotImplementedError
-
-    def brackets(self, symbol: str) -> tuple[Bracket, ...]:
-        """The symbol's leverage brackets."""
-        raise NotImplementedError
-
-    # --- market -----------------------------------------------------------------------------------
+        """-4059 for False (already so); -4067, -4068 when blocked; else -4084, as there is no hedge mode here."""
+        owner = self._account(account)
+        if not dual:
+            raise VenueError(-4059, "No need to change position side.")
+        if owner.open_orders():
+            raise VenueError(-4067, "Position side cannot be changed if there exists open orders.")
+        if any(position.amount for position in owner.positions.values()):
+            raise VenueError(-4068, "Position side cannot be changed if there exists position.")
+        raise VenueError(-4084, "Method is not allowed currently. Upcoming soon.")
 
     def apply(self, event: FeedEvent) -> None:
         """Let one feed event happen: book, own fills, streams."""
-        raise NotImplementedError
+        market = self._market(event.symbol)
+        match event:
+            case DepthDiff():
+                market.take_diff(event)
+            case DepthSnapshot():
+                market.take_snapshot(event)
+            case Touch():
+                market.take_touch(event)
+            case Print():
+                self._matching.print(market, event)
+            case Mark():
+                market.mark = event
+                self._outbox.marked(event)
+        if market.book.has_own:
+            market.book.settle()
+            self._matching.uncross(market)
+        self._commit(market)
 
-    def depth(self, symbol: str, limit: int = 500) -> Depth:
-        """The book with own orders inside, best first."""
-        raise NotImplementedError
+    # --- inside -------------------------------------------------------------------------------------
 
-    def touch(self, symbol: str) -> Touch:
-        """Best bid and ask as last told to the observer."""
-        raise NotImplementedError
-
-    def last_price(self, symbol: str) -> Decimal:
-        """Price of the newest print; 0 before the first."""
-        raise NotImplementedError
-
-    def mark(self, symbol: str) -> Mark:
-        """The newest mark; before the feed gave one, built from last price or mid."""
-        raise NotImplementedError
-
-    def klines(self, symbol: str, *, start: int | None = None, end: int | None = None, limit: int = 500) -> list[Kline]:
-        """One-minute candles by ascending open time, the running one last; the newest `limit`, or from `start` the oldest."""
-        raise NotImplementedError
-
-    def agg_trades(
-        self,
-        symbol: str,
-        *,
-        from_id: int | None = None,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int = 500,
-    ) -> list[AggTrade]:
-        """Aggregate trades by ascending id; the newest `limit`, or with `from_id` or `start` the oldest from there."""
-        raise NotImplementedError
-
-    def recent_trades(self, symbol: str, limit: int = 500) -> list[Print]:
-        """The newest prints, oldest first."""
-        raise NotImplementedError
+    def _commit(self, market: Market) -> None:
+        """End one operation: say what changed in the book, journal, tell."""
+        now = self._now()
+        market.tell(now)
+        if self._durable:
+            record = market.checkpoint(now, self._outbox.has_trades)
+            if record is not None:
+                self._outbox.keep(("symbol", market.symbol), record)
+        self._outbox.commit()

@@ -57,7 +57,7 @@ class AggTrade(msgspec.Struct, frozen=True):
 
 
 class PositionView(msgspec.Struct, frozen=True):
-    """One symbol's one-way position with every number that `positionRisk` and `account` need. Money in the quote asset."""
+    """One symbol's one-way position with every number that `positionRisk` and `account` need. Money is in USDT."""
 
     symbol: str
     amount: Decimal

@@ -1,0 +1,118 @@
+"""The user-stream payloads, key by key as captured (binance.md 7.2-7.5).
+
+Pure functions from the exchange's values to JSON-ready dicts; numbers are trimmed as streams send them. `now` is both
+E and T, since events of one fill carry one millisecond.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from pms.sim.accounts import Account, Position
+from pms.sim.margin import ASSET
+from pms.sim.model import Order, Rules, Trade
+from pms.sim.numbers import money, padded, trimmed
+
+Execution = Literal["NEW", "CANCELED", "EXPIRED", "TRADE", "AMENDMENT"]
+NO_REASON = "0"
+SELF_TRADE = "1"
+IOC_REMAINDER = "2"
+IOC_AND_SELF_TRADE = "3"
+REDUCE_ONLY_KNOCKED_OUT = "4"
+NO_COUNTERPARTY = "9"
+
+
+def trade_lite(order: Order, trade: Trade, rules: Rules) -> dict[str, object]:
+    """The early hint of a fill: padded numbers, no status, commission or position."""
+    return {
+        "e": "TRADE_LITE",
+        "E": trade.time,
+        "T": trade.time,
+        "s": order.symbol,
+        "q": padded(order.quantity, rules.quantity_precision),
+        "p": padded(order.price, rules.price_precision),
+        "m": trade.maker,
+        "c": order.client_id,
+        "S": order.side,
+        "L": padded(trade.price, rules.price_precision),
+        "l": padded(trade.quantity, rules.quantity_precision),
+        "t": trade.trade_id,
+        "i": order.order_id,
+    }
+
+
+def order_update(
+    order: Order,
+    execution: Execution,
+    now: int,
+    open_notionals: tuple[Decimal, Decimal],
+    trade: Trade | None = None,
+    reason: str = NO_REASON,
+    modify_id: str | None = None,
+) -> dict[str, object]:
+    """ORDER_TRADE_UPDATE in the order's present state; `trade` only with TRADE, `modify_id` only with AMENDMENT."""
+    bids, asks = open_notionals
+    body: dict[str, object] = {
+        "s": order.symbol,
+        "c": order.client_id,
+        "S": order.side,
+        "o": order.type,
+        "f": order.time_in_force,
+        "q": trimmed(order.quantity),
+        "p": trimmed(order.price),
+        "ap": trimmed(money(order.average)),
+        "sp": "0",
+        "x": execution,
+        "X": order.status,
+        "i": order.order_id,
+        "l": trimmed(trade.quantity) if trade else "0",
+        "z": trimmed(order.filled),
+        "L": trimmed(trade.price) if trade else "0",
+        "n": trimmed(trade.commission) if trade else "0",
+        "N": trade.commission_asset if trade else ASSET,
+        "T": now,
+        "t": trade.trade_id if trade else 0,
+        "b": trimmed(bids),
+        "a": trimmed(asks),
+        "m": trade.maker if trade else False,
+        "R": order.reduce_only,
+        "wt": "CONTRACT_PRICE",
+        "ot": order.type,
+        "ps": "BOTH",
+        "cp": False,
+        "rp": trimmed(trade.realized) if trade else "0",
+        "pP": False,
+        "si": 0,
+        "ss": 0,
+        "V": order.stp,
+        "pm": order.price_match,
+        "gtd": 0,
+        "er": reason,
+    }
+    if modify_id is not None:
+        body["M"] = modify_id
+    return {"e": "ORDER_TRADE_UPDATE", "T": now, "E": now, "o": body}
+
+
+def account_update(account: Account, position: Position, mark: Decimal, now: int) -> dict[str, object]:
+    """Wallet and position after a fill, in absolute values (m = ORDER)."""
+    set_aside = sum((row.isolated_wallet for row in account.positions.values()), Decimal(0))
+    balance = {"a": ASSET, "wb": trimmed(account.wallet), "cw": trimmed(account.wallet - set_aside), "bc": "0"}
+    row = {
+        "s": position.symbol,
+        "pa": trimmed(position.amount),
+        "ep": trimmed(position.entry),
+        "cr": trimmed(position.realized),
+        "up": trimmed(position.unrealized(mark)),
+        "mt": "isolated" if position.isolated else "cross",
+        "iw": trimmed(position.isolated_wallet),
+        "ps": "BOTH",
+        "ma": ASSET,
+        "bep": trimmed(position.break_even),
+    }
+    return {"e": "ACCOUNT_UPDATE", "T": now, "E": now, "a": {"B": [balance], "P": [row], "m": "ORDER"}}
+
+
+def leverage_update(symbol: str, leverage: int, now: int) -> dict[str, object]:
+    return {"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, "ac": {"s": symbol, "l": leverage}}

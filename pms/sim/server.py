@@ -7,6 +7,7 @@ Invariants: loopback only; a lost request ends its connection without an answer;
 
 from __future__ import annotations
 
+import http
 
 from aiohttp import web
 from websockets.asyncio.server import Server as StreamServer

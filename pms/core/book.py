@@ -1,0 +1,254 @@
+"""The local order book of one symbol: a pure state machine over depth frames, a snapshot and tickers (binance.md 6.3).
+
+Owns the levels, the chain of update ids and the touch. Refuses to know sockets, clocks and who reads the touch.
+Invariants: a touch is told only while the book is live, that is, joined to the stream at a snapshot with every later
+frame's `prev_id` the `last_id` before it; bid < ask; memory is bounded whatever the stream sends.
+
+Levels are keyed by the floats that the decoder made (equal texts give equal doubles, so they are exact keys) and become
+ticks and decimals only at the touch, and only when it changed (`pms.core.grid`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from enum import Enum
+from heapq import heapify, heappop, heappush, nsmallest
+
+from pms.core.grid import Grid
+from pms.core.own import OwnOrders
+from pms.venue import DepthFrame, Snapshot, TouchFrame
+from schemas.market import Quote, Side
+
+BUFFER_MAX = 600  # frames held while a snapshot is fetched: a minute at 10/s; what falls out makes the snapshot too old
+LEVELS_MAX = 20_000  # a side's levels; four times what a busy major gathers in an hour
+LEVELS_KEPT = 10_000  # the nearest that stay when there are more
+HEAP_SLACK = 1_024  # dead heap entries beyond the live ones before they are swept
+
+_Touch = tuple[float, float, float, float]  # bid, its quantity, ask, its quantity
+
+
+class Verdict(Enum):
+    """What became of an offered frame."""
+
+    APPLIED = "applied"  # the book is live and has it
+    HELD = "held"  # kept or dropped by the joining rule; nothing to read yet
+    GAP = "gap"  # something was missed: the book is thrown away, a new snapshot is needed
+
+
+class Book:
+    """`offer` every frame, `anchor` at a snapshot, read `quote`."""
+
+    def __init__(self, tick: Decimal, step: Decimal) -> None:
+        self._grid = Grid(tick, step)
+        self._bids = _Ladder(-1.0)
+        self._asks = _Ladder(1.0)
+        self._held: deque[DepthFrame] = deque(maxlen=BUFFER_MAX)
+        self._anchored = False
+        self._ticker: TouchFrame | None = None  # newer than the last frame
+        self._raw: _Touch | None = None  # what `_quote` was made of; None where own orders took part
+        self._quote: Quote | None = None
+        self.live = False
+        self.crossed = False
+        self.last_id = 0
+        self.time = 0
+
+    @property
+    def heard(self) -> bool:
+        """Whether a frame came since the last `reset`: only then is a snapshot worth its weight (6.3, step 2)."""
+        return self.live or bool(self._held)
+
+    def reset(self) -> None:
+        """Throw the book away; frames are held again from now on."""
+        self.live = self._anchored = self.crossed = False
+        self._held.clear()
+        self._ticker = self._quote = self._raw = None
+
+    def offer(self, frame: DepthFrame) -> Verdict:
+        """Take the next depth frame of the stream."""
+        if self.live:
+            if frame.prev_id == self.last_id:
+                self._apply(frame)
+                return Verdict.APPLIED
+        elif not self._anchored:
+            self._held.append(frame)
+            return Verdict.HELD
+        elif frame.last_id < self.last_id:
+            return Verdict.HELD
+        elif frame.first_id <= self.last_id or frame.prev_id == self.last_id:
+            # U <= L <= u; or the frame after the one that ended at L, which on a still market is the first to come
+            self.live = True
+            self._apply(frame)
+            return Verdict.APPLIED
+        self.reset()
+        self._held.append(frame)
+        return Verdict.GAP
+
+    def anchor(self, snapshot: Snapshot) -> bool:
+        """Take a snapshot and replay what was held. False: it is older than what was held, fetch another.
+
+        A snapshot that shows the id the book already stands at proves that nothing was missed: the book is live.
+        """
+        if self.last_id == snapshot.last_id and (self.live or self._anchored):
+            self.live = True
+            return True
+        if self.live and self.last_id > snapshot.last_id:
+            return True  # frames have overtaken it
+        held = tuple(self._held)
+        self.reset()
+        self._bids.load(snapshot.bids)
+        self._asks.load(snapshot.asks)
+        self.last_id, self.time, self._anchored = snapshot.last_id, snapshot.time, True
+        joined = [self.offer(frame) for frame in held]
+        return Verdict.GAP not in joined
+
+    def ticker(self, frame: TouchFrame) -> bool:
+        """Take a best bid and ask, which hide better levels until a frame has them. False: not newer than the book."""
+        newest = self.last_id if self._ticker is None else self._ticker.update_id
+        if not self.live or frame.update_id <= newest:
+            return False
+        self._ticker = frame
+        return True
+
+    def quote(self, own: OwnOrders, received: int) -> Quote | None:
+        """The touch less our own orders (law 9); the same object as before where it has not changed.
+
+        None: not live, one-sided, or crossed (then `crossed` is set). `received` is this host's Unix ms.
+        """
+        if not self.live:
+            return None
+        if own:
+            return self._quote_less(own, received)
+        touch = self._touch()
+        if touch is None:
+            self._raw = self._quote = None
+        elif touch != self._raw:
+            self._raw = touch
+            bid, bid_qty, ask, ask_qty = touch
+            grid = self._grid
+            self._quote = self._made(
+                grid.ticks_down(bid), grid.quantity(bid_qty), grid.ticks_up(ask), grid.quantity(ask_qty), received
+            )
+        return self._quote
+
+    def _apply(self, frame: DepthFrame) -> None:
+        self.last_id = frame.last_id
+        self.time = frame.time
+        if self._ticker is not None and self._ticker.update_id <= frame.last_id:
+            self._ticker = None
+        self._bids.apply(frame.bids)
+        self._asks.apply(frame.asks)
+
+    def _touch(self) -> _Touch | None:
+        if (told := self._ticker) is not None:
+            return (told.bid, told.bid_qty, told.ask, told.ask_qty) if told.bid_qty and told.ask_qty else None
+        bid, ask = self._bids.best(), self._asks.best()
+        if bid is None or ask is None:
+            return None
+        return bid, self._bids.levels[bid], ask, self._asks.levels[ask]
+
+    def _quote_less(self, own: OwnOrders, received: int) -> Quote | None:
+        self._raw = None
+        bid = self._free(Side.BUY, self._bids, self._grid.ticks_down, own)
+        ask = self._free(Side.SELL, self._asks, self._grid.ticks_up, own)
+        old = self._quote
+        if bid is None or ask is None:
+            self._quote = None
+        elif old is None or (old.bid, old.bid_qty) != bid or (old.ask, old.ask_qty) != ask:
+            self._quote = self._made(*bid, *ask, received)
+        return self._quote
+
+    def _free(
+        self, side: Side, ladder: _Ladder, ticks_of: Callable[[float], int], own: OwnOrders
+    ) -> tuple[int, Decimal] | None:
+        """The best level of a side that is not only ours, with what is not ours of it."""
+
+        def left(price: float, quantity: float, time: int) -> tuple[int, Decimal] | None:
+            ticks = ticks_of(price)
+            others = self._grid.quantity(quantity) - own.quantity_at(side, ticks, time)
+            return (ticks, others) if others > 0 else None
+
+        told = self._ticker
+        if told is None:
+            return ladder.first(lambda price, quantity: left(price, quantity, self.time))
+        best, quantity = (told.bid, told.bid_qty) if side is Side.BUY else (told.ask, told.ask_qty)
+        if not quantity:
+            return None
+        return left(best, quantity, told.time) or ladder.first(
+            lambda price, quantity: left(price, quantity, self.time) if ladder.worse(price, best) else None
+        )
+
+    def _made(self, bid: int, bid_qty: Decimal, ask: int, ask_qty: Decimal, received: int) -> Quote | None:
+        self.crossed = bid >= ask
+        if self.crossed:
+            return None
+        told = self._ticker
+        time, update_id = (self.time, self.last_id) if told is None else (told.time, told.update_id)
+        mid2 = bid + ask
+        return Quote(bid, ask, bid_qty, ask_qty, mid2, mid2, time, received, update_id)
+
+
+class _Ladder:
+    """One side: price -> quantity, with a heap of prices in which dead entries are left until they come to the top.
+
+    `sign` is -1 for bids, so that the heap's smallest is the best.
+    """
+
+    __slots__ = ("_heap", "_heap_max", "_sign", "levels")
+
+    def __init__(self, sign: float) -> None:
+        self._sign = sign
+        self._heap: list[float] = []
+        self._heap_max = HEAP_SLACK
+        self.levels: dict[float, float] = {}
+
+    def load(self, levels: Iterable[tuple[float, float]]) -> None:
+        self.levels = {price: quantity for price, quantity in levels if quantity}
+        self._sweep()
+
+    def apply(self, changes: list[tuple[float, float]]) -> None:
+        """Absolute quantities; 0 deletes, and deleting an unknown level is normal (6.3, step 6)."""
+        levels, heap, sign = self.levels, self._heap, self._sign
+        for price, quantity in changes:
+            if quantity:
+                if price not in levels:
+                    heappush(heap, sign * price)
+                levels[price] = quantity
+            else:
+                levels.pop(price, None)
+        if len(heap) > self._heap_max:
+            self._sweep()
+
+    def best(self) -> float | None:
+        heap, levels, sign = self._heap, self.levels, self._sign
+        while heap:
+            price = sign * heap[0]
+            if price in levels:
+                return price
+            heappop(heap)
+        return None
+
+    def worse(self, price: float, than: float) -> bool:
+        return self._sign * price > self._sign * than
+
+    def first(self, accept: Callable[[float, float], tuple[int, Decimal] | None]) -> tuple[int, Decimal] | None:
+        """What `accept(price, quantity)` says to the best level to which it says anything, asked best first."""
+        heap, passed, answer = self._heap, [], None
+        while answer is None and (price := self.best()) is not None:
+            answer = accept(price, self.levels[price])
+            key = heap[0]
+            passed.append(key)
+            while heap and heap[0] == key:  # a level that came back after its end is in the heap twice
+                heappop(heap)
+        for key in passed:
+            heappush(heap, key)
+        return answer
+
+    def _sweep(self) -> None:
+        if len(self.levels) > LEVELS_MAX:
+            near = nsmallest(LEVELS_KEPT, (self._sign * price for price in self.levels))
+            self.levels = {self._sign * key: self.levels[self._sign * key] for key in near}
+        self._heap = [self._sign * price for price in self.levels]
+        heapify(self._heap)
+        self._heap_max = 2 * len(self._heap) + HEAP_SLACK

@@ -1,0 +1,103 @@
+"""Our own resting quantity per price over time, so that the touch an algo follows is the others' (algos.md law 9).
+
+Owns, per symbol, what the venue said of each of our orders with the engine time from which it held, and what is in
+flight. Refuses to know order states and who places. Invariants: an order counts at a price once; while a request is in
+flight both its old and new price count at full rest; what ended is forgotten after `KEEP_MS`.
+
+An order rests in [since, until): where a frame and the event that changed the order carry the same millisecond, the
+frame is taken to have the change. If it has not, a later frame must come, since the change itself changes the book;
+taken the other way a still market would keep the error for ever.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+import msgspec
+
+from schemas.market import ZERO, Side
+
+KEEP_MS = 10_000  # a depth frame later than this is no frame but a stale stream
+FOREVER = 2**62
+
+
+class _Rest(msgspec.Struct, gc=False):
+    """One order at one price from `since` until `until` (engine time)."""
+
+    client_id: str
+    place: tuple[Side, int]
+    quantity: Decimal
+    since: int
+    until: int = FOREVER
+
+
+class OwnOrders:
+    """All of the account's own orders in one symbol, of every sub-account. False while there are none."""
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[Side, int], list[_Rest]] = {}
+        self._standing: dict[str, _Rest] = {}
+        self._flying: dict[str, _Rest] = {}
+        self._ended: deque[_Rest] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._at)
+
+    def in_flight(self, client_id: str, side: Side, ticks: int, quantity: Decimal) -> None:
+        """A placing or an amend to `ticks` with `quantity` still to fill is about to leave."""
+        self.settled(client_id)
+        flying = _Rest(client_id, (side, ticks), quantity, 0)
+        self._flying[client_id] = flying
+        self._at.setdefault(flying.place, []).append(flying)
+
+    def settled(self, client_id: str) -> None:
+        """The fate of the request in flight is known, and `resting` or `gone` has said what became of the order."""
+        flying = self._flying.pop(client_id, None)
+        if flying is not None:
+            self._drop(flying)
+
+    def resting(self, client_id: str, side: Side, ticks: int, quantity: Decimal, since_ms: int) -> None:
+        """The venue says: since `since_ms` the order rests at `ticks` with `quantity` to fill. Ignores older words."""
+        old = self._standing.get(client_id)
+        if old is not None:
+            if since_ms < old.since or (old.place == (side, ticks) and old.quantity == quantity):
+                return
+            self._end(old, since_ms)
+        standing = _Rest(client_id, (side, ticks), quantity, since_ms)
+        self._standing[client_id] = standing
+        self._at.setdefault(standing.place, []).append(standing)
+
+    def gone(self, client_id: str, at_ms: int) -> None:
+        """The order ended at `at_ms`, or never was."""
+        self.settled(client_id)
+        old = self._standing.pop(client_id, None)
+        if old is not None:
+            self._end(old, at_ms)
+
+    def quantity_at(self, side: Side, ticks: int, time: int) -> Decimal:
+        """How much of what a frame of engine time `time` shows at a price is ours."""
+        rests = self._at.get((side, ticks))
+        if rests is None:
+            return ZERO
+        most: dict[str, Decimal] = {}
+        for rest in rests:
+            if rest.since <= time < rest.until:
+                most[rest.client_id] = max(most.get(rest.client_id, ZERO), rest.quantity)
+        return sum(most.values(), ZERO)
+
+    def forget(self, now_ms: int) -> None:
+        """Drop what ended more than `KEEP_MS` before this engine time."""
+        while self._ended and self._ended[0].until < now_ms - KEEP_MS:
+            self._drop(self._ended.popleft())
+
+    def _end(self, rest: _Rest, at_ms: int) -> None:
+        rest.until = at_ms
+        self._ended.append(rest)
+        self.forget(at_ms)
+
+    def _drop(self, rest: _Rest) -> None:
+        rests = self._at[rest.place]
+        rests[:] = [other for other in rests if other is not rest]
+        if not rests:
+            del self._at[rest.place]

@@ -9,34 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from schemas.keys import Keys
+
 # What every client library sends on connecting. Not +@connection: on 6.2 that category includes CLIENT KILL and PAUSE.
 # INFO is for ioredis' ready check, CLIENT SETNAME for names in CLIENT LIST. AUTH, HELLO and QUIT need no permission.
-_CONNECT = ("-@all", "+ping", "+echo", "+select", "+info", "+client|id", "+client|getname", "+client|setname")
+_CONNECT = ("+ping", "+echo", "+select", "+info", "+client|id", "+client|getname", "+client|setname")
 
 # Redis matches a PSUBSCRIBE pattern literally: `psubscribe events:*` is allowed, `psubscribe events:chase*` is not.
-# KEYS and other commands that stall the server for everyone are taken out again.
-_READ = ("+@read", "-@dangerous", "+info", "+subscribe", "+psubscribe", "+unsubscribe", "+punsubscribe", "+pubsub")
+# KEYS and other commands that stall the server for everyone are taken out again (on 6.2 that takes whole commands, so
+# it comes before the single permissions).
+_READ = ("+@read", "-@dangerous", "+subscribe", "+psubscribe", "+unsubscribe", "+punsubscribe", "+pubsub")
 _COMMAND = ("+xadd", "+lpush")
 
 
-def rules(namespace: str) -> dict[str, tuple[str, ...]]:
-    """The rules of each user of the daemon whose keys carry `namespace`.
+def rules(keys: Keys) -> dict[str, tuple[str, ...]]:
+    """The rules of each user of the daemon that has these keys.
 
-    The command user writes all lists `cmd:*` but the dead letters (`cmd:dead`) and the administrators' (`cmd:admin:*`):
-    patterns can't exclude, so the three below spell what is left by its first letters.
+    The command user writes every command list but the dead letters (`dead`) and the administrators' (`admin:…`): a
+    pattern can't exclude, so the three below spell what is left by its first letters.
     """
-    lists = (f"~{namespace}:cmd:[^ad]*", f"~{namespace}:cmd:a[^d]*", f"~{namespace}:cmd:d[^e]*")
+    lists = tuple(f"~{keys.command_list(start)}" for start in ("[^ad]*", "a[^d]*", "d[^e]*"))
+    everything = f"~{keys.namespace}:*"
     return {
-        f"{namespace}-read": (f"~{namespace}:*", "resetchannels", f"&{namespace}:events:*", *_CONNECT, *_READ),
-        f"{namespace}-command": (f"~{namespace}:commands", *lists, "resetchannels", *_CONNECT, *_COMMAND),
+        f"{keys.namespace}-read": (everything, "resetchannels", f"&{keys.event_channels}", "-@all", *_READ, *_CONNECT),
+        f"{keys.namespace}-command": (f"~{keys.commands}", *lists, "resetchannels", "-@all", *_COMMAND, *_CONNECT),
     }
 
 
-def directives(namespace: str, passwords: Mapping[str, str]) -> list[str]:
+def directives(keys: Keys, passwords: Mapping[str, str]) -> list[str]:
     """Lines for a redis.conf that define the users, with the password of each."""
-    return [f"user {user} on >{passwords[user]} {' '.join(allowed)}" for user, allowed in rules(namespace).items()]
+    return [f"user {user} on >{passwords[user]} {' '.join(allowed)}" for user, allowed in rules(keys).items()]
 
 
-def commands(namespace: str) -> list[str]:
+def commands(keys: Keys) -> list[str]:
     """The same as commands to type into a Redis of one's own; `PASSWORD` is to be replaced."""
-    return [f"ACL SETUSER {user} reset on >PASSWORD {' '.join(rule)}" for user, rule in rules(namespace).items()]
+    return [f"ACL SETUSER {user} reset on >PASSWORD {' '.join(allowed)}" for user, allowed in rules(keys).items()]

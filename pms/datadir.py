@@ -9,12 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
 SECRET_BYTES = 24  # 192 bits, url-safe without padding
+ENDING_LIMIT_S = 10  # for a dead daemon's Redis to put its state away; it takes a fraction of a second
+POLL_S = 0.02
 
 
 class DataDirInUse(Exception):
@@ -29,7 +32,13 @@ class DataDirInUse(Exception):
     @property
     def holder_lives(self) -> bool:
         """Whether the holder still runs. If not, a child of it (its Redis) is still writing out and about to end."""
-        return self.pid == 0 or Path(f"/proc/{self.pid}").exists()
+        if self.pid == 0:
+            return True
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state != "Z"  # a zombie has ended, nobody has asked for its exit code yet
 
 
 class DataDir:
@@ -77,3 +86,15 @@ class DataDir:
             kept |= {user: secrets.token_urlsafe(SECRET_BYTES) for user in missing}
             self.write_private(name, msgspec.json.encode(kept).decode())
         return kept
+
+
+def take(path: Path) -> DataDir:
+    """Hold the directory; a killed daemon's Redis may take a moment to end and let go. Raises `DataDirInUse`, OSError."""
+    deadline = time.monotonic() + ENDING_LIMIT_S
+    while True:
+        try:
+            return DataDir(path)
+        except DataDirInUse as error:
+            if error.holder_lives or time.monotonic() > deadline:
+                raise
+        time.sleep(POLL_S)

@@ -27,6 +27,7 @@ import msgspec
 
 from pms import acl
 from pms.datadir import DataDir
+from schemas.keys import Keys
 
 DEFAULT_PORT = 16379
 NAMES = ("redis-server", "valkey-server")
@@ -139,17 +140,17 @@ class EmbeddedRedis:
     def __init__(
         self,
         data: DataDir,
+        keys: Keys,
         *,
         binary: Path | None = None,
         port: int = DEFAULT_PORT,
         fsync: Literal["everysec", "always", "no"] = "everysec",
-        namespace: str = "pms",
     ) -> None:
         self._data = data
         self._given = binary
         self._port = port
         self._fsync = fsync
-        self._namespace = namespace
+        self._keys = keys
         self._child: subprocess.Popen[bytes] | None = None
         self._socket = data.path / "redis.sock"
 
@@ -160,7 +161,7 @@ class EmbeddedRedis:
             raise EmbeddedFailed(f"{self._given} does not run as a redis-server, nothing was started")
         self._refuse_older(binary)
         self._socket = self._socket_path()
-        users = ["default", *acl.rules(self._namespace)]
+        users = ["default", *acl.rules(self._keys)]
         passwords = self._data.passwords("redis.secrets", users)
         for _ in range(PORT_TRIES):
             if not self._port or not _is_free(self._port):
@@ -232,7 +233,7 @@ class EmbeddedRedis:
             "client-output-buffer-limit pubsub 64mb 16mb 60",  # a slow subscriber is cut, not Redis filled
             "daemonize no",
             "always-show-logo no",
-            *acl.directives(self._namespace, passwords),
+            *acl.directives(self._keys, passwords),
         ]
         return "\n".join(lines) + "\n"
 
@@ -270,7 +271,7 @@ class EmbeddedRedis:
 
     def _describe(self, binary: Binary, passwords: dict[str, str]) -> Endpoint:
         assert self._child is not None
-        read, command = acl.rules(self._namespace)
+        read, command = acl.rules(self._keys)
 
         def url(user: str, password: str) -> str:
             return f"redis://{user}:{password}@127.0.0.1:{self._port}/0"

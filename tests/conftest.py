@@ -9,12 +9,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+import redis
+
+from pms import embedded
+from pms.datadir import DataDir
+from schemas.keys import Keys
 
 ROOT = Path(__file__).resolve().parent.parent
+REDIS_BINARIES = tuple(embedded.binaries())
 TALLIED = ("replay", "ambiguity", "faults", "crash", "soak", "js")
 
 
@@ -28,7 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave slow tests out unless asked for: deselected, so that they count neither as passed nor as skipped."""
+    """Run the process layer one at a time, beside the others: two at once would measure each other.
+
+    Leave slow tests out unless asked for: deselected, so that they count neither as passed nor as skipped.
+    """
+    for item in items:
+        if _layer(item.nodeid) == "process":
+            item.add_marker(pytest.mark.xdist_group("process"))
     if config.getoption("--slow"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
@@ -66,6 +78,31 @@ def cases(record_property: Callable[[str, object], None]) -> Callable[[int], Non
         record_property("cases", number)
 
     return count
+
+
+def _version(binary: embedded.Binary | None) -> str:
+    return "redis-" + (".".join(map(str, binary.version)) if binary else "none")
+
+
+@pytest.fixture(scope="session", params=REDIS_BINARIES or (None,), ids=_version)
+def redis_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[embedded.Endpoint]:
+    """A private real Redis, one of each version found on this host, kept for the session."""
+    if request.param is None:
+        pytest.fail("no redis-server was found: install one, or run `python3 -m pms test`, which fetches one")
+    with DataDir(tmp_path_factory.mktemp("redis") / "data") as data:
+        server = embedded.EmbeddedRedis(data, Keys(), binary=request.param.path, port=0, fsync="no")
+        yield server.start()
+        server.stop()
+
+
+@pytest.fixture
+def real_redis(redis_server: embedded.Endpoint) -> embedded.Endpoint:
+    """The private real Redis, emptied."""
+    with redis.Redis.from_url(redis_server.url_unix) as client:
+        client.flushall()
+    return redis_server
 
 
 @pytest.hookimpl(wrapper=True)

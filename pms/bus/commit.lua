@@ -1,19 +1,19 @@
 -- One atomic step: check everything, then write everything. Redis 6.2 commands only; JSON is never decoded.
 --
 -- KEYS  epoch, seq, hash of seq by sub-account, event stream
--- ARGV  1 epoch that must stand   2 epoch to stamp   3 seq that must stand   4 "1" when an earlier answer was lost
---       5 channel prefix   6..9 number of records, events, puts, deletes   10..12 claim key, value, ttl
---       then per record 10, per event 3, per put 4, per delete 2 (the layout of pms/bus/store.py)
+-- ARGV  1 epoch that must stand   2 seq that must stand   3 "1" when an earlier answer was lost   4 channel prefix
+--       5..8 number of records, events, puts, deletes   9..11 claim key, value, ttl
+--       then per record 10, per event 3, per put 4, per delete 2 (the layout of pms/bus/commit.py)
 --
 -- Answers the last seq of the batch, or {word, ...}:
 --   FENCED epoch | SEQ seq | DUPLICATE stored | CONFLICT key | APPLIED seq
 --
 -- A script is not rolled back: all that can refuse is asked before the first write, and the first write is one that an
 -- out-of-memory or read-only server refuses.
-local epoch, stamp, base, doubt = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
-local n_records, n_events = tonumber(ARGV[6]), tonumber(ARGV[7])
-local n_puts, n_deletes = tonumber(ARGV[8]), tonumber(ARGV[9])
-local records = 13
+local epoch, base, doubt = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+local n_records, n_events = tonumber(ARGV[5]), tonumber(ARGV[6])
+local n_puts, n_deletes = tonumber(ARGV[7]), tonumber(ARGV[8])
+local records = 12
 local events = records + 10 * n_records
 local puts = events + 3 * n_events
 local deletes = puts + 4 * n_puts
@@ -31,9 +31,9 @@ if seq ~= base then
   return {'SEQ', string.format('%.0f', seq)}
 end
 
-if ARGV[10] ~= '' then
-  local stored = redis.call('GET', ARGV[10])
-  if stored and stored ~= ARGV[11] then
+if ARGV[9] ~= '' then
+  local stored = redis.call('GET', ARGV[9])
+  if stored and stored ~= ARGV[10] then
     return {'DUPLICATE', stored}
   end
 end
@@ -52,7 +52,7 @@ for at = records, events - 1, 10 do
     local found = -1
     if r then found = tonumber(r) elseif head == '' then found = 0 end
     if found ~= tonumber(expected) then
-      if e == stamp and (found == rev or (doubt and found > rev)) then
+      if (e == epoch and found == rev) or (doubt and found >= rev) then
         applied, applied_seq = applied + 1, s
       else
         return {'CONFLICT', key .. ' ' .. field .. ' at ' .. string.format('%.0f', found)}
@@ -85,10 +85,10 @@ for at = events, puts - 1, 3 do
   local account = ARGV[at]
   local number = string.format('%.0f', base + 1 + (at - events) / 3)
   local text = '{"seq":' .. number .. ',"prevSeq":' .. (redis.call('HGET', KEYS[3], account) or '0')
-    .. ',"epoch":' .. stamp .. ',' .. ARGV[at + 2]
+    .. ',"epoch":' .. epoch .. ',' .. ARGV[at + 2]
   redis.call('XADD', KEYS[4], number .. '-0', 'event', text)
   redis.call('HSET', KEYS[3], account, number)
-  redis.call('PUBLISH', ARGV[5] .. ARGV[at + 1], text)
+  redis.call('PUBLISH', ARGV[4] .. ARGV[at + 1], text)
 end
 local last = string.format('%.0f', base + n_events)
 if n_events > 0 then
@@ -101,7 +101,7 @@ for at = records, events - 1, 10 do
   if event ~= '' then
     number = string.format('%.0f', base + 1 + tonumber(event))
   end
-  local text = '{"v":' .. ARGV[at + 2] .. ',"epoch":' .. stamp .. ',"rev":' .. ARGV[at + 4] .. ',"seq":' .. number
+  local text = '{"v":' .. ARGV[at + 2] .. ',"epoch":' .. epoch .. ',"rev":' .. ARGV[at + 4] .. ',"seq":' .. number
     .. ',' .. ARGV[at + 9]
   if field ~= '' then
     redis.call('HSET', key, field, text)
@@ -120,8 +120,8 @@ for at = records, events - 1, 10 do
     end
   end
 end
-if ARGV[10] ~= '' then
-  redis.call('SET', ARGV[10], ARGV[11], 'PX', ARGV[12])
+if ARGV[9] ~= '' then
+  redis.call('SET', ARGV[9], ARGV[10], 'PX', ARGV[11])
 end
 for at = puts, deletes - 1, 4 do
   if ARGV[at + 1] ~= '' then

@@ -25,7 +25,7 @@ class Function:
     def command(self, entry: Entry, epoch: int) -> list[Word]:
         """The whole call for one batch, fenced by `epoch`."""
         batch, claim = entry.batch, entry.batch.claim
-        words: list[Word] = [*self._start, epoch, entry.stamp or epoch, entry.base, int(entry.doubt), self._channels]
+        words: list[Word] = [*self._start, epoch, entry.base, int(entry.doubt), self._channels]
         words += (len(batch.records), len(batch.events), len(batch.puts), len(batch.deletes))
         words += ("", "", "") if claim is None else (claim.key, claim.value, claim.ttl_ms)
         for record in batch.records:

@@ -20,19 +20,21 @@ from pms.bus.batch import Batch, Outcome, Record, Shed
 # A batch is about 2 kB with its future: 20 MB at most, and two minutes of a busy daemon.
 MEMORY_BATCHES = 10_000
 
+SPILL_FILE = "spill.jsonl"
+SEQ_FILE = "seq"
+
 _log = structlog.get_logger("pms.bus.outbox")
 
 
 class Entry:
     """One batch on its way. `doubt`: it was sent and no answer came. `base`: the seq that must stand before it."""
 
-    __slots__ = ("base", "batch", "doubt", "future", "sent_at", "stamp")
+    __slots__ = ("base", "batch", "doubt", "future", "sent_at")
 
-    def __init__(self, batch: Batch, future: asyncio.Future[Outcome], stamp: int | None = None) -> None:
+    def __init__(self, batch: Batch, future: asyncio.Future[Outcome], doubt: bool = False) -> None:
         self.batch = batch
         self.future = future
-        self.stamp = stamp  # epoch to stamp where it is not the current one: a batch from a spill file
-        self.doubt = False
+        self.doubt = doubt
         self.base = 0
         self.sent_at = 0.0
 
@@ -78,12 +80,14 @@ def read_spill(path: Path) -> Spilled | None:
 
 
 class Outbox:
-    """The queue. `path` None keeps all in memory (tests)."""
+    """The queue. `folder` None keeps all in memory."""
 
-    def __init__(self, path: Path | None, limit: int = MEMORY_BATCHES) -> None:
-        self.path = path
+    def __init__(self, folder: Path | None, limit: int = MEMORY_BATCHES) -> None:
+        self.path = None if folder is None else folder / SPILL_FILE
         self.shed = 0
-        self._limit = limit
+        self.kept: Path | None = None  # a spill file that did not join: to be alarmed
+        self._seq_path = None if folder is None else folder / SEQ_FILE
+        self._limit = self._shed_at = limit
         self._memory: deque[Entry] = deque()
         self._on_file: deque[asyncio.Future[Outcome]] = deque()
         self._file: BinaryIO | None = None
@@ -101,14 +105,15 @@ class Outbox:
 
     def push(self, entry: Entry) -> None:
         """Queue at the end. Beyond the bound: shed, then keep it on file only."""
-        if not self._on_file and len(self._memory) >= self._limit:
+        if not self._on_file and len(self._memory) >= self._shed_at:
             self._shed()
+            self._shed_at = max(self._limit, len(self._memory) + self._limit // 10)  # looking is O(n)
         full = self._file is not None and (self._on_file or len(self._memory) >= self._limit)
         if full:
             self._on_file.append(entry.future)
         else:
             self._memory.append(entry)
-        if self._file is not None and not self._write((entry.batch,)) and full:
+        if self._file is not None and not self._append(entry.batch) and full:
             self._on_file.pop()
             self._memory.append(entry)
 
@@ -130,6 +135,20 @@ class Outbox:
             entry.batch = _unconditional(entry.batch)
 
     # the file
+
+    def recover(self, epoch: int, seq: int) -> Spilled | None:
+        """What a killed daemon left, if it joins the log that ends at `seq` under the epoch before ours; else it is
+        kept aside.
+        """
+        if self.path is None:
+            return None
+        spilled = read_spill(self.path)
+        if spilled is None or spilled.joins(epoch, seq):
+            return spilled
+        self.kept = self.path.with_suffix(f".{spilled.epoch}.kept")
+        self.path.replace(self.kept)
+        _log.error("spill_file_does_not_join", kept=str(self.kept), epoch=epoch, seq=seq, batches=len(spilled.batches))
+        return None
 
     def begin(self, epoch: int, seq: int) -> None:
         """Redis is away: mirror what waits to the file from now on."""
@@ -155,27 +174,25 @@ class Outbox:
     def _rewrite(self) -> None:
         assert self.path is not None
         self.close()
+        lines = [msgspec.json.encode(self._head), *(msgspec.json.encode(entry.batch) for entry in self._memory), b""]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self.path.with_suffix(".new")
             self._file = fresh.open("w+b", buffering=0)
-            self._file.write(msgspec.json.encode(self._head) + b"\n")
+            self._file.write(b"\n".join(lines))
             fresh.replace(self.path)
         except OSError as error:
             self._disk_failed(error)
-            return
-        self._write(tuple(entry.batch for entry in self._memory))
 
-    def _write(self, batches: tuple[Batch, ...]) -> bool:
+    def _append(self, batch: Batch) -> bool:
         assert self._file is not None
         try:
-            self._file.seek(0, 2)
-            start = self._file.tell()
-            self._file.write(b"".join(msgspec.json.encode(batch) + b"\n" for batch in batches))
+            start = self._file.seek(0, 2)
+            self._file.write(msgspec.json.encode(batch) + b"\n")
         except OSError as error:
             self._disk_failed(error)
             return False
-        if not self._on_file or len(self._on_file) == 1:
+        if len(self._on_file) == 1:
             self._read_at = start  # where the first of those on file only begins
         return True
 
@@ -195,6 +212,22 @@ class Outbox:
             batch = msgspec.json.decode(line, type=Batch)
             batch = _unconditional(batch) if self._forced else batch
             self._memory.append(Entry(batch, self._on_file.popleft()))
+
+    # the number of the last event, noted now and then: by it a restored older Redis is seen
+
+    def note_seq(self, seq: int) -> None:
+        """Write the number down, as it is worth it."""
+        if self._seq_path is not None:
+            fresh = self._seq_path.with_suffix(".new")
+            fresh.write_text(f"{seq}\n")
+            fresh.replace(self._seq_path)
+
+    def noted_seq(self) -> int:
+        """The number last written down, 0 where there is none."""
+        if self._seq_path is None or not self._seq_path.exists():
+            return 0
+        text = self._seq_path.read_text().strip()
+        return int(text) if text.isdigit() else 0
 
     # shedding
 

@@ -20,8 +20,9 @@ import structlog
 from pms.bus import commit
 from pms.bus.batch import Batch, Conflict, Duplicate, Fenced, Gone, Outcome
 from pms.bus.fence import Down, Fence, Lost, Notice, Restored, Standing
+from pms.bus.lease import Taken
 from pms.bus.link import Link, Reply
-from pms.bus.outbox import Entry, Outbox, Spilled
+from pms.bus.outbox import Entry, Outbox
 from pms.bus.scripts import COMMIT
 from pms.clock import Clock
 from pms.tasks import Tasks
@@ -30,6 +31,7 @@ from schemas.keys import Keys
 FLYING_BATCHES = 256  # unanswered at once: bounds what a lost connection leaves in doubt
 REPLY_TIMEOUT_S = 2.0  # a commit takes 0.1 ms; a server this late is stopped or swapping
 WATCH_S = 0.5
+NOTE_SEQ_S = 5.0  # a file write; the number only has to be near
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 1.0  # well inside the 10 s after which resting children are cancelled
 _GONE_WORDS = frozenset("NOSCRIPT OOM MISCONF LOADING READONLY MASTERDOWN BUSY NOAUTH NOREPLICAS NOPERM".split())
@@ -60,6 +62,8 @@ class Store:
         self._fenced: Fenced | None = None
         self._seq = 0
         self._ahead = 0  # seq once all that flies is applied
+        self._noted = 0
+        self._noted_at = 0.0
         self._lost = asyncio.Event()
         self._down_since: float | None = None
         self._function = commit.Function(keys)
@@ -83,16 +87,19 @@ class Store:
         """Batches committed and not yet answered."""
         return len(self._outbox) + len(self._flying) + len(self._held)
 
-    async def start(self, seq: int, spilled: Spilled | None = None) -> None:
-        """Open after the lease was taken at `seq`. A spill file that joins is written first. Raises Gone, Fenced."""
-        self._seq = seq
+    async def start(self, taken: Taken, known_seq: int = 0) -> None:
+        """Open after the lease was taken. Writes a joining spill file first. Raises Gone, Fenced.
+
+        `known_seq` is the last event that SQL holds: where it, or our own file, knows more than Redis, Redis is an
+        older one and numbering jumps (contract.md, "seq never goes back").
+        """
+        self._seq = max(taken.seq, known_seq, self._outbox.noted_seq())
+        spilled = self._outbox.recover(taken.previous_epoch, taken.seq)
         if spilled is not None:
             self._seq = spilled.seq
-            loop = asyncio.get_running_loop()
             for batch in spilled.batches:
-                entry = Entry(batch, loop.create_future(), stamp=spilled.epoch)
-                entry.doubt = True
-                self._outbox.push(entry)
+                self._outbox.push(Entry(batch, _unheard(), doubt=True))
+            self._outbox.begin(taken.epoch, spilled.seq)
         await self._connect()
         self._tasks.spawn(self._run(), "bus.store")
 
@@ -123,6 +130,7 @@ class Store:
         """Write nothing more. What still waits stays in the spill file for the next start."""
         self._link.close()
         self._open = False
+        self._outbox.note_seq(self._seq)
         self._outbox.close()
 
     # sending and answers
@@ -216,7 +224,8 @@ class Store:
         if self._lost.is_set():
             raise Gone("lost while opening")
         highest = self._seq + self._outbox.events_in_doubt
-        continuous = standing.seq == standing.stream_last and self._seq <= standing.seq <= highest
+        # A counter of nothing proves nothing: an emptied Redis looks like a new one.
+        continuous = 0 < standing.seq == standing.stream_last and self._seq <= standing.seq <= highest
         if not continuous:
             await self._renumber(standing)
         self._ahead = self._seq
@@ -260,6 +269,13 @@ class Store:
         except TimeoutError:
             if self._flying and self._clock.monotonic() - self._flying[0].sent_at > REPLY_TIMEOUT_S:
                 self._cut(f"no answer for {REPLY_TIMEOUT_S} s")
+            self._note_seq()
+
+    def _note_seq(self) -> None:
+        now = self._clock.monotonic()
+        if self._seq > self._noted and now - self._noted_at > NOTE_SEQ_S:
+            self._noted, self._noted_at = self._seq, now
+            self._outbox.note_seq(self._seq)
 
     def _fence_off(self, error: Fenced) -> None:
         self._fenced = error

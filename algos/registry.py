@@ -11,6 +11,8 @@ from algos.chase import step_chase
 from algos.laws import check_chase
 from algos.step import Action, Input, View
 from schemas.chase import ChaseState
+from schemas.events_algos import ChaseEvent
+from schemas.events_orders import Event
 from schemas.orders import Origin
 
 
@@ -24,12 +26,14 @@ class Kind(msgspec.Struct, frozen=True):
     step: Callable[[Any, Input], tuple[Any, tuple[Action, ...]]]
     view: Callable[[Any], View]
     check: Callable[[Any, Any, tuple[Action, ...]], None]
+    event: Callable[[Any, Any, int], Event]
 
 
 def _view_chase(state: ChaseState) -> View:
     child = state.child
     return View(
         algo_id=state.chase_id,
+        root_id=state.root_id,
         sub_account_id=state.sub_account_id,
         symbol=state.symbol,
         status=state.status,
@@ -37,6 +41,7 @@ def _view_chase(state: ChaseState) -> View:
         reduce_only=state.params.reduce_only,
         live_children=() if child is None else (child.client_order_id,),
         updated_at=state.updated_at,
+        news=(state.status, state.filled_quantity, child and (child.client_order_id, child.price, child.state)),
     )
 
 
@@ -48,6 +53,7 @@ CHASE = Kind(
     step=step_chase,
     view=_view_chase,
     check=check_chase,
+    event=ChaseEvent.of,
 )
 
 KINDS: dict[str, Kind] = {CHASE.name: CHASE}

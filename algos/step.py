@@ -175,9 +175,10 @@ def back_off_ms(rejections: int) -> int:
 
 
 class View(msgspec.Struct, frozen=True):
-    """What the runner needs of any algo's state without knowing its kind."""
+    """What the runner needs of any algo's state without knowing its kind. `news`: what is published at once when it changes."""
 
     algo_id: str
+    root_id: str
     sub_account_id: str
     symbol: str
     status: AlgoStatus
@@ -185,3 +186,4 @@ class View(msgspec.Struct, frozen=True):
     reduce_only: bool
     live_children: tuple[str, ...]
     updated_at: int
+    news: tuple[object, ...]

@@ -60,6 +60,7 @@ class Runner:
         self._wake: Alarm | None = None
         self._wake_at = 0
         self.told_at = 0
+        self.told: tuple[object, ...] = ()
         self.quote: Quote | None = None
 
     @property
@@ -75,7 +76,12 @@ class Runner:
             self._broken(error)
             return
         if state is not self.state:
-            self._decided(state, actions)
+            self._busy = True
+            try:
+                self._decided(state, actions)
+                self._drain()
+            finally:
+                self._busy = False
 
     def offer(self, given: Input) -> None:
         """Step with an input now, or after the step under way. Raises Overflow."""
@@ -86,19 +92,19 @@ class Runner:
             return
         self._busy = True
         try:
-            while self._waiting:
-                self._take(self._waiting.popleft())
+            self._drain()
         finally:
             self._busy = False
 
-    def _take(self, given: Input) -> None:
-        try:
-            state, actions = self._step(self.state, given)
-        except Exception as error:
-            self._broken(error)
-            return
-        if state is not self.state:
-            self._decided(state, actions)
+    def _drain(self) -> None:
+        while self._waiting:
+            try:
+                state, actions = self._step(self.state, self._waiting.popleft())
+            except Exception as error:
+                self._broken(error)
+                return
+            if state is not self.state:
+                self._decided(state, actions)
 
     def _decided(self, state: Any, actions: tuple[Action, ...]) -> None:
         try:

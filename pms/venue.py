@@ -7,7 +7,6 @@ executed), `Unknown` (may have been executed: look up by client id, never resend
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -15,45 +14,13 @@ import msgspec
 from schemas.market import Instrument, Side
 from schemas.orders import Cause as Cause
 from schemas.orders import Fill, OrderType, TimeInForce
+from schemas.reports import Report as Report
+from schemas.reports import VenuePosition as VenuePosition
+from schemas.reports import VenueStatus as VenueStatus
 
 
 class AuthFailed(Exception):
     """The venue does not accept our credentials, or the account may not trade: the daemon stops and says so."""
-
-
-class VenueStatus(StrEnum):
-    """An order's status as the venue tells it."""
-
-    OPEN = "open"
-    FILLED = "filled"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-
-
-class Report(msgspec.Struct, frozen=True):
-    """One order as the venue tells it: an answer, a stream event or a look-up. Cumulative, so order and repetition do not matter.
-
-    `client_id` is the id as the venue knows it, whoever gave it. `fill` is the execution that a stream event carries. `amended` marks an event
-    that confirms new price and total. `average` is absent where the channel does not tell it. `time` is the venue's, in ms.
-    """
-
-    client_id: str
-    order_id: int
-    symbol: str
-    side: Side
-    status: VenueStatus
-    order_type: str
-    time_in_force: str
-    price: Decimal
-    quantity: Decimal
-    filled: Decimal
-    reduce_only: bool
-    time: int
-    average: Decimal | None = None
-    fill: Fill | None = None
-    amended: bool = False
-    cause: Cause = Cause.NONE
-    created_at: int = 0
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -114,15 +81,6 @@ class Amend(msgspec.Struct, frozen=True):
 class Cancel(msgspec.Struct, frozen=True):
     symbol: str
     client_id: str
-
-
-class VenuePosition(msgspec.Struct, frozen=True):
-    """The account's net position in one symbol; `quantity` is signed."""
-
-    symbol: str
-    quantity: Decimal
-    entry_price: Decimal
-    time: int
 
 
 class Snapshot(msgspec.Struct, frozen=True):

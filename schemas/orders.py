@@ -130,6 +130,7 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     created_at: int
     updated_at: int
     request_id: str = ""
+    leverage: int = 1
     exchange_order_id: int = 0
     filled_qty: Decimal = ZERO
     quote_filled: Decimal = ZERO

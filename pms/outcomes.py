@@ -1,0 +1,185 @@
+"""What the venue says, asked (`Outcomes`) and unasked (`Sink`), turned into changes of order records.
+
+Owns the way from a client id or an exchange id to a record, foreign orders included. Refuses to decide what follows: that is the desk's and the algos'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from algos.step import Failure
+from pms.core import orders
+from pms.desk import Desk
+from pms.venue import AccountChange, FillHint, NotDone, Refused, Report, UserStreamState, VenueStatus
+from schemas.ids import Foreign, OrderId, VenueOrder, parse
+from schemas.market import ZERO
+from schemas.orders import Cause, Fill, Order, OrderState, Origin
+from schemas.records import EXTERNAL
+
+_log = structlog.get_logger("pms.outcomes")
+
+
+class Permits(Protocol):
+    """Whether a request may leave now (lease, Redis)."""
+
+    def refusal(self, exit: bool) -> str:
+        """Empty, or the reason why not."""
+        ...
+
+
+class Outcomes:
+    """See the module."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        permits: Permits,
+        epoch: Callable[[], int],
+        on_user_stream: Callable[[UserStreamState], None],
+        on_fenced: Callable[[int], None],
+    ) -> None:
+        self._desk = desk
+        self._permits = permits
+        self._epoch = epoch
+        self._on_user_stream = on_user_stream
+        self._on_fenced = on_fenced
+        self.account: AccountChange | None = None
+
+    # --- pms.execution.Outcomes -----------------------------------------------------------------------
+
+    def may_send(self, exit: bool) -> str:
+        return self._permits.refusal(exit)
+
+    def on_settled(self, client_id: str, report: Report) -> None:
+        order = self._desk.ledger.orders[client_id]
+        self._apply(order, report, answers=True)
+
+    def on_refused(self, client_id: str, action: str, refusal: Refused) -> None:
+        code = str(refusal.code)
+        self._failed(client_id, Failure(action, refusal.cause, code, refusal.message))
+
+    def on_not_done(self, client_id: str, action: str, outcome: NotDone) -> None:
+        retry_at = self._desk.now() + outcome.retry_ms
+        self._failed(client_id, Failure(action, Cause.NONE, str(outcome.code), outcome.message, retry_at, refused=False))
+
+    def on_unknown(self, client_id: str, action: str, message: str) -> None:
+        order = self._desk.ledger.orders[client_id]
+        self._desk.changed(orders.unknown(order, f"{action}: {message}", self._desk.now()))
+
+    def on_absent(self, client_id: str) -> None:
+        order = self._desk.ledger.orders[client_id]
+        if order.exchange_order_id or order.filled_qty:
+            message = "the venue no longer knows an order that it once confirmed. Look at it in the venue's own screen."
+            self._desk.alarms.sound("order_vanished", "critical", client_id, message, self._desk.now())
+            return
+        self._failed(client_id, Failure("place", Cause.NONE, "never_arrived", "never arrived", refused=False))
+
+    def on_trades(self, client_id: str, fills: list[Fill]) -> None:
+        for fill in fills:
+            self.book(client_id, fill)
+
+    def lacks_trades(self, client_id: str) -> tuple[str, int, int] | None:
+        order = self._desk.ledger.orders.get(client_id)
+        if order is None or not orders.lacks_trades(order):
+            return None
+        return order.symbol, order.exchange_order_id, order.created_at
+
+    def _failed(self, client_id: str, failure: Failure) -> None:
+        """A request certainly did not take effect."""
+        order = self._desk.ledger.orders[client_id]
+        reason = f"{failure.action} refused: {failure.message}" if failure.refused else failure.message
+        if failure.action == "place":
+            change = orders.not_placed(order, reason, self._desk.now())
+        else:
+            change = orders.request_failed(order, reason, self._desk.now())
+        self._desk.changed(change, failure)
+
+    # --- pms.venue.Sink -------------------------------------------------------------------------------
+
+    def on_report(self, report: Report) -> None:
+        order = self._find(report)
+        if order is None:
+            order = self._stranger(report)
+        if order is not None:
+            self._apply(order, report, answers=False)
+
+    def on_account(self, change: AccountChange) -> None:
+        self.account = change
+
+    def on_fill_hint(self, hint: FillHint) -> None:
+        """A hint is never booked (binance.md 7.2): the event with the fee follows within the millisecond."""
+        _log.debug("fill_hint", client_order_id=hint.client_id, trade_id=hint.trade_id)
+
+    def on_user_stream(self, state: UserStreamState) -> None:
+        self._on_user_stream(state)
+
+    # --- booking --------------------------------------------------------------------------------------
+
+    def _apply(self, order: Order, report: Report, answers: bool, while_down: bool = False) -> None:
+        change = orders.reported(order, report, self._desk.now(), answers)
+        self._desk.changed(change, cause=report.cause, while_down=while_down)
+        execution = self._desk.execution
+        if execution is not None and not answers and orders.lacks_trades(change.order):
+            execution.fetch_missing(order.client_order_id)
+
+    def found(self, order: Order, report: Report) -> None:
+        """A look-up of the recovery: it settles whatever was in flight, and what it shows happened unwatched."""
+        self._apply(order, report, answers=True, while_down=True)
+
+    def book(self, client_id: str, fill: Fill) -> None:
+        """Book a trade found by look-up."""
+        order = self._desk.ledger.orders[client_id]
+        self._desk.changed(orders.booked(order, fill, self._desk.now()), while_down=True)
+
+    def _find(self, report: Report) -> Order | None:
+        ledger = self._desk.ledger
+        return ledger.orders.get(report.client_id) or ledger.by_exchange_id(report.symbol, report.order_id)
+
+    def _stranger(self, report: Report) -> Order | None:
+        """A record for an order that we have none of, so that its fills are booked. None where there is nothing to book."""
+        whose = parse(report.client_id)
+        if isinstance(whose, OrderId) and whose.epoch > self._epoch():
+            self._on_fenced(whose.epoch)
+            return None
+        if report.status is not VenueStatus.OPEN and report.fill is None:
+            return None
+        if report.symbol not in self._desk.instruments:
+            return None
+        origin = Origin.RECOVERED
+        account = self._account_of(whose) if isinstance(whose, OrderId) else EXTERNAL
+        if isinstance(whose, VenueOrder):
+            origin = Origin.LIQUIDATION
+        elif isinstance(whose, Foreign):
+            origin = Origin.EXTERNAL
+        return self.adopt(report, account, origin)
+
+    def _account_of(self, whose: OrderId) -> str:
+        for account in self._desk.ledger.sub_accounts.values():
+            if account.tag == whose.tag:
+                return account.id
+        return EXTERNAL
+
+    def adopt(self, report: Report, sub_account_id: str, origin: Origin) -> Order:
+        """The first record of an order that was placed by somebody else, or by us before Redis forgot."""
+        return Order(
+            client_order_id=report.client_id,
+            sub_account_id=sub_account_id,
+            symbol=report.symbol,
+            side=report.side,
+            order_type="MARKET" if report.order_type == "MARKET" else "LIMIT",
+            time_in_force=report.time_in_force if report.time_in_force in ("IOC", "FOK", "GTX") else "GTC",  # type: ignore[arg-type]
+            quantity=report.quantity,
+            price=report.price,
+            reduce_only=report.reduce_only,
+            state=OrderState.PLACING,
+            origin=origin,
+            parent_id=whose.owner if isinstance(whose := parse(report.client_id), OrderId) else "",
+            root_id="",
+            created_at=report.created_at or report.time,
+            updated_at=report.time,
+            exchange_order_id=report.order_id,
+            filled_qty=ZERO,
+        )

@@ -1,0 +1,249 @@
+"""The plan of a recovery: from what the venue shows and what was recorded to verdicts, each with its evidence. Pure.
+
+Running it on what its own application leaves behind gives an empty plan (design.md). An outcome is never invented: what was looked up and is still not
+known stays unknown. Policy: design.md, "Recovery policy"; execution.md 11, 22-26.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from algos.step import View
+from schemas.ids import Damaged, Foreign, OrderId, VenueOrder, parse
+from schemas.market import ZERO
+from schemas.orders import Fill, Order
+from schemas.reports import Report, VenueStatus
+
+ForeignPolicy = Literal["cancel", "ours", "report"]
+SETTLE_MS = 12_000  # recvWindow of a place + 10 s: nothing younger is judged absent (execution.md 2, 22)
+
+
+class Settle(msgspec.Struct, frozen=True, tag=True):
+    """One of our recorded orders, as the venue has it now: adopt it, or take in its end."""
+
+    report: Report
+    evidence: str
+
+
+class Book(msgspec.Struct, frozen=True, tag=True):
+    """A trade that is not booked yet. `client_id` is empty where its order is nobody's record (sub-account `external`)."""
+
+    client_id: str
+    fill: Fill
+    evidence: str
+
+
+class Resolve(msgspec.Struct, frozen=True, tag=True):
+    """Looked up and not found: ask on until the settle window proves absence. Its owner waits meanwhile."""
+
+    client_id: str
+    evidence: str
+
+
+class Adopt(msgspec.Struct, frozen=True, tag=True):
+    """A resting order without a record whose id names a live algo with no child: the newest attempt of its slot."""
+
+    report: Report
+    algo_id: str
+    evidence: str
+
+
+class CancelOrder(msgspec.Struct, frozen=True, tag=True):
+    """A resting order that must leave the market: an orphan of ours, or a foreign one by policy."""
+
+    report: Report
+    evidence: str
+
+
+class Show(msgspec.Struct, frozen=True, tag=True):
+    """Found and left alone."""
+
+    subject: str
+    evidence: str
+
+
+class Drift(msgspec.Struct, frozen=True, tag=True):
+    """The venue's position is not the sum of the books: new risk on the symbol is blocked (execution.md 13)."""
+
+    symbol: str
+    venue: Decimal
+    books: Decimal
+    evidence: str
+
+
+Verdict = Settle | Book | Resolve | Adopt | CancelOrder | Show | Drift
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What was gathered. `looked_up` holds the answers for recorded live orders that do not rest at the venue (None: not found);
+    `trades` are newest-last; `strangers` names the client id of trades' orders that have no record, by exchange id."""
+
+    now: int
+    open_orders: tuple[Report, ...]
+    looked_up: Mapping[str, Report | None]
+    trades: tuple[Fill, ...]
+    strangers: Mapping[tuple[str, int], Report]
+    venue_positions: Mapping[str, Decimal]
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What the records say. `algos` are the live ones by id; `books` the signed sum of all sub-accounts by symbol."""
+
+    orders: Mapping[str, Order]
+    algos: Mapping[str, View]
+    books: Mapping[str, Decimal]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Verdicts in the order in which they are applied: settle, book, adopt, resolve, cancel, report."""
+
+    verdicts: tuple[Verdict, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        totals: dict[str, int] = {}
+        for verdict in self.verdicts:
+            name = type(verdict).__name__.lower()
+            totals[name] = totals.get(name, 0) + 1
+        return totals
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """What trading waits for, by order id or symbol."""
+        waiting = [verdict.client_id for verdict in self.verdicts if isinstance(verdict, Resolve)]
+        return (*waiting, *(verdict.symbol for verdict in self.verdicts if isinstance(verdict, Drift)))
+
+
+def plan(found: Found, recorded: Recorded, policy: ForeignPolicy) -> Plan:
+    """All verdicts on what was gathered."""
+    live = [order for order in recorded.orders.values() if not order.state.terminal]
+    verdicts: list[Verdict] = []
+    verdicts += _settle(live, found)
+    verdicts += _book(found, recorded)
+    adopted = list(_adopt(found, recorded))
+    verdicts += adopted
+    verdicts += _resolve(live, found)
+    taken = {verdict.report.client_id for verdict in adopted}
+    verdicts += [verdict for report in found.open_orders if report.client_id not in taken
+                 for verdict in _judge(report, recorded, policy)]
+    verdicts += _drift(found, recorded)
+    return Plan(tuple(verdicts))
+
+
+def _settle(live: Iterable[Order], found: Found) -> Iterable[Verdict]:
+    resting = {report.client_id: report for report in found.open_orders}
+    for order in live:
+        report = resting.get(order.client_order_id)
+        if report is not None:
+            if _differs(order, report):
+                yield Settle(report, f"rests at the venue, filled {report.filled} of {report.quantity} at {report.price}")
+            continue
+        report = found.looked_up.get(order.client_order_id)
+        if report is not None:
+            yield Settle(report, f"look-up by id: {report.status}, filled {report.filled}")
+
+
+def _differs(order: Order, report: Report) -> bool:
+    """Whether a resting order's record has anything to learn."""
+    same = (order.price, order.quantity, order.venue_filled, order.exchange_order_id) == (
+        report.price,
+        report.quantity,
+        report.filled,
+        report.order_id,
+    )
+    return not (same and order.state == "active")
+
+
+def _book(found: Found, recorded: Recorded) -> Iterable[Verdict]:
+    by_exchange_id = {
+        (order.symbol, order.exchange_order_id): order for order in recorded.orders.values() if order.exchange_order_id
+    }
+    resting = (*found.open_orders, *(report for report in found.looked_up.values() if report is not None))
+    for report in resting:
+        if (order := recorded.orders.get(report.client_id)) is not None:
+            by_exchange_id.setdefault((report.symbol, report.order_id), order)
+    for fill in found.trades:
+        order = by_exchange_id.get((fill.symbol, fill.exchange_order_id))
+        if order is None:
+            stranger = found.strangers.get((fill.symbol, fill.exchange_order_id))
+            name = "" if stranger is None else stranger.client_id
+            yield Book(name, fill, f"trade {fill.trade_id} of an order without a record")
+        elif fill.trade_id not in order.trade_ids:
+            yield Book(order.client_order_id, fill, f"trade {fill.trade_id} at {fill.time} is not in the record")
+
+
+def _adopt(found: Found, recorded: Recorded) -> Iterable[Adopt]:
+    """The newest attempt of a live algo's slot where the algo knows no live child (execution.md 23)."""
+    newest: dict[tuple[str, int], tuple[int, int, Report]] = {}
+    for report in found.open_orders:
+        whose = parse(report.client_id)
+        if not isinstance(whose, OrderId) or report.client_id in recorded.orders:
+            continue
+        view = recorded.algos.get(whose.owner)
+        if view is None or any(_still_live(child, found) for child in view.live_children):
+            continue
+        key = (whose.owner, whose.slot)
+        age = (whose.epoch, whose.attempt)
+        if key not in newest or age > newest[key][:2]:
+            newest[key] = (*age, report)
+    for (owner, _), (_, attempt, report) in newest.items():
+        yield Adopt(report, owner, f"newest attempt ({attempt}) of a live algo that knows no live child")
+
+
+def _still_live(client_id: str, found: Found) -> bool:
+    """Whether an algo's known child may still fill: resting, or not accounted for."""
+    if any(report.client_id == client_id for report in found.open_orders):
+        return True
+    report = found.looked_up.get(client_id)
+    return report is None or report.status is VenueStatus.OPEN
+
+
+def _resolve(live: Iterable[Order], found: Found) -> Iterable[Verdict]:
+    resting = {report.client_id for report in found.open_orders}
+    for order in live:
+        name = order.client_order_id
+        if name in resting or found.looked_up.get(name) is not None:
+            continue
+        age = found.now - order.created_at
+        window = "within" if age < SETTLE_MS else "past"
+        yield Resolve(name, f"{order.state}, not found by id, {age} ms old ({window} the settle window)")
+
+
+def _judge(report: Report, recorded: Recorded, policy: ForeignPolicy) -> Iterable[Verdict]:
+    """What to do about one resting order."""
+    whose = parse(report.client_id)
+    subject = f"{report.client_id} ({report.side} {report.quantity - report.filled} {report.symbol} at {report.price})"
+    match whose:
+        case OrderId():
+            order = recorded.orders.get(report.client_id)
+            if order is not None and (not order.parent_id or order.parent_id in recorded.algos):
+                return
+            yield CancelOrder(report, f"our id, owner {whose.owner} is not a live algo")
+        case Damaged():
+            yield CancelOrder(report, "our prefix, the rest is damaged: no owner can be told")
+        case VenueOrder():
+            yield Show(subject, "made by the venue itself (liquidation, ADL or settlement): recorded, never cancelled")
+        case Foreign():
+            if policy == "cancel" and not report.reduce_only:
+                yield CancelOrder(report, "foreign order, policy `cancel`")
+            else:
+                why = "reduce-only" if report.reduce_only else f"policy `{policy}`"
+                yield Show(subject, f"foreign order left alone ({why})")
+
+
+def _drift(found: Found, recorded: Recorded) -> Iterable[Verdict]:
+    """Judged on the books as they stand once the plan's trades are booked."""
+    unbooked: dict[str, Decimal] = {}
+    for verdict in _book(found, recorded):
+        assert isinstance(verdict, Book)
+        fill = verdict.fill
+        unbooked[fill.symbol] = unbooked.get(fill.symbol, ZERO) + fill.side.sign * fill.quantity
+    for symbol in sorted({*found.venue_positions, *recorded.books}):
+        venue = found.venue_positions.get(symbol, ZERO)
+        books = recorded.books.get(symbol, ZERO) + unbooked.get(symbol, ZERO)
+        if venue != books:
+            yield Drift(symbol, venue, books, f"the venue holds {venue}, all books together {books}")

@@ -116,13 +116,13 @@ class FillHint(msgspec.Struct, frozen=True):
 class UserStreamState(msgspec.Struct, frozen=True):
     """`live`: events arrive and everything before has been read; otherwise fills may be missing until the gap is read.
 
-    `buffering`: the stream is open and keeps what comes; read the gap now (open orders, orders, trades), then call
-    `Venue.replay`. Neither: it is being opened again.
+    A `gap` other than 0: the stream is open and keeps what comes; read the gap now (open orders, orders, trades), then
+    call `Venue.replay` with its number. Neither live nor a gap: the stream is being opened again.
     """
 
     live: bool
     reason: str = ""
-    buffering: bool = False
+    gap: int = 0
 
 
 class Sink(Protocol):
@@ -179,16 +179,16 @@ class Venue(Protocol):
         ...
 
     async def start(self, sink: Sink) -> None:
-        """Measure the clock offset, open the user stream and begin to tell `sink`: first that it is buffering.
+        """Measure the clock offset, open the user stream and begin to tell `sink`: first the gap to be read.
 
         Raises `AuthFailed` or `Unavailable`.
         """
         ...
 
-    def replay(self) -> None:
-        """The gap has been read: tell the sink what was kept since the stream opened, in order, then that it is live.
+    def replay(self, gap: int) -> None:
+        """The gap of that number has been read: tell the sink what was kept since, in order, then that the stream is live.
 
-        Without effect unless the stream is buffering.
+        Without effect where another gap has opened meanwhile: that one is to be read too.
         """
         ...
 

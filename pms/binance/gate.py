@@ -1,7 +1,7 @@
 """The gate before the venue: while it is closed nothing leaves, and what the venue counts against us is told on.
 
-An `Http` around another one, so that all requests of the process pass it: REST and depth snapshots alike. After
-418, 429 or -1003 nothing is sent until Retry-After; after -1015 no orders before the next slot, while cancels and look-ups go
+An `Http` around another, so that all requests of the process pass it: REST and depth snapshots alike. After 418, 429
+or -1003 nothing is sent until Retry-After; after -1015 no orders before the next slot, while cancels and look-ups go
 (design.md). Refuses to know what is asked. It never waits: the caller is told when to come again.
 """
 
@@ -46,7 +46,7 @@ class Usage(msgspec.Struct, frozen=True):
     orders_1m: int | None = None
 
 
-class Gate:
+class Gate(Http):
     """Implements `transport.Http`. `on_usage` is told each answer's counts."""
 
     def __init__(self, http: Http, clock: Clock, venue: VenueClock, on_usage: Callable[[Usage], None]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from pms.binance import http1
-from pms.binance.transport import Lost, NotSent, Response
+from pms.binance.transport import Http, Lost, NotSent, Response
 
 CONNECT_S = 5.0  # DNS, TCP and TLS together; a healthy venue takes 10-300 ms
 ANSWER_S = 5.0  # the venue answers in < 1 s or is in trouble; then a look-up tells more than waiting does
@@ -22,7 +22,7 @@ IDLE_S = 30.0  # a connection unused for longer may be closed by the peer at the
 CONNECTIONS_MAX = 64  # far above what the rate limits let be in flight; a leak shows here
 
 
-class HttpClient:
+class HttpClient(Http):
     """Implements `transport.Http` over TCP or TLS. `base_url` is `http(s)://host[:port]`; settings decide it."""
 
     def __init__(self, base_url: str, answer_s: float = ANSWER_S, connect_s: float = CONNECT_S) -> None:

@@ -37,6 +37,15 @@ _PAUSE_MS = {
 }
 
 
+class Declined(Unavailable):
+    """A read was not answered with what was asked; `code` is the venue's, or 0."""
+
+    def __init__(self, request: Request, verdict: Verdict) -> None:
+        reason = f"{verdict.code} {verdict.message}" if verdict.code else verdict.message
+        super().__init__(f"{request.method} {request.path}: {reason}", verdict.retry_ms or RETRY_READ_MS)
+        self.code = verdict.code
+
+
 class Rest:
     """Requests of one API key."""
 
@@ -65,7 +74,7 @@ class Rest:
         """Ask for something. Raises `Unavailable` where no usable answer came, `AuthFailed`."""
         answer = await self.send(request)
         if isinstance(answer, Verdict):
-            raise unavailable(request, answer)
+            raise Declined(request, answer)
         try:
             return decode(answer)
         except msgspec.MsgspecError as error:
@@ -140,12 +149,6 @@ class Rest:
             _log.warning("venue_clock_not_measured", error=str(error))
         finally:
             self._measuring = False
-
-
-def unavailable(request: Request, verdict: Verdict) -> Unavailable:
-    """A verdict on a read in the port's words."""
-    reason = f"{verdict.code} {verdict.message}" if verdict.code else verdict.message
-    return Unavailable(f"{request.method} {request.path}: {reason}", verdict.retry_ms or RETRY_READ_MS)
 
 
 def _head(body: bytes) -> str:

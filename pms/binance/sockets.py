@@ -14,7 +14,7 @@ from typing import Literal
 import aiohttp
 from yarl import URL
 
-from pms.binance.transport import NotSent
+from pms.binance.transport import NotSent, Socket, Sockets
 from pms.tasks import Tasks
 
 CONNECT_S = 10.0  # DNS, TCP, TLS and the upgrade together
@@ -23,7 +23,7 @@ HEARTBEAT_S = 20.0  # ping after this silence, drop 10 s later: the venue allows
 FRAME_MAX = 4 * 1024 * 1024  # the largest frame seen has 70 kB; array streams some 100 kB
 
 
-class AioSockets:
+class AioSockets(Sockets):
     """Implements `transport.Sockets`. `tasks` runs one reader per socket."""
 
     def __init__(self, tasks: Tasks) -> None:
@@ -58,7 +58,7 @@ class AioSockets:
             await self._session.close()
 
 
-class AioSocket:
+class AioSocket(Socket):
     """Implements `transport.Socket`."""
 
     def __init__(self, wire: aiohttp.ClientWebSocketResponse[Literal[False]], tasks: Tasks) -> None:

@@ -1,0 +1,188 @@
+"""One Binance USD-M account as the venue port (`pms.venue.Venue`).
+
+Composes gate, clock, REST and user stream; owns nothing but what each request is called. Refuses to retry and to keep
+order records. Hosts, keys and transports come from outside, so the same object trades live, on the simulator and in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+import structlog
+
+from pms.binance import codec, errors, history, queries
+from pms.binance.errors import Verdict
+from pms.binance.gate import Gate, Usage
+from pms.binance.rest import Declined, Rest
+from pms.binance.transport import Http, Sockets
+from pms.binance.user_stream import UserStream
+from pms.binance.venue_clock import VenueClock
+from pms.clock import Clock
+from pms.core.backoff import Connects
+from pms.tasks import Tasks
+from pms.venue import (
+    Amend,
+    AuthFailed,
+    Cancel,
+    Done,
+    NotDone,
+    Outcome,
+    Place,
+    Refused,
+    Report,
+    Sink,
+    Unavailable,
+    Unknown,
+    Venue,
+    VenuePosition,
+)
+from schemas.market import Instrument
+from schemas.orders import Fill
+
+_log = structlog.get_logger("pms.binance.gateway")
+
+CLOCK_S = 300.0  # a host clock drifts by some 10 ms in five minutes; recvWindow has a second at least
+
+HEDGE_MODE = (
+    "The account is in hedge mode; only one-way mode is supported. No order was sent. Close its positions and orders, "
+    "set Position Mode to One-way in the futures preferences (POST /fapi/v1/positionSide/dual, dualSidePosition=false), "
+    "and start again."
+)
+MULTI_ASSETS = (
+    "The account is in multi-assets mode; only single-asset (USDT) margin is supported. No order was sent. Set Asset "
+    "Mode to Single-Asset in the futures preferences (POST /fapi/v1/multiAssetsMargin, multiAssetsMargin=false), and "
+    "start again."
+)
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """An API key with its HMAC secret; never printed."""
+
+    key: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return "Credentials(...)"
+
+
+class BinanceVenue(Venue):
+    """Implements `pms.venue.Venue`. `stream_url` is the stream host without a route; `chance` gives [0, 1).
+
+    `gate` is the `Http` that whoever else asks the venue (depth snapshots) has to use, so that a ban binds all.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        sockets: Sockets,
+        stream_url: str,
+        credentials: Credentials,
+        clock: Clock,
+        tasks: Tasks,
+        chance: Callable[[], float],
+        on_usage: Callable[[Usage], None],
+    ) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._venue_clock = VenueClock(clock)
+        self.gate = Gate(http, clock, self._venue_clock, on_usage)
+        self._rest = Rest(self.gate, self._venue_clock, tasks, credentials.key, credentials.secret)
+        connects = Connects(chance, clock.monotonic)
+        private = stream_url.rstrip("/") + "/private"
+        self._timekeeper: asyncio.Task[None] | None = None
+        self._stream = UserStream(self._rest, sockets, private, clock, tasks, connects)
+
+    # --- order requests ---
+
+    async def place(self, order: Place) -> Outcome:
+        return self._answered(await self._rest.order(queries.place(order)))
+
+    async def amend(self, amend: Amend) -> Outcome:
+        return self._answered(await self._rest.order(queries.amend(amend)))
+
+    async def cancel(self, cancel: Cancel) -> Outcome:
+        return self._answered(await self._rest.order(queries.cancel(cancel)))
+
+    def _answered(self, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Done):
+            self._stream.expect(outcome.report)
+        return outcome
+
+    # --- reads ---
+
+    async def look_up(self, symbol: str, client_id: str) -> Report | None:
+        """Where several orders had the id, the venue answers the newest (binance.md 4)."""
+        request = queries.read("/fapi/v1/order", symbol=symbol, origClientOrderId=client_id)
+        try:
+            return await self._rest.read(request, codec.order)
+        except Declined as error:
+            if error.code == errors.NO_SUCH_ORDER:
+                return None
+            raise
+
+    async def open_orders(self, symbol: str | None = None) -> list[Report]:
+        return await self._rest.read(queries.read("/fapi/v1/openOrders", symbol=symbol), codec.orders)
+
+    async def orders(self, symbol: str, since_ms: int) -> list[Report]:
+        return await history.orders(self._rest, symbol, since_ms, self.time_ms())
+
+    async def trades(self, symbol: str, since_ms: int, order_id: int | None = None) -> list[Fill]:
+        return await history.trades(self._rest, symbol, since_ms, self.time_ms(), order_id)
+
+    async def positions(self) -> list[VenuePosition]:
+        return await self._rest.read(queries.read("/fapi/v3/positionRisk"), codec.positions)
+
+    async def wallet(self) -> dict[str, Decimal]:
+        return await self._rest.read(queries.read("/fapi/v3/balance"), codec.wallet)
+
+    async def instruments(self) -> dict[str, Instrument]:
+        return await self._rest.read(queries.public("/fapi/v1/exchangeInfo"), codec.instruments)
+
+    async def one_way(self) -> bool:
+        return not (await self._mode()).hedge
+
+    async def _mode(self) -> codec.AccountMode:
+        return await self._rest.read(queries.read("/fapi/v1/accountConfig"), codec.account_mode)
+
+    # --- the account ---
+
+    async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
+        answer = await self._rest.send(queries.leverage(symbol, leverage))
+        return errors.outcome(answer) if isinstance(answer, Verdict) else None
+
+    def time_ms(self) -> int:
+        return self._venue_clock.now_ms()
+
+    def host_clock_error_ms(self) -> int:
+        """How far this host's clock is ahead of the venue's."""
+        return self._venue_clock.host_error_ms()
+
+    async def start(self, sink: Sink) -> None:
+        await self._rest.measure_clock()
+        mode = await self._mode()
+        if mode.hedge:
+            raise AuthFailed(HEDGE_MODE)
+        if mode.multi_assets:
+            raise AuthFailed(MULTI_ASSETS)
+        await self._stream.start(sink)
+        self._timekeeper = self._tasks.spawn(self._keep_time(), "venue-clock")
+
+    def replay(self, gap: int) -> None:
+        self._stream.replay(gap)
+
+    async def close(self) -> None:
+        if self._timekeeper is not None:
+            self._timekeeper.cancel()
+        await self._stream.close()
+        await self.gate.close()
+
+    async def _keep_time(self) -> None:
+        while True:
+            await self._clock.sleep(CLOCK_S)
+            try:
+                await self._rest.measure_clock()
+            except Unavailable as error:
+                _log.warning("venue_clock_not_measured", error=str(error))

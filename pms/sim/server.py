@@ -1,7 +1,7 @@
 """The venue on loopback: REST by aiohttp, streams by websockets, both through the fault gate.
 
-Owns the two listeners and the venue's clock-driven loop. Refuses to know what is asked and answered. The raw target and
-the body reach the venue as received, so that signatures are checked over the client's own bytes.
+Owns the two listeners. Refuses to know what is asked and answered. The raw target and the body
+reach the venue as received, so that signatures are checked over the client's own bytes.
 Invariants: loopback only; a lost request ends its connection without an answer; a reader too slow is cut off.
 """
 
@@ -19,13 +19,11 @@ from websockets.http11 import Response as HandshakeAnswer
 from websockets.protocol import State
 
 from pms.binance.transport import Lost
-from pms.clock import Clock
 from pms.sim.faults import TOO_SLOW, Gate, Line
 from pms.sim.limits import Limited
 from pms.sim.model import VenueError
 from pms.sim.params import Request
 from pms.sim.script import ABNORMAL
-from pms.sim.wire import Venue
 from pms.tasks import Tasks
 
 HOST = "127.0.0.1"
@@ -35,29 +33,21 @@ PING_SECONDS = 180  # binance.md 6.1
 PONG_SECONDS = 600
 
 
-async def drive(venue: Venue, clock: Clock) -> None:
-    """Call the venue's timers when they are due, for ever. Needs no sockets: the in-memory world runs it too."""
-    while True:
-        now = clock.now_ms()
-        venue.tick(now)
-        await clock.sleep(max(0, venue.next_due(now) - clock.now_ms()) / 1000)
-
-
 class Server:
     """Both listeners. `rest_port` and `stream_port` are known after `start`; 0 asks for a free port."""
 
-    def __init__(self, gate: Gate, clock: Clock, tasks: Tasks, rest_port: int = 0, stream_port: int = 0) -> None:
+    def __init__(self, gate: Gate, tasks: Tasks, rest_port: int = 0, stream_port: int = 0) -> None:
+        self.host = HOST
         self.rest_port = rest_port
         self.stream_port = stream_port
         self._gate = gate
-        self._clock = clock
         self._tasks = tasks
         self._rest: web.ServerRunner | None = None
         self._streams: StreamServer | None = None
         self._lines: dict[ServerConnection, Line] = {}
 
     async def start(self) -> None:
-        """Listen and drive the venue's timers. Raises `OSError` when a port is taken; then nothing listens."""
+        """Start to listen. Raises `OSError` when a port is taken; then nothing listens."""
         self._rest = web.ServerRunner(web.Server(self._on_request, client_max_size=BODY_MAX, access_log=None))
         await self._rest.setup()
         site = web.TCPSite(self._rest, HOST, self.rest_port)
@@ -77,7 +67,6 @@ class Server:
             await self.close()
             raise
         self.stream_port = next(iter(self._streams.sockets)).getsockname()[1]
-        self._tasks.spawn(drive(self._gate.venue, self._clock), "sim.timers")
 
     async def close(self) -> None:
         """Stop listening and end every connection. The timers end with their task's owner."""

@@ -1,0 +1,104 @@
+"""The simulator put together: venue, fault gate and feeds from one set of options.
+
+Composes and drives; decides nothing. Used by the program over TCP and by an in-memory world without it: `gate` is where
+requests and sockets enter. All chance comes from the one seed, all time from the clock that is handed in.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from pms.clock import Clock
+from pms.sim import replay
+from pms.sim.exchange import Settings
+from pms.sim.faults import Gate, Latency
+from pms.sim.feed import FeedDriver
+from pms.sim.journal import Journal
+from pms.sim.limits import Limits
+from pms.sim.model import FeedEvent
+from pms.sim.profiles import DEFAULT_PROFILE, PROFILES
+from pms.sim.script import Rule, Script
+from pms.sim.scripted import ScriptedMarket
+from pms.sim.synthetic import Listing, SyntheticMarket
+from pms.sim.wire import Venue, VenueSettings
+from pms.tasks import Tasks
+
+STILL = "still"  # a market that does not move
+# Opening prices of the synthetic market where the venue has no last price to go on from.
+OPENING: Mapping[str, Decimal] = {
+    "BTCUSDT": Decimal("61800.00"),
+    "ETHUSDT": Decimal("3425.00"),
+    "SOLUSDT": Decimal("150.0000"),
+    "DOGEUSDT": Decimal("0.120000"),
+    "1000PEPEUSDT": Decimal("0.0085000"),
+}
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What a simulator is made of.
+
+    With `replay` the market is recorded and its symbols are the recordings'; else it is synthetic by `profile` (one of
+    PROFILES or `still`). `speed` None is as fast as the venue takes it; `loop` starts recordings over at their end.
+    """
+
+    api_keys: dict[str, str]
+    symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
+    profile: str = DEFAULT_PROFILE
+    replay: tuple[Path, ...] = ()
+    loop: bool = True
+    speed: float | None = 1
+    seed: int = 0
+    limits: Limits = Limits()
+    exchange: Settings = Settings()
+    latency: Latency = Latency()
+    rules: tuple[Rule, ...] = ()
+
+
+class Simulator:
+    """A venue with its market. Raises `KeyError` for an unknown symbol or profile, `CaptureError` for a bad file."""
+
+    def __init__(self, options: Options, clock: Clock, tasks: Tasks, journal: Journal | None = None) -> None:
+        names = options.symbols
+        if options.replay:
+            names = tuple(dict.fromkeys(replay.head(path).symbol for path in options.replay))
+        if options.profile not in (*PROFILES, STILL):
+            raise KeyError(f"no market profile {options.profile}; there are {', '.join((*PROFILES, STILL))}")
+        settings = VenueSettings(options.api_keys, names, options.limits, options.exchange, str(options.seed))
+        self.venue = Venue(settings, clock.now_ms, journal)
+        chance = random.Random(f"{options.seed}:faults")
+        self.gate = Gate(self.venue, clock, Script(options.rules, chance), chance, options.latency, tasks)
+        self.feed = FeedDriver(self._events(options), options.speed)
+        self._clock = clock
+        self._tasks = tasks
+
+    def start(self) -> None:
+        """Let the market move and the timers run, as tasks of the owner."""
+        self._tasks.spawn(self.feed.run(self._clock, self.venue.apply), "sim.feed")
+        self._tasks.spawn(self._drive(), "sim.timers")
+
+    async def _drive(self) -> None:
+        while True:
+            now = self._clock.now_ms()
+            self.venue.tick(now)
+            await self._clock.sleep(max(0, self.venue.next_due(now) - self._clock.now_ms()) / 1000)
+
+    def _events(self, options: Options) -> Iterator[FeedEvent]:
+        if options.replay:
+            return replay.replay(options.replay, options.loop)
+        markets = [self._market(symbol, options) for symbol in self.venue.rules]
+        return heapq.merge(*markets, key=lambda event: event.time)
+
+    def _market(self, symbol: str, options: Options) -> Iterator[FeedEvent]:
+        rules = self.venue.rules[symbol]
+        price = self.venue.exchange.last_price(symbol) or OPENING[symbol]
+        listing = Listing(symbol, rules.tick, rules.step, price)
+        if options.profile == STILL:
+            return ScriptedMarket(listing).feed()
+        chance = random.Random(f"{options.seed}:{symbol}")
+        return SyntheticMarket(listing, PROFILES[options.profile], chance).events()

@@ -1,0 +1,142 @@
+"""`pms sim`: the simulated venue as a program of its own, for any Binance USD-M client.
+
+Owns its arguments, the data directory, what it prints, and the way down. Refuses to know the daemon: it imports
+nothing of it but the ports. Stops on SIGINT and SIGTERM; what was answered before is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from pms.clock import Clock, SystemClock
+from pms.datadir import DataDir, DataDirInUse
+from pms.sim import journal, script, stats, symbols
+from pms.sim.assembly import STILL, Options, Simulator
+from pms.sim.captures import CaptureError
+from pms.sim.faults import Latency
+from pms.sim.profiles import DEFAULT_PROFILE, PROFILES
+from pms.sim.server import Server
+from pms.tasks import Tasks
+
+REST_PORT = 18_080
+STREAM_PORT = 18_081
+PAPER_KEY = "paper:paper-secret"
+REFUSED = 2  # exit code: nothing was started, the message says why
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `pms sim`."""
+    add = parser.add_argument
+    add("--rest-port", type=int, default=REST_PORT, help="REST port on loopback, 0 for a free one")
+    add("--stream-port", type=int, default=STREAM_PORT, help="WebSocket port on loopback, 0 for a free one")
+    add("--data", type=Path, default=Path(".pms/venue"), help="where accounts, orders and trades are kept")
+    add("--key", action="append", metavar="KEY:SECRET", help=f"an API key with its secret, repeatable ({PAPER_KEY})")
+    add("--replay", nargs="+", type=Path, default=[], metavar="FILE", help="recorded market instead of the synthetic")
+    add("--once", action="store_true", help="let the recorded market end instead of starting over")
+    add("--speed", type=float, default=1.0, help="of the market; 0 is as fast as the venue takes it")
+    add("--symbols", nargs="+", default=["BTCUSDT", "ETHUSDT"], metavar="SYMBOL", help=", ".join(symbols.SYMBOLS))
+    add("--profile", default=DEFAULT_PROFILE, choices=[*PROFILES, STILL], help="of the synthetic market")
+    add("--seed", type=int, default=0, help="of everything that is left to chance")
+    add("--faults", type=Path, metavar="FILE", help="a JSON list of fault rules")
+    add("--latency", default="0,0,0,0", metavar="MS", help="engine,answer,stream,jitter in milliseconds")
+    add("--reset", action="store_true", help="forget all accounts, orders and trades first; asks")
+    add("--yes", action="store_true", help="do not ask")
+    add("--stats", action="store_true", help="compare the synthetic market with the recordings and end")
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """The simulator that the arguments ask for. Raises `ValueError` or `OSError` naming what is wrong."""
+    keys = dict(text.partition(":")[::2] for text in args.key or [PAPER_KEY])
+    if not all(keys) or not all(keys.values()):
+        raise ValueError("--key needs KEY:SECRET, both not empty")
+    parts = [int(part) for part in args.latency.split(",")]
+    if len(parts) != 4 or min(parts) < 0:
+        raise ValueError("--latency needs four numbers from 0 up: engine,answer,stream,jitter")
+    return Options(
+        api_keys=keys,
+        symbols=tuple(args.symbols),
+        profile=args.profile,
+        replay=tuple(args.replay),
+        loop=not args.once,
+        speed=args.speed or None,
+        seed=args.seed,
+        latency=Latency(*parts),
+        rules=tuple(script.decode_rules(args.faults.read_bytes())) if args.faults else (),
+    )
+
+
+async def run(
+    args: argparse.Namespace,
+    clock: Clock | None = None,
+    say: Callable[[str], None] = print,
+    ask: Callable[[str], str] = input,
+) -> int:
+    """Run until a signal; returns the exit code."""
+    if args.stats:
+        rows = stats.compare(lambda: random.Random(args.seed))
+        say(stats.table(rows))
+        return 0 if all(row.ok for row in rows) else 1
+    try:
+        options = options_of(args)
+        with DataDir(args.data) as held:
+            if args.reset and not _reset(held.path, args.yes, say, ask):
+                return REFUSED
+            return await _serve(args, options, held.path, clock or SystemClock(), say)
+    except (DataDirInUse, journal.JournalDamaged, CaptureError, OSError, ValueError, KeyError) as error:
+        what = error.args[0] if isinstance(error, KeyError) else error
+        say(f"The simulator was not started: {what}")
+        return REFUSED
+
+
+def _reset(path: Path, sure: bool, say: Callable[[str], None], ask: Callable[[str], str]) -> bool:
+    if not sure and ask(f"Forget all accounts, orders and trades in {path}? [y/N] ").strip().lower() != "y":
+        say("Nothing was forgotten and nothing was started.")
+        return False
+    journal.reset(path)
+    say(f"The venue in {path} starts empty.")
+    return True
+
+
+async def _serve(
+    args: argparse.Namespace, options: Options, path: Path, clock: Clock, say: Callable[[str], None]
+) -> int:
+    tasks, kept = Tasks(), journal.FileJournal(path)
+    simulator = Simulator(options, clock, tasks, kept)
+    server = Server(simulator.gate, tasks, args.rest_port, args.stream_port)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    try:
+        await server.start()
+        simulator.start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        say(_welcome(server, simulator, options, path))
+        await stop.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        await server.close()
+        await tasks.close()
+        kept.close()
+    say("The simulator has stopped; the venue's state is kept.")
+    return 0
+
+
+def _welcome(server: Server, simulator: Simulator, options: Options, path: Path) -> str:
+    market = "recorded: " + ", ".join(map(str, options.replay)) if options.replay else f"synthetic, {options.profile}"
+    return "\n".join(
+        (
+            "Simulated Binance USD-M futures",
+            f"  REST     http://{server.host}:{server.rest_port}",
+            f"  streams  ws://{server.host}:{server.stream_port}/public, /market and /private",
+            f"  market   {market}; {', '.join(simulator.venue.rules)}",
+            f"  keys     {', '.join(options.api_keys)}",
+            f"  state    {path}",
+            "Stop it with Ctrl-C.",
+        )
+    )

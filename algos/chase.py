@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from algos import pricing, step
-from algos.chase_child import book_fill, child_ended, request_failed, synchronise
+from algos.chase_child import adopted, book_fill, child_ended, request_failed, synchronise
 from algos.chase_decide import NOTHING, Result, end, moved, settle
 from algos.step import Input, OrderUpdate
 from schemas.chase import AlgoStatus, ChaseParams, ChaseState
@@ -115,6 +115,8 @@ def _absorb(state: ChaseState, given: Input) -> ChaseState:
 def _on_order(state: ChaseState, update: OrderUpdate) -> ChaseState:
     state = book_fill(state, update)
     child = state.child
+    if update.adopt and child is None and not update.order.state.terminal:
+        return adopted(state, update.order)
     if child is None or child.client_order_id != update.order.client_order_id:
         return state
     if update.order.state.terminal:

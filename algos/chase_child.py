@@ -48,6 +48,22 @@ def synchronise(state: ChaseState, child: Child, order: Order, failed: bool) -> 
     return _accepted(state) if requested and order.state is OrderState.ACTIVE and not failed else state
 
 
+def adopted(state: ChaseState, order: Order) -> ChaseState:
+    """Take a resting order of ours as the child. Its fills were booked before; a total beyond the rest is mended by an amend."""
+    ticks = state.instrument.limit_ticks(state.side, order.price)
+    child = Child(
+        client_order_id=order.client_order_id,
+        attempt=state.attempt,
+        state=order.state,
+        price=order.price,
+        ticks=ticks,
+        quantity=order.quantity,
+        time_in_force=order.time_in_force,
+        filled=order.filled_qty,
+    )
+    return _replace(state, child=child, current_order_price=order.price, anchor_ticks=ticks)
+
+
 def child_ended(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
     """The child is proven terminal: go on with the rest, step back, or end."""
     order = update.order

@@ -48,6 +48,7 @@ class OrderUpdate(msgspec.Struct, frozen=True):
     cause: Cause = Cause.NONE
     quote: Quote | None = None
     while_down: bool = False
+    adopt: bool = False  # a resting order of ours that the record does not know: take it as the child (execution.md 23)
 
 
 class Timer(msgspec.Struct, frozen=True):

@@ -149,14 +149,15 @@ class Outcomes:
         if report.symbol not in self._desk.instruments:
             return None
         origin = Origin.RECOVERED
-        account = self._account_of(whose) if isinstance(whose, OrderId) else EXTERNAL
+        account = self.account_of(whose) if isinstance(whose, OrderId) else EXTERNAL
         if isinstance(whose, VenueOrder):
             origin = Origin.LIQUIDATION
         elif isinstance(whose, Foreign):
             origin = Origin.EXTERNAL
         return self.adopt(report, account, origin)
 
-    def _account_of(self, whose: OrderId) -> str:
+    def account_of(self, whose: OrderId) -> str:
+        """The sub-account whose tag an id carries; `external` where no sub-account has it."""
         for account in self._desk.ledger.sub_accounts.values():
             if account.tag == whose.tag:
                 return account.id

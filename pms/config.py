@@ -1,0 +1,143 @@
+"""Settings: every environment variable the project reads, with its default and its meaning. The only place that reads the environment.
+
+The set-up (`pms.bootstrap`) reads pip's own variables besides. Secrets are held in `Secret`, which never prints itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+
+Mode = Literal["paper", "shadow", "testnet", "live"]
+ForeignPolicy = Literal["cancel", "ours", "report"]
+
+PAPER_KEY = "paper"
+PAPER_SECRET = "paper"  # noqa: S105 - the simulator's own account, on loopback, with play money
+
+
+class ConfigError(Exception):
+    """A setting that can't be; nothing was started. The text names it, what is wrong and what to set."""
+
+
+class Secret:
+    """A value that must never reach a log, an argument list or an error."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """One daemon's settings. URLs of an empty text mean: start our own (Redis, simulator)."""
+
+    mode: Mode
+    account_label: str
+    namespace: str
+    data_dir: Path
+    redis_url: str
+    redis_fsync: Literal["everysec", "always"]
+    rest_url: str
+    stream_url: str
+    api_key: Secret
+    api_secret: Secret
+    foreign_policy: ForeignPolicy | None
+    admin_door_only: bool
+    resume_max_age_s: int
+    resume_max_move_pct: int
+    depth_speed: str
+    paper_balance: int
+    sub_account_balance: int
+    log_format: Literal["auto", "json", "text"]
+
+    @property
+    def live(self) -> bool:
+        return self.mode == "live"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether orders go to our own simulator, started with the daemon."""
+        return self.mode == "paper" and not self.rest_url
+
+
+def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Config:
+    """Settings from the environment. `live_label` is what the command line gave with `--live`. Raises ConfigError.
+
+    Live needs both `PMS_MODE=live` and `--live X` equal to `PMS_ACCOUNT_LABEL`, so that it never comes by accident (design.md, modes).
+    """
+    env = os.environ if environ is None else environ
+    mode = _choice(env, "PMS_MODE", get_args(Mode), "paper")
+    _check_mode(env, mode, live_label)
+    policy = env.get("PMS_FOREIGN_ORDERS", "")
+    if policy not in ("", *get_args(ForeignPolicy)):
+        raise ConfigError(f"PMS_FOREIGN_ORDERS is '{policy}'. Set it to cancel, ours or report.")
+    return Config(
+        mode=mode,  # type: ignore[arg-type]
+        account_label=env.get("PMS_ACCOUNT_LABEL", ""),
+        namespace=env.get("PMS_NAMESPACE", "pms"),
+        data_dir=Path(env.get("PMS_DATA_DIR", ".pms")).absolute(),
+        redis_url=env.get("PMS_REDIS_URL", ""),
+        redis_fsync=_choice(env, "PMS_REDIS_FSYNC", ("everysec", "always"), "everysec"),  # type: ignore[arg-type]
+        rest_url=env.get("PMS_REST_URL", "").rstrip("/"),
+        stream_url=env.get("PMS_STREAM_URL", "").rstrip("/"),
+        api_key=Secret(env.get("PMS_API_KEY", PAPER_KEY if mode == "paper" else "")),
+        api_secret=Secret(env.get("PMS_API_SECRET", PAPER_SECRET if mode == "paper" else "")),
+        foreign_policy=_policy(mode, policy),
+        admin_door_only=env.get("PMS_ADMIN_DOOR", "only" if mode == "live" else "open") == "only",
+        resume_max_age_s=_number(env, "PMS_RESUME_MAX_AGE_SECONDS", 300),
+        resume_max_move_pct=_number(env, "PMS_RESUME_MAX_MOVE_PCT", 1),
+        depth_speed=_choice(env, "PMS_DEPTH_SPEED", ("100ms", "0ms"), "100ms"),
+        paper_balance=_number(env, "PMS_PAPER_BALANCE", 1_000_000),
+        sub_account_balance=_number(env, "PMS_SUBACCOUNT_BALANCE", 10_000),
+        log_format=_choice(env, "PMS_LOG_FORMAT", ("auto", "json", "text"), "auto"),  # type: ignore[arg-type]
+    )
+
+
+def _check_mode(env: Mapping[str, str], mode: str, live_label: str) -> None:
+    label = env.get("PMS_ACCOUNT_LABEL", "")
+    if mode != "live":
+        if live_label:
+            raise ConfigError(f"--live {live_label} was given but PMS_MODE is '{mode}'. Set PMS_MODE=live to trade live.")
+        return
+    if not label or live_label != label:
+        raise ConfigError(
+            "PMS_MODE=live trades real money, and needs `--live LABEL` with the same label as PMS_ACCOUNT_LABEL. "
+            "Nothing was started. Set both, or leave PMS_MODE out for paper trading."
+        )
+    missing = [name for name in ("PMS_API_KEY", "PMS_API_SECRET", "PMS_REST_URL", "PMS_STREAM_URL") if not env.get(name)]
+    if missing:
+        raise ConfigError(f"PMS_MODE=live needs {', '.join(missing)}. Nothing was started.")
+
+
+def _policy(mode: str, named: str) -> ForeignPolicy | None:
+    """Foreign orders at start: `cancel` in paper, shadow and testnet; in live it must be named (execution.md 24)."""
+    if named:
+        return named  # type: ignore[return-value]
+    return None if mode == "live" else "cancel"
+
+
+def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = env.get(name, default)
+    if value not in allowed:
+        raise ConfigError(f"{name} is '{value}'. Set it to one of: {', '.join(allowed)}.")
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isdecimal():
+        raise ConfigError(f"{name} is '{text}'. Set it to a whole number.")
+    return int(text)

@@ -1,0 +1,140 @@
+"""The recovery's hands on a running desk: what the records say, and what is done to them (recovery.reconcile.Hands)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from algos.step import OrderUpdate, View
+from pms.desk import Desk
+from pms.outcomes import Outcomes
+from pms.venue import Amend, Cancel, Done, Place, Refused, Venue
+from recovery.plan import Drift, Recorded
+from schemas.ids import OrderId, VenueOrder, parse
+from schemas.market import ZERO
+from schemas.orders import Cause, Fill, Order, OrderState, Origin
+from schemas.records import EXTERNAL
+from schemas.reports import Report
+
+
+class DeskHands:
+    """See the module. `blocked` collects the symbols on which no new risk may be taken."""
+
+    def __init__(self, desk: Desk, outcomes: Outcomes, venue: Venue) -> None:
+        self._desk = desk
+        self._outcomes = outcomes
+        self._venue = venue
+        self.blocked: dict[str, str] = {}
+
+    def recorded(self) -> Recorded:
+        ledger = self._desk.ledger
+        books: dict[str, Decimal] = {}
+        for (_, symbol), position in ledger.positions.items():
+            books[symbol] = books.get(symbol, ZERO) + position.signed_quantity
+        views: dict[str, View] = {
+            algo_id: runner.kind.view(runner.state) for algo_id, runner in self._desk.runners.items()
+        }
+        return Recorded(orders=dict(ledger.orders), algos=views, books=books)
+
+    def trades_since(self) -> dict[str, int]:
+        ledger = self._desk.ledger
+        since = {symbol: applied.trade_time for symbol, applied in ledger.watermark.symbols.items()}
+        for order in ledger.orders.values():
+            if not order.state.terminal:
+                since.setdefault(order.symbol, order.created_at)
+        return since
+
+    def settle(self, report: Report) -> None:
+        self._outcomes.found(self._desk.ledger.orders[report.client_id], report)
+
+    def book(self, client_id: str, fill: Fill, stranger: Report | None) -> None:
+        if client_id not in self._desk.ledger.orders:
+            self._remember_stranger(client_id, fill, stranger)
+            client_id = self._stranger_name(client_id, fill)
+        self._outcomes.book(client_id, fill)
+
+    def _stranger_name(self, client_id: str, fill: Fill) -> str:
+        return client_id or f"order-{fill.exchange_order_id}"
+
+    def _remember_stranger(self, client_id: str, fill: Fill, stranger: Report | None) -> None:
+        """A record for an order that we have none of, so that its trades move a book: its owner's, or `external`."""
+        whose = parse(client_id)
+        origin = Origin.EXTERNAL
+        account = EXTERNAL
+        if isinstance(whose, OrderId):
+            account, origin = self._outcomes.account_of(whose), Origin.RECOVERED
+        elif isinstance(whose, VenueOrder):
+            origin = Origin.LIQUIDATION
+        name = self._stranger_name(client_id, fill)
+        order = Order(
+            client_order_id=name,
+            sub_account_id=account,
+            symbol=fill.symbol,
+            side=fill.side,
+            order_type="LIMIT",
+            time_in_force="GTC",
+            quantity=fill.quantity if stranger is None else stranger.quantity,
+            price=fill.price if stranger is None else stranger.price,
+            reduce_only=stranger is not None and stranger.reduce_only,
+            state=OrderState.PLACING,
+            origin=origin,
+            parent_id=whose.owner if isinstance(whose, OrderId) else "",
+            root_id="",
+            created_at=fill.time,
+            updated_at=fill.time,
+            exchange_order_id=fill.exchange_order_id,
+        )
+        with self._desk.step() as unit:
+            unit.order(order)
+        if stranger is not None:
+            self._outcomes.found(order, stranger)
+
+    def adopt(self, report: Report, algo_id: str) -> None:
+        runner = self._desk.runners[algo_id]
+        view = runner.kind.view(runner.state)
+        order = self._outcomes.adopt(report, view.sub_account_id, Origin.RECOVERED)
+        self._outcomes.found(order, report)
+        known = self._desk.ledger.orders[report.client_id]
+        self._desk.offer(runner, OrderUpdate(self._desk.now(), known, while_down=True, adopt=True))
+
+    def resolve(self, client_id: str) -> None:
+        """Ask on in the background; the order's owner waits, since its child's fate is unknown."""
+        order = self._desk.ledger.orders[client_id]
+        execution = self._desk.execution
+        assert execution is not None, "recovery runs on a wired desk"
+        request: Place | Amend | Cancel
+        if order.next_price is not None and order.next_quantity is not None:
+            request = Amend(order.symbol, client_id, order.side, order.next_quantity, order.next_price)
+        elif order.state is OrderState.CANCELLING:
+            request = Cancel(order.symbol, client_id)
+        else:
+            request = Place(
+                order.symbol,
+                client_id,
+                order.side,
+                order.order_type,
+                order.time_in_force,
+                order.quantity,
+                order.price,
+                order.reduce_only,
+            )
+        self._outcomes.on_unknown(client_id, "recovery", "not found at start")
+        execution.resolve(request)
+
+    async def cancel(self, report: Report) -> str:
+        outcome = await self._venue.cancel(Cancel(report.symbol, report.client_id))
+        match outcome:
+            case Done(report=after):
+                order = self._desk.ledger.orders.get(report.client_id)
+                if order is not None:
+                    self._outcomes.found(order, after)
+                return f"cancelled, filled {after.filled}"
+            case Refused(cause=Cause.NOT_FOUND):
+                return "already gone"
+            case _:
+                self.blocked[report.symbol] = f"{report.client_id} could not be cancelled"
+                return f"not cancelled: {outcome}"
+
+    def drift(self, drift: Drift) -> None:
+        self.blocked[drift.symbol] = drift.evidence
+        message = f"{drift.evidence}. No new risk is taken on {drift.symbol}; accept or assign the difference."
+        self._desk.alarms.sound("position_drift", "critical", drift.symbol, message, self._desk.now())

@@ -7,6 +7,7 @@ the exchange, which is a plain function of one event. Nothing is dropped: a late
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from decimal import Decimal
 
@@ -64,6 +65,11 @@ def with_marks(events: Iterable[FeedEvent]) -> Iterator[FeedEvent]:
         mark = (mark + (mid - mark) / MARK_SMOOTHING if mark else mid).quantize(MARK_DIGITS)
         due = (event.time // MARK_EVERY_MS + 1) * MARK_EVERY_MS
         yield Mark(symbol=event.symbol, time=event.time, mark=mark, index=mark, next_funding=funding_after(event.time))
+
+
+def side_by_side(feeds: Iterable[Iterable[FeedEvent]]) -> Iterator[FeedEvent]:
+    """Several symbols' feeds as one, in order of time."""
+    return heapq.merge(*feeds, key=lambda event: event.time)
 
 
 class FeedDriver:

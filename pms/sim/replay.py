@@ -29,7 +29,7 @@ from pms.sim.captures import (
     follow,
     frames,
 )
-from pms.sim.feed import GRID_MS, with_marks
+from pms.sim.feed import GRID_MS, side_by_side, with_marks
 from pms.sim.model import DepthDiff, DepthSnapshot, FeedEvent, Print, Touch
 
 HORIZON_MS = 250
@@ -55,42 +55,40 @@ class Head(msgspec.Struct, frozen=True):
 
 def head(path: Path) -> Head:
     """Read as far as the snapshot. Raises `CaptureError` when there is none near the start."""
-    symbol = ""
+    symbol, start = "", -1
     for number, frame in enumerate(frames(path)):
         if not isinstance(frame, SnapshotFrame):
             symbol = frame.s
-        elif symbol:
-            return Head(path=path, symbol=symbol, start=frame.T)
+        elif start < 0:
+            start = frame.T
+        if symbol and start >= 0:
+            return Head(path=path, symbol=symbol, start=start)
         if number >= SNAPSHOT_WITHIN:
             break
     raise CaptureError(
-        f"{path}: no REST depth snapshot after a stream frame in the first {SNAPSHOT_WITHIN} lines. Nothing was "
+        f"{path}: no REST depth snapshot beside stream frames in the first {SNAPSHOT_WITHIN} lines. Nothing was "
         "replayed, since a book can't be built without it. Record one, or give another file."
     )
 
 
-def replay(paths: Sequence[Path], loop: bool = False, after_id: int = 0) -> Iterator[FeedEvent]:
+def replay(paths: Sequence[Path], loop: bool = False) -> Iterator[FeedEvent]:
     """The recordings' events in order of time: different symbols side by side, files of one symbol one after another.
 
-    `loop` starts each symbol's files over without end. Update ids stay above `after_id`, the highest that a restarted
-    venue has used. Raises `CaptureError` at once for a file that can't be replayed.
+    `loop` starts each symbol's files over without end. Raises `CaptureError` at once for a file that can't be replayed.
     """
     tapes: dict[str, list[Head]] = {}
     for path in paths:
         found = head(path)
         tapes.setdefault(found.symbol, []).append(found)
     together = min((heads[0].start for heads in tapes.values()), default=0)
-    return heapq.merge(
-        *(with_marks(_tape(heads, loop, after_id, together)) for heads in tapes.values()),
-        key=lambda event: event.time,
-    )
+    return side_by_side(with_marks(_tape(heads, loop, together)) for heads in tapes.values())
 
 
 class _Joint:
     """Where the passes of one tape meet: the book, the highest ids and the last time so far."""
 
-    def __init__(self, after_id: int, keep_book: bool) -> None:
-        self.update_id = after_id
+    def __init__(self, keep_book: bool) -> None:
+        self.update_id = 0
         self.trade_id = 0
         self.time: int | None = None
         self.keep_book = keep_book
@@ -111,8 +109,8 @@ class _Joint:
                 self.trade_id = event.trade_id
 
 
-def _tape(heads: list[Head], loop: bool, after_id: int, together: int) -> Iterator[FeedEvent]:
-    joint = _Joint(after_id, keep_book=loop or len(heads) > 1)
+def _tape(heads: list[Head], loop: bool, together: int) -> Iterator[FeedEvent]:
+    joint = _Joint(keep_book=loop or len(heads) > 1)
     for recording in cycle(heads) if loop else heads:
         # One pass follows the other at the next push window; the first starts with the other symbols' first.
         begin = together if joint.time is None else joint.time + GRID_MS
@@ -124,30 +122,27 @@ def _tape(heads: list[Head], loop: bool, after_id: int, together: int) -> Iterat
 
 def _pass(recording: Head, joint: _Joint, time_shift: int) -> Iterator[FeedEvent]:
     symbol = recording.symbol
-    id_shift = trade_shift = 0
-    previous: int | None = None
+    id_shift = trade_shift = last_id = 0
+    chained: int | None = None
     for frame in _from_snapshot(_ordered(frames(recording.path))):
-        if isinstance(frame, SnapshotFrame):
-            id_shift = max(joint.update_id + ID_GAP - frame.last_update_id, 0) if joint.update_id else 0
-            opening, previous = _opening(symbol, frame, joint, id_shift, frame.T + time_shift)
-            yield opening
-            continue
         time = frame.E + time_shift
         match frame:
+            case SnapshotFrame():
+                id_shift = max(joint.update_id + ID_GAP - frame.last_update_id, 0) if joint.update_id else 0
+                last_id = frame.last_update_id
+                opening, chained = _opening(symbol, frame, joint, id_shift, frame.T + time_shift)
+                yield opening
             case TouchFrame():
                 yield Touch(symbol, time, frame.b, frame.B, frame.a, frame.A, frame.u + id_shift)
             case TradeFrame():
                 trade_shift = trade_shift or max(joint.trade_id + 1 - frame.t, 0)
                 yield Print(symbol, time, frame.p, frame.q, frame.m, frame.t + trade_shift)
-            case DepthFrame():
-                first, chained = frame.U + id_shift, frame.pu + id_shift
-                if previous is not None:
+            case DepthFrame() if frame.u > last_id:  # the one that ends with the snapshot's id is inside it
+                first, previous = frame.U + id_shift, frame.pu + id_shift
+                if chained is not None:
                     # The frame that holds the snapshot's id reaches back before the joint: it continues from there.
-                    first, chained = previous + 1, previous
-                    previous = None
-                    if frame.u + id_shift == chained:
-                        continue
-                yield DepthDiff(symbol, time, frame.b, frame.a, first, frame.u + id_shift, chained)
+                    first, previous, chained = chained + 1, chained, None
+                yield DepthDiff(symbol, time, frame.b, frame.a, first, frame.u + id_shift, previous)
 
 
 def _opening(

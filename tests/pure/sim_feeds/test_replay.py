@@ -11,7 +11,7 @@ import pytest
 
 from pms.sim.captures import CaptureError, apply_levels
 from pms.sim.model import DepthDiff, DepthSnapshot, FeedEvent, Mark, Print, Touch
-from pms.sim.replay import ID_GAP, replay
+from pms.sim.replay import SNAPSHOT_WITHIN, replay
 from tests.pure.sim_feeds import recording
 
 D = Decimal
@@ -62,10 +62,25 @@ def test_a_trade_is_a_print_with_its_recorded_number_and_older_trades_are_left_o
     assert prints == [Print("BTCUSDT", START + 20, D(101), D(1), True, 102)]
 
 
-def test_ids_stay_above_those_a_restarted_venue_has_used(btc: Path) -> None:
-    ids = book_ids(replay([btc], after_id=5000))
-    assert ids == [recorded + 4900 + ID_GAP for recorded in (100, 104, 104, 108, 108, 114, 116, 120)]
-    assert book_ids(replay([btc], after_id=0))[0] == 100
+def test_a_snapshot_may_be_the_first_line_and_a_second_one_is_ignored(tmp_path: Path, btc: Path) -> None:
+    lines = recording.market(START)
+    lines.insert(0, lines.pop(3))
+    lines.append(recording.snapshot(START + 500, 130, [], []))
+    assert list(replay([recording.write(tmp_path / "x.gz", lines)])) == list(replay([btc]))
+
+
+def test_a_depth_frame_that_ends_with_the_snapshots_id_is_inside_the_snapshot(tmp_path: Path) -> None:
+    lines = recording.market(START)
+    lines[3] = recording.snapshot(START, 104, [("100", "3")], [("101", "1")])
+    events = list(islice(replay([recording.write(tmp_path / "x.gz", lines)], loop=True), 20))
+    assert [event.last_id for event in events if isinstance(event, DepthDiff)][:3] == [108, 116, 120]
+    chain = [event for event in events if isinstance(event, DepthDiff)]
+    assert all(later.prev_id == earlier.last_id for earlier, later in pairwise(chain))
+
+
+def test_touches_without_any_depth_frame_behind_the_snapshot_are_replayed(tmp_path: Path) -> None:
+    path = recording.write(tmp_path / "x.gz", recording.market(START)[:5])
+    assert book_ids(replay([path])) == [100, 104]
 
 
 def test_a_loop_keeps_ids_and_times_rising_and_the_chain_unbroken(btc: Path) -> None:
@@ -132,5 +147,7 @@ def test_a_mark_comes_with_the_first_touch_and_then_once_a_second(tmp_path: Path
 
 def test_a_recording_without_a_snapshot_is_refused_before_anything_is_replayed(tmp_path: Path) -> None:
     lines = [line for line in recording.market() if "lastUpdateId" not in str(line)]
-    with pytest.raises(CaptureError, match="no REST depth snapshot"):
-        replay([recording.write(tmp_path / "x.gz", lines)])
+    late = lines * (SNAPSHOT_WITHIN // len(lines) + 1) + recording.market()
+    for number, content in enumerate((lines, late)):
+        with pytest.raises(CaptureError, match="no REST depth snapshot"):
+            replay([recording.write(tmp_path / f"{number}.gz", content)])

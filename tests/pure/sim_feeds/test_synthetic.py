@@ -16,6 +16,7 @@ from pms.sim.synthetic import BAND, Listing, SyntheticMarket
 
 D = Decimal
 BTC = Listing("BTCUSDT", D("0.10"), D("0.001"), D("61800.00"))
+COARSE = Listing("COARSEUSDT", D("0.01"), D("0.1"), D("0.40"))
 DOGE = Listing("DOGEUSDT", D("0.00001"), D(1), D("0.12345"))
 
 
@@ -46,7 +47,7 @@ def test_it_opens_with_the_whole_book_its_touch_and_a_mark_at_time_zero() -> Non
     assert 800 < len(book.asks) < 1200
 
 
-@pytest.mark.parametrize("listing", [BTC, DOGE], ids=lambda listing: listing.symbol)
+@pytest.mark.parametrize("listing", [BTC, DOGE, COARSE], ids=lambda listing: listing.symbol)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_book_is_never_crossed_and_touch_and_diffs_agree_on_both_grids(listing: Listing, profile: str) -> None:
     bids: dict[Decimal, Decimal] = {}

@@ -20,6 +20,15 @@ ENDING_LIMIT_S = 10  # for a dead daemon's Redis to put its state away; it takes
 POLL_S = 0.02
 
 
+def runs(pid: int) -> bool:
+    """Whether that process still runs; a zombie, whose exit code nobody has asked for yet, does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 class DataDirInUse(Exception):
     """Another process holds the data directory; nothing was started. `pid` names it, 0 where it can't be told."""
 
@@ -32,13 +41,7 @@ class DataDirInUse(Exception):
     @property
     def holder_lives(self) -> bool:
         """Whether the holder still runs. If not, a child of it (its Redis) is still writing out and about to end."""
-        if self.pid == 0:
-            return True
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return False
-        return state != "Z"  # a zombie has ended, nobody has asked for its exit code yet
+        return self.pid == 0 or runs(self.pid)
 
 
 class DataDir:
@@ -89,7 +92,7 @@ class DataDir:
 
 
 def take(path: Path) -> DataDir:
-    """Hold the directory; a killed daemon's Redis may take a moment to end and let go. Raises `DataDirInUse`, OSError."""
+    """Hold the directory, once a killed daemon's Redis has ended and let go. Raises `DataDirInUse` and OSError."""
     deadline = time.monotonic() + ENDING_LIMIT_S
     while True:
         try:

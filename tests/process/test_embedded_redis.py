@@ -47,14 +47,6 @@ def data(tmp_path: Path) -> Iterator[DataDir]:
         yield held
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def _get(url: str, key: str) -> bytes | None:
     with redis.Redis.from_url(url) as client:
         return client.get(key)
@@ -75,7 +67,7 @@ def test_it_answers_on_both_addresses_and_says_what_it_is(data, binary) -> None:
                 assert settings["bind"] == "127.0.0.1"
     finally:
         server.stop()
-    assert not _alive(found.pid)
+    assert not datadir.runs(found.pid)
 
 
 @BINARIES
@@ -101,11 +93,11 @@ def test_it_ends_with_its_killed_parent_and_the_next_start_sees_its_state(tmp_pa
     command = [sys.executable, "-c", PARENT, str(folder), str(binary.path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         pid = int(parent.stdout.readline().split()[0])
-        assert _alive(pid)
+        assert datadir.runs(pid)
         parent.kill()
         parent.wait()
-    until(lambda: not _alive(pid), 10, "Redis ends with its parent")
-    with DataDir(folder) as data:
+    until(lambda: not datadir.runs(pid), 10, "Redis ends with its parent")
+    with datadir.take(folder) as data:
         server = EmbeddedRedis(data, KEYS, binary=binary.path, port=0)
         try:
             assert _get(server.start().url_tcp, "kept") == b"yes"
@@ -156,7 +148,7 @@ def test_the_directory_stays_held_while_the_dead_daemons_server_still_writes(tmp
         assert not caught.value.holder_lives
         os.kill(pid, signal.SIGCONT)
         datadir.take(folder).close()  # waits for it
-        assert not _alive(pid)
+        until(lambda: not datadir.runs(pid), 1, "the server that let go is gone")
 
 
 def test_taking_a_directory_does_not_wait_for_a_living_holder(tmp_path) -> None:

@@ -114,7 +114,7 @@ def purity(source: Source) -> Iterator[Offence]:
                 yield line, f"a pure module may not import {module}"
 
 
-# The clock is the port; set-up, data directory and embedded Redis come before any loop; a bench measures the host itself.
+# The clock is the port; set-up, data directory and private Redis come before any loop; a bench measures the host.
 _MAY_TELL_TIME = (
     *("pms/clock.py", "pms/bootstrap.py", "pms/datadir.py", "pms/embedded.py"),
     *("pms/bench.py", "pms/bench/*"),

@@ -176,7 +176,7 @@ class Watermark(Record, frozen=True, kw_only=True):
     consent_at: int = 0
 
 
-class Alarm(Record, frozen=True, kw_only=True):
+class Alarm(Put, frozen=True, kw_only=True):
     """One open alarm: `pms:alarms`, field `code:subject`."""
 
     code: str

@@ -18,16 +18,17 @@ from algos.registry import Kind
 from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild
 from pms.alarms import Alarms
 from pms.clock import Clock
-from pms.core import orders, risk
+from pms.core import orders, own_orders, risk
 from pms.core.orders import Change
 from pms.core.risk import Approved, Denied
 from pms.execution import Execution
 from pms.ledger import Ledger, Unit
 from pms.market import Market
 from pms.runner import PROGRESS_MS, Decided, Runner
+from pms.tasks import Tasks
 from pms.venue import Amend, Cancel, Place
 from schemas.events_system import RefusedOrder, RiskRejected
-from schemas.market import Instrument, Side
+from schemas.market import ZERO, Instrument, Side
 from schemas.orders import Cause, Order, OrderState
 
 _log = structlog.get_logger("pms.desk")
@@ -44,6 +45,7 @@ class Desk:
         now: Callable[[], int],
         alarms: Alarms,
         instruments: dict[str, Instrument],
+        tasks: Tasks,
     ) -> None:
         self.ledger = ledger
         self.market = market
@@ -53,6 +55,8 @@ class Desk:
         self.runners: dict[str, Runner] = {}
         self.execution: Execution | None = None
         self._clock = clock
+        self._tasks = tasks
+        self._following: set[str] = set()
         self._unit: Unit | None = None
         self._leaving: list[Approved] = []
 
@@ -62,18 +66,25 @@ class Desk:
         """A runner for a state; it gets quotes from `attach` on."""
         return Runner(kind, state, self._clock, self.now, self)
 
-    def attach(self, runner: Runner) -> None:
-        """Register a runner: inputs and quotes reach it from now on."""
+    def register(self, runner: Runner) -> None:
+        """Words about its orders reach a runner from now on; quotes only once it follows."""
+        self.runners[runner.kind.view(runner.state).algo_id] = runner
+
+    def follow(self, runner: Runner) -> None:
+        """Quotes and its alarm reach a runner from now on. The symbol is watched on its behalf (`Market.watch`)."""
         view = runner.kind.view(runner.state)
-        self.runners[view.algo_id] = runner
+        self._following.add(view.algo_id)
         self.market.subscribe(view.symbol, runner)
         self._arm(runner, view.wake_at)
 
     def _detach(self, runner: Runner, algo_id: str, symbol: str) -> None:
         """A finished runner is unregistered (design.md rule 6)."""
         runner.close()
-        if self.runners.pop(algo_id, None) is not None:
+        self.runners.pop(algo_id, None)
+        if algo_id in self._following:
+            self._following.discard(algo_id)
             self.market.unsubscribe(symbol, runner)
+            self._tasks.spawn(self.market.release(symbol), f"release {symbol}")
 
     def offer(self, runner: Runner, given: step.Input, request_id: str = "") -> None:
         """Give an input to an algo as one atomic step."""
@@ -247,12 +258,13 @@ class Desk:
     def _risk_market(self, symbol: str, apart_from: str = "") -> risk.Market:
         resting = [order for order in self.ledger.open_orders(symbol) if order.client_order_id != apart_from]
         instrument = self.instruments[symbol]
+        mark = self.market.mark(symbol)
         bids = [order.price for order in resting if order.side is Side.BUY]
         asks = [order.price for order in resting if order.side is Side.SELL]
         return risk.Market(
             instrument=instrument,
             quote=self.market.quote(symbol),
-            mark=self.market.mark(symbol),
+            mark=ZERO if mark is None else mark.price,
             open_orders=len(resting),
             own_bid=instrument.ticks_down(max(bids)) if bids else 0,
             own_ask=instrument.ticks_up(min(asks)) if asks else 0,
@@ -277,20 +289,5 @@ class Desk:
 
     def _track(self, order: Order) -> None:
         """Tell the market which resting quantity is ours (law 9)."""
-        if order.order_type != "LIMIT" or order.time_in_force in ("IOC", "FOK"):
-            return
-        own = self.market.own(order.symbol)
-        instrument = self.instruments[order.symbol]
-        name, side = order.client_order_id, order.side
-        if order.state.terminal:
-            own.gone(name, order.venue_time or self.now())
-            return
-        if order.exchange_order_id:
-            ticks = instrument.limit_ticks(side, order.price)
-            own.resting(name, side, ticks, order.remaining, order.venue_time)
-        if order.state is OrderState.PLACING or order.next_price is not None:
-            price = order.next_price if order.next_price is not None else order.price
-            quantity = (order.next_quantity or order.quantity) - order.filled_qty
-            own.in_flight(name, side, instrument.limit_ticks(side, price), quantity)
-        else:
-            own.settled(name)
+        own_orders.track(self.market.own(order.symbol), order, self.instruments[order.symbol], self.now())
+        self.market.own_changed(order.symbol)

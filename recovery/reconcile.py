@@ -6,6 +6,7 @@ of actions; refuses to know how records are kept and requests are sent: see `Acc
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from recovery import plan as planning
@@ -13,6 +14,7 @@ from recovery.plan import Adopt, Book, CancelOrder, Drift, Found, Plan, Recorded
 from schemas.orders import Fill
 from schemas.reports import Report, VenuePosition
 
+DRIFT_PAUSE_S = 2.0
 OVERLAP_MS = 60_000  # trades are read again from so long before the watermark: ids make it harmless, a late trade is caught
 
 
@@ -102,11 +104,25 @@ async def _strangers(
     return {(symbol, report.order_id): report for report in found if report.order_id not in known}
 
 
-async def reconcile(account: Account, hands: Hands, policy: planning.ForeignPolicy) -> tuple[Plan, list[str]]:
-    """One run. Returns the plan and the outcome of each verdict, in words."""
-    found = await gather(account, hands)
-    made = planning.plan(found, hands.recorded(), policy)
+async def reconcile(
+    account: Account, hands: Hands, policy: planning.ForeignPolicy, pause: Callable[[float], Awaitable[None]]
+) -> tuple[Plan, list[str]]:
+    """One run. Returns the plan and the outcome of each verdict, in words.
+
+    A difference in one look says nothing, since positions and trades are read one after the other: it counts when a second look
+    after a pause shows one again (execution.md 13).
+    """
+    found, made = await look(account, hands, policy)
+    if any(isinstance(verdict, Drift) for verdict in made.verdicts):
+        await pause(DRIFT_PAUSE_S)
+        found, made = await look(account, hands, policy)
     return made, await apply(made, found, hands)
+
+
+async def look(account: Account, hands: Hands, policy: planning.ForeignPolicy) -> tuple[Found, Plan]:
+    """Gather and plan; nothing is done."""
+    found = await gather(account, hands)
+    return found, planning.plan(found, hands.recorded(), policy)
 
 
 async def apply(made: Plan, found: Found, hands: Hands) -> list[str]:

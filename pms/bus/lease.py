@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
 
 from pms.bus import host
 from pms.bus.batch import Fenced, Gone
+from pms.bus.caller import Caller
 from pms.bus.fence import Lost, Notice, Standing
+from pms.bus.link import Refusal
 from pms.bus.scripts import LEASE
 from pms.clock import Clock
 from pms.tasks import Tasks
@@ -26,7 +26,6 @@ from schemas.keys import LEASE_TTL_S, Keys
 
 RENEW_S = 3.0
 RETRY_S = 1.0
-ANSWER_S = 2.0
 ACTING_S = LEASE_TTL_S - RENEW_S  # measured from when the renewal was sent: the server's TTL began later
 SETTLE_S = 3.0  # recvWindow of a placing (2 s) + 1 s: what an unproven predecessor sent has arrived or never will
 HOLDER_FILE = "holder.json"
@@ -67,11 +66,11 @@ class _Held(host.Holder, frozen=True, rename="camel", kw_only=True):
 
 
 class Lease:
-    """See the module. `client` is a redis-py client; `folder` the data directory, None in tests."""
+    """See the module. `folder` is the data directory; None where there is none."""
 
     def __init__(
         self,
-        client: Any,
+        caller: Caller,
         keys: Keys,
         clock: Clock,
         tasks: Tasks,
@@ -79,7 +78,7 @@ class Lease:
         folder: Path | None,
         tell: Callable[[Notice], None],
     ) -> None:
-        self._client, self._clock, self._tasks, self._tell = client, clock, tasks, tell
+        self._caller, self._clock, self._tasks, self._tell = caller, clock, tasks, tell
         self._names = (keys.lease, keys.epoch, keys.seq, keys.event_stream)
         self._holder = holder
         self._rest = msgspec.json.encode(holder).decode()[1:]
@@ -176,10 +175,10 @@ class Lease:
         ours = str(self._epoch or "")
         arguments = (*self._names, what, ours, self._rest, LEASE_TTL_S * 1000, number, override)
         try:
-            async with asyncio.timeout(ANSWER_S):
-                reply = await self._client.eval(LEASE.text, len(self._names), *arguments)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Gone(f"no lease answer: {error!r}") from error
+            reply = await self._caller.call("EVAL", LEASE.text, len(self._names), *arguments)
+        except Refusal as error:
+            raise Gone(f"the lease was refused: {error}") from error
+        assert isinstance(reply, list)
         word, before, now, seq, last, lease = (part.decode() for part in reply)
         answer = _Answer(word, int(before), int(now), int(seq), int(last.split("-")[0]), lease)
         if word != "HELD":

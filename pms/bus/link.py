@@ -149,14 +149,16 @@ class WireLink:
 
 
 class ClientLink:
-    """The same over a client with `execute_command`: one task sends, one command at a time."""
+    """The same over a client shaped like redis-py, which it takes over: one task sends, one command at a time."""
 
     def __init__(self, client: Any, tasks: Tasks) -> None:
+        client.response_callbacks.clear()  # replies as Redis gives them, as on the wire
         self._client = client
         self._tasks = tasks
         self._queue: deque[Command] = deque()
-        self._opening = 0
-        self._busy = False
+        self._sender: asyncio.Task[None] | None = None
+        self._on_reply: Callable[[Reply], None] | None = None
+        self._on_lost: Callable[[str], None] | None = None
 
     async def _execute(self, command: Command) -> Reply:
         try:
@@ -173,32 +175,36 @@ class ClientLink:
         self, preamble: Sequence[Command], on_reply: Callable[[Reply], None], on_lost: Callable[[str], None]
     ) -> None:
         self.close()
-        for command in preamble:
+        for command in (("PING",), *preamble):
             if isinstance(reply := await self._execute(command), Refusal):
                 raise Gone(str(reply))
         self._on_reply, self._on_lost = on_reply, on_lost
 
     def send(self, command: Command) -> None:
         self._queue.append(command)
-        if not self._busy:
-            self._busy = True
-            self._tasks.spawn(self._drain(self._opening), "bus.link")
+        if self._sender is None:
+            self._sender = self._tasks.spawn(self._drain(), "bus.link")
 
-    async def _drain(self, opening: int) -> None:
-        while opening == self._opening and self._queue:
+    async def _drain(self) -> None:
+        while self._queue:
             try:
                 reply = await self._execute(self._queue.popleft())
             except Gone as error:
-                if opening == self._opening:
-                    self.close()
-                    self._on_lost(str(error))
+                if (lost := self._on_lost) is not None:
+                    self._forget()
+                    lost(str(error))
                 return
-            if opening == self._opening:
+            if self._on_reply is not None:
                 self._on_reply(reply)
-        if opening == self._opening:
-            self._busy = False
+        if self._sender is asyncio.current_task():
+            self._sender = None
+
+    def _forget(self) -> None:
+        self._queue.clear()
+        self._sender = self._on_reply = self._on_lost = None
 
     def close(self) -> None:
-        self._opening += 1
-        self._queue.clear()
-        self._busy = False
+        sender = self._sender
+        self._forget()
+        if sender is not None and sender is not asyncio.current_task():
+            sender.cancel()

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from redis.asyncio import Redis
 
 from algos.registry import KINDS, Kind
 from pms.ledger import Ledger
@@ -34,7 +33,7 @@ class Restored(msgspec.Struct):
     alarms: dict[str, Alarm]
 
 
-async def read(client: Redis, names: Keys, ledger: Ledger, now: int) -> Restored:
+async def read(client: Any, names: Keys, ledger: Ledger, now: int) -> Restored:
     """Fill the ledger. Raises `codec.Newer`; a damaged record is moved to quarantine."""
     reader = _Reader(client, names, now)
     async for _, order, meta in reader.strings(names.order("*"), Order):
@@ -54,13 +53,13 @@ async def read(client: Redis, names: Keys, ledger: Ledger, now: int) -> Restored
     return Restored(algos, reader.quarantined, await _alarms(client, names))
 
 
-async def _alarms(client: Redis, names: Keys) -> dict[str, Alarm]:
-    rows: dict[bytes, bytes] = await client.hgetall(names.alarms)  # type: ignore[misc]
+async def _alarms(client: Any, names: Keys) -> dict[str, Alarm]:
+    rows: dict[bytes, bytes] = await client.hgetall(names.alarms)
     return {field.decode(): codec.decode(Alarm, body) for field, body in rows.items()}
 
 
 class _Reader:
-    def __init__(self, client: Redis, names: Keys, now: int) -> None:
+    def __init__(self, client: Any, names: Keys, now: int) -> None:
         self._client = client
         self._names = names
         self._now = now
@@ -81,7 +80,7 @@ class _Reader:
         """Every row of the hashes whose key matches."""
         async for keys in self._pages(pattern):
             for key in keys:
-                rows: dict[bytes, bytes] = await self._client.hgetall(key)  # type: ignore[misc]
+                rows: dict[bytes, bytes] = await self._client.hgetall(key)
                 for field, body in rows.items():
                     read = await self._decode(key, field.decode(), body, kind)
                     if read is not None:
@@ -115,7 +114,7 @@ class _Reader:
         found = Quarantined(key=subject, body=body.decode(errors="replace"), reason=reason, at=self._now)
         await self._client.set(self._names.quarantine(subject), codec.encode(found))
         if field:
-            await self._client.hdel(key, field)  # type: ignore[misc]
+            await self._client.hdel(key, field)
         else:
             await self._client.delete(key)
         self.quarantined.append(found)

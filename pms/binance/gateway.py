@@ -1,7 +1,7 @@
 """One Binance USD-M account as the venue port (`pms.venue.Venue`).
 
 Composes gate, clock, REST and user stream; owns nothing but what each request is called. Refuses to retry and to keep
-order records. Hosts, keys and transports come from outside, so the same object trades live, on the simulator and in memory.
+order records. Hosts, keys and transports come from outside: the same object trades live, on the simulator, in memory.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CLOCK_S = 300.0  # a host clock drifts by some 10 ms in five minutes; recvWindow
 
 HEDGE_MODE = (
     "The account is in hedge mode; only one-way mode is supported. No order was sent. Close its positions and orders, "
-    "set Position Mode to One-way in the futures preferences (POST /fapi/v1/positionSide/dual, dualSidePosition=false), "
+    "set Position Mode to One-way in the futures preferences (POST /fapi/v1/positionSide/dual, dualSidePosition=false) "
     "and start again."
 )
 MULTI_ASSETS = (

@@ -2,7 +2,8 @@
 
 A feed is an iterable of `FeedEvent` in order of time, on a time axis of its own: a replay's is the recording's, a
 synthetic market's starts at 0. Owns the move of that axis to the running clock. Refuses to know files, order flow and
-the exchange, which is a plain function of one event. Nothing is dropped: a late driver catches up in order.
+the exchange, which is a plain function of one event. Nothing is dropped: a late driver catches up in order, and one that is
+lost goes on from where it is.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ GRID_MS = 100
 
 BATCH = 500
 """Events applied before the loop gets a turn: some 20 ms of work, the longest a waiting request should see."""
+
+LOST_MS = 5000
+"""Clock and feed are this far apart only after a suspended host, a clock that was set, or a speed that the consumer
+can't take: the rest of the feed then moves, instead of hours of it being applied in a rush or not at all."""
 
 MARK_EVERY_MS = 1000
 """The fastest mark price stream pushes once a second (binance.md 6.2)."""
@@ -104,14 +109,16 @@ class FeedDriver:
         `drain` is awaited after each batch: a consumer that is behind holds the feed back by not returning from it.
         """
         first: int | None = None
-        start = unbroken = 0
+        start = due = unbroken = 0
         for event in self._events:
+            now = clock.now_ms()
             if first is None:
-                first, start = event.time, _aligned(clock.now_ms(), event.time)
-            due = clock.now_ms() if self._speed is None else start + int((event.time - first) / self._speed)
-            wait = due - clock.now_ms()
+                first, start = event.time, _aligned(now, event.time)
+            elif abs(now - due) > LOST_MS:
+                start = _aligned(now + start - due, start)
+            due = now if self._speed is None else start + int((event.time - first) / self._speed)
             unbroken += 1
-            if wait > 0 or unbroken >= BATCH:
+            if due > now or unbroken >= BATCH:
                 unbroken = 0
                 if drain is not None:
                     await drain()

@@ -32,6 +32,7 @@ class Market:
         self.mark: Mark | None = None
         self.depth_id = 0  # last id of a told depth change
         self.newest_id = 0  # highest id of any change, touches included
+        self._fed_id = 0  # the feed's own newest id (shifted): ours may have run ahead of it
         self.engine_time = 0
         self.told_touch = Touch(rules.symbol, 0, _ZERO, _ZERO, _ZERO, _ZERO)
         self._outbox = outbox
@@ -64,6 +65,7 @@ class Market:
         book.bids.replace(snapshot.bids, not self._loaded)
         book.asks.replace(snapshot.asks, not self._loaded)
         book.touch = None
+        self._fed_id = snapshot.last_id + self._shift if snapshot.last_id else last
         self._loaded = True
         self.engine_time = max(self.engine_time, snapshot.time)
         self._feed_change = ((*gone[0], *snapshot.bids), (*gone[1], *snapshot.asks), first, last)
@@ -72,22 +74,23 @@ class Market:
         """Set external levels."""
         self._rebase(diff.first_id, not self._loaded and self.depth_id >= diff.first_id > 0)
         first, last = self._number(diff.first_id, diff.last_id, len(diff.bids) + len(diff.asks))
+        fed = diff.last_id + self._shift if diff.last_id else last
         touch = self.book.touch
-        bids, asks = self.book.apply(diff.bids, diff.asks, touch is None or last >= touch.update_id)
+        bids, asks = self.book.apply(diff.bids, diff.asks, touch is None or fed >= touch.update_id)
+        self._fed_id = max(self._fed_id, fed)
         self._loaded = True
         self.engine_time = max(self.engine_time, diff.time)
         self._feed_change = (bids, asks, first, last)
 
     def take_touch(self, touch: Touch) -> None:
         """A best bid and ask between depth changes; one that is older than the levels says nothing new."""
-        update_id = touch.update_id + self._shift if touch.update_id else self.newest_id + 1
-        if not self._loaded or update_id <= max(self.depth_id, self.told_touch.update_id):
+        fed = touch.update_id + self._shift if touch.update_id else self.newest_id + 1
+        known = self.book.touch
+        if not self._loaded or fed <= self._fed_id or (known is not None and fed <= known.update_id):
             return
-        self.newest_id = max(self.newest_id, update_id)
+        self.newest_id = max(self.newest_id + 1, fed)
         self.engine_time = max(self.engine_time, touch.time)
-        self.book.set_touch(
-            Touch(self.symbol, touch.time, touch.bid, touch.bid_qty, touch.ask, touch.ask_qty, update_id)
-        )
+        self.book.set_touch(Touch(self.symbol, touch.time, touch.bid, touch.bid_qty, touch.ask, touch.ask_qty, fed))
 
     def print(self, price: Decimal, quantity: Decimal, buyer_is_maker: bool, time: int, recorded_id: int = 0) -> Print:
         """Put one trade on the tape."""
@@ -125,9 +128,7 @@ class Market:
         told = self.told_touch
         if top == (told.bid, told.bid_qty, told.ask, told.ask_qty):
             return
-        pending = self.book.touch
-        new = pending is not None and pending.update_id == update_id
-        time = pending.time if pending is not None and new else max(self.engine_time, told.time)
+        time = max(self.engine_time, told.time)
         self.told_touch = Touch(self.symbol, time, *top, max(update_id, told.update_id))
         self._outbox.touch_changed(self.told_touch)
 

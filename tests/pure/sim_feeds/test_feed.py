@@ -100,6 +100,37 @@ async def test_a_late_driver_drops_nothing_and_says_how_far_it_is_behind() -> No
     assert driver.behind_ms == 80
 
 
+@pytest.mark.parametrize("step", [3_600_000, -3_600_000])
+async def test_after_a_jump_of_the_clock_the_rest_of_the_feed_goes_on_from_there(step: int) -> None:
+    clock = SteppedClock(NOW)
+    seen: list[tuple[int, int]] = []
+
+    def apply(event: FeedEvent) -> None:
+        seen.append((clock.now, event.time))
+        if len(seen) == 2:
+            clock.now += step
+
+    await FeedDriver([print_at(time) for time in (0, 100, 200, 350)]).run(clock, apply)
+    start = seen[0][1]
+    assert [stamped - start for _, stamped in seen] == [0, 100, 200 + step, 350 + step]
+    assert all(at == stamped for at, stamped in seen)
+
+
+async def test_a_consumer_too_slow_for_the_speed_slows_the_feed_down_and_misses_nothing() -> None:
+    clock = SteppedClock(NOW)
+    driver = FeedDriver([print_at(100 * n) for n in range(100)], speed=1000)
+    seen: list[int] = []
+
+    def slow(event: FeedEvent) -> None:
+        seen.append(event.time)
+        clock.now += 1000
+
+    await driver.run(clock, slow)
+    assert len(seen) == 100
+    assert seen == sorted(seen)
+    assert driver.behind_ms <= 7000
+
+
 async def test_stop_ends_an_endless_feed_before_the_next_event() -> None:
     def endless() -> Iterator[FeedEvent]:
         time = 0

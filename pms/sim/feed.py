@@ -2,8 +2,8 @@
 
 A feed is an iterable of `FeedEvent` in order of time, on a time axis of its own: a replay's is the recording's, a
 synthetic market's starts at 0. Owns the move of that axis to the running clock. Refuses to know files, order flow and
-the exchange, which is a plain function of one event. Nothing is dropped: a late driver catches up in order, and one that is
-lost goes on from where it is.
+the exchange, which is a plain function of one event. Nothing is dropped: a late driver catches up in order, and one
+that is lost goes on from where it is.
 """
 
 from __future__ import annotations

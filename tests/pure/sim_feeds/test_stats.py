@@ -37,11 +37,11 @@ def test_percentiles_are_nearest_rank(percent: int, value: int) -> None:
     assert stats.percentile([4, 1, 3, 2], percent) == value
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_the_synthetic_market_has_the_captures_traffic_within_the_tolerance(
     seed: int, cases: Callable[[int], None]
 ) -> None:
-    rows = stats.compare(lambda: random.Random(seed), seconds=300)
+    rows = stats.compare(lambda: random.Random(seed), seconds=200)
     cases(len(rows))
     assert len(rows) == 18
     assert [row for row in rows if not row.ok] == []

@@ -1,7 +1,7 @@
 """When to try again: full jitter, and a budget of connects that holds even when every connect succeeds and is closed.
 
-Owns the arithmetic. Refuses to wait, and to know what is tried. Invariant: no more than `CONNECTS_MAX` turns within any
-`CONNECTS_WINDOW_S`, whatever was reported between them (binance.md 6.1: 300 connects per 5 minutes and IP).
+Owns the arithmetic. Refuses to wait, and to know what is tried. Invariant: no more than `CONNECTS_MAX` turns within
+any `CONNECTS_WINDOW_S`, whatever was reported between them (binance.md 6.1: 300 connects per 5 minutes and IP).
 """
 
 from __future__ import annotations

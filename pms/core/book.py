@@ -1,11 +1,11 @@
 """The local order book of one symbol: a pure state machine over depth frames, a snapshot and tickers (binance.md 6.3).
 
 Owns the levels, the chain of update ids and the touch. Refuses to know sockets, clocks and who reads the touch.
-Invariants: a touch is told only while the book is live, that is, joined to the stream at a snapshot with every later
-frame's `prev_id` the `last_id` before it; bid < ask; memory is bounded whatever the stream sends.
+Invariants: a touch is told only while the book is live, that is, joined to the stream at a snapshot with every
+later frame's `prev_id` the `last_id` before it; bid < ask; memory is bounded whatever the stream sends.
 
-Levels are keyed by the floats that the decoder made (equal texts give equal doubles, so they are exact keys) and become
-ticks and decimals only at the touch, and only when it changed (`pms.core.grid`).
+Levels are keyed by the floats that the decoder made (equal texts give equal doubles, so they are exact keys) and
+become ticks and decimals only at the touch, and only when it changed (`pms.core.grid`).
 """
 
 from __future__ import annotations

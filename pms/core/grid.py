@@ -1,9 +1,9 @@
 """Exact numbers from the floats of decoded frames: prices as whole ticks, quantities as decimals.
 
-A float that was decoded from a decimal text of n × 10^-k is the double nearest to it, so n = round(x × 10^k) as long as
-the two roundings stay under half a unit (n ≤ 2^51), and n / 10^k == x proves it: the division rounds once, to the same
-double. What fails the proof (more decimals than the grid has, or larger) goes through Decimal(repr(x)), which gives
-back every text of at most 15 significant digits. Refuses to know sides and books.
+A float that was decoded from a decimal text of n × 10^-k is the double nearest to it, so n = round(x × 10^k) as
+long as the two roundings stay under half a unit (n ≤ 2^51), and n / 10^k == x proves it: the division rounds once,
+to the same double. What fails the proof (more decimals than the grid has, or larger) goes through Decimal(repr(x)),
+which gives back every text of at most 15 significant digits. Refuses to know sides and books.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Our own resting quantity per price over time, so that the touch an algo follows is the others' (algos.md law 9).
 
 Owns, per symbol, what the venue said of each of our orders with the engine time from which it held, and what is in
-flight. Refuses to know order states and who places. Invariants: an order counts at a price once; while a request is in
-flight both its old and new price count at full rest; what ended is forgotten after `KEEP_MS`.
+flight. Refuses to know order states and who places. Invariants: an order counts at a price once; while a request is
+in flight both its old and new price count at full rest; what ended is forgotten after `KEEP_MS`.
 
 An order rests in [since, until): where a frame and the event that changed the order carry the same millisecond, the
 frame is taken to have the change. If it has not, a later frame must come, since the change itself changes the book;

@@ -1,0 +1,237 @@
+"""One watched symbol: its book kept joined to the stream, its newest quote, and whether that may be trusted.
+
+Owns the decision between fresh and stale, and the joining by snapshot. Refuses to know the venue's words and who
+follows. Invariant: `quote` is there only while the book is live, has two sides and is not crossed, and was heard or
+proven within the last seconds (law 5: stale data means hold).
+
+Silence is not yet staleness: on a still market nothing is sent. After `QUIET_S` a snapshot is asked for; the id the
+book stands at proves the book, another one proves that the stream is mute. Proofs in a row are asked for less and
+less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+
+import msgspec
+import structlog
+
+from pms.clock import Clock
+from pms.core.backoff import full_jitter
+from pms.core.book import Book, Verdict
+from pms.core.own import OwnOrders
+from pms.fanout import Fanout
+from pms.tasks import Tasks
+from pms.venue import DepthFrame, MarketData, TouchFrame, Unavailable
+from schemas.market import Instrument, Quote
+
+QUIET_S = 2.0  # the venue itself pauses for 1.4 s at funding (binance.md 9)
+PROOF_S = 1.0  # what a proof may take; so a mute stream is stale after 3 s
+QUIET_MAX_S = 32.0  # a still market's proofs cost 40 weight a minute then
+FIRST_FRAME_S = 1.0  # a snapshot taken before any frame may not join (binance.md 6.3, step 2); ten frame periods
+RETRY_BASE_S = 0.25
+RETRY_CAP_S = 30.0  # a snapshot of 1000 levels weighs 20 of 2400 a minute
+TRIES_BEFORE_RESUBSCRIBING = 3
+
+_APPLIED, _GAP = Verdict.APPLIED, Verdict.GAP
+_log = structlog.get_logger("pms.market")
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """The venue's mark price; `ts` is the venue's time, `received` this host's, both Unix ms."""
+
+    price: Decimal
+    ts: int
+    received: int
+
+
+class Line:
+    """`on_health(symbol, fresh, reason)` is told each change between fresh and stale."""
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        own: OwnOrders,
+        data: MarketData,
+        clock: Clock,
+        tasks: Tasks,
+        chance: Callable[[], float],
+        on_health: Callable[[str, bool, str], None],
+    ) -> None:
+        self.instrument = instrument
+        self.symbol = instrument.symbol
+        self.own = own
+        self.book = Book(instrument.tick, instrument.step)
+        self.fanout = Fanout(self.symbol, clock, tasks)
+        self.quote: Quote | None = None
+        self.mark: Mark | None = None
+        self.reason = "no data yet"
+        self.received = 0  # Unix ms of the last applied frame
+        self.watchers = 0
+        self._data = data
+        self._clock = clock
+        self._now_ms = clock.now_ms
+        self._tasks = tasks
+        self._chance = chance
+        self._on_health = on_health
+        self._frames = 0
+        self._frames_seen = 0
+        self._proven_at = clock.monotonic()
+        self._quiet_s = QUIET_S
+        self._wake = asyncio.Event()
+        self._syncing = False
+        self._closed = False
+
+    # --- the hot path -----------------------------------------------------------------------------------
+
+    def on_depth(self, frame: DepthFrame) -> None:
+        self._frames += 1
+        verdict = self.book.offer(frame)
+        if verdict is _APPLIED:
+            self.received = now = self._now_ms()
+            quote = self.book.quote(self.own, now)
+            if quote is not self.quote:
+                self._turned(quote)
+        else:
+            if verdict is _GAP:
+                self._stale("an update was missed")
+                self._start_sync()
+            self._wake.set()
+
+    def on_touch(self, frame: TouchFrame) -> None:
+        if self.book.ticker(frame) and self.quote is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        quote = self.book.quote(self.own, self._now_ms())
+        if quote is not self.quote:
+            self._turned(quote)
+
+    def _turned(self, quote: Quote | None) -> None:
+        """The quote is another one, or there is none any more."""
+        if quote is None:
+            if self.book.crossed:
+                self.lost("the book is crossed")
+            else:
+                self._stale("the book has one side only")
+            return
+        was_stale = self.quote is None
+        self.quote = quote
+        self.fanout.offer(quote)
+        if was_stale:
+            self.reason = ""
+            self._wake.set()
+            self._on_health(self.symbol, True, "")
+
+    # --- staleness --------------------------------------------------------------------------------------
+
+    def lost(self, reason: str) -> None:
+        """Nothing held may be trusted until the next snapshot."""
+        self.book.reset()
+        self._stale(reason)
+        self._start_sync()
+
+    def changed(self, instrument: Instrument) -> None:
+        """The symbol's rules were read again; prices in ticks of another size are other prices."""
+        old, self.instrument = self.instrument, instrument
+        if (old.tick, old.step) != (instrument.tick, instrument.step):
+            self.book = Book(instrument.tick, instrument.step)
+            self.lost("the tick or step changed")
+
+    def own_changed(self) -> None:
+        """Our own orders changed: what is left of the touch may be another one, though no frame comes."""
+        if self.quote is not None:
+            self._tell()
+
+    def beat(self) -> None:
+        """Look for silence; called several times a second. Also starts again a joining that has died."""
+        now = self._clock.monotonic()
+        self.own.forget(self.book.time)
+        if self._frames != self._frames_seen:
+            self._frames_seen, self._proven_at, self._quiet_s = self._frames, now, QUIET_S
+        silent_s = now - self._proven_at
+        if silent_s >= self._quiet_s + PROOF_S and self.quote is not None:
+            self._stale("the depth stream is silent")
+        if silent_s >= self._quiet_s or not self.book.live:
+            self._start_sync()
+
+    def _stale(self, reason: str) -> None:
+        self.fanout.withdraw()
+        if self.quote is None and self.reason == reason:
+            return
+        self.quote, self.reason = None, reason
+        self._on_health(self.symbol, False, reason)
+
+    # --- joining ----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """The symbol is subscribed: join."""
+        self._start_sync()
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+
+    def _start_sync(self) -> None:
+        if not self._syncing and not self._closed:
+            self._syncing = True
+            self._tasks.spawn(self._sync(), f"sync-{self.symbol}")
+
+    async def _sync(self) -> None:
+        """Fetch snapshots until one joins, or proves the book as it stands."""
+        delays = full_jitter(RETRY_BASE_S, RETRY_CAP_S, self._chance)
+        try:
+            fetched = 0
+            while True:
+                await self._until(lambda: self.book.heard, FIRST_FRAME_S)
+                refused_s = await self._try_once()
+                if self.book.live or self._closed:
+                    return
+                fetched += refused_s is None
+                if refused_s is None and fetched % TRIES_BEFORE_RESUBSCRIBING == 0:
+                    await self._resubscribe()
+                retry_s = max(refused_s or 0.0, next(delays))
+                if self.book.heard:
+                    await self._clock.sleep(retry_s)
+                else:
+                    await self._until(lambda: self.book.heard, retry_s)
+        finally:
+            self._syncing = False
+
+    async def _try_once(self) -> float | None:
+        """One snapshot, and a moment for the frame that joins it. Returns the seconds to wait where there was none."""
+        try:
+            snapshot = await self._data.snapshot(self.symbol)
+        except Unavailable as error:
+            _log.info("snapshot_unavailable", symbol=self.symbol, reason=str(error))
+            return error.retry_ms / 1000
+        stood = self.book.live
+        anchored = self.book.anchor(snapshot)
+        if self.book.live:
+            self._proven_at = self._clock.monotonic()
+            self._quiet_s = min(self._quiet_s * 2, QUIET_MAX_S) if stood else QUIET_S
+            self.received = self._now_ms()
+            self._tell()
+            return None
+        if stood:
+            self._stale("the venue moved on and the stream did not tell")
+        if anchored:
+            await self._until(lambda: self.book.live, FIRST_FRAME_S)
+        return None
+
+    async def _resubscribe(self) -> None:
+        _log.warning("depth_resubscribed", symbol=self.symbol, reason=self.reason)
+        await self._data.unwatch(self.symbol)
+        if not self._closed:
+            await self._data.watch(self.symbol)
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Return when the condition holds, the time is over, or the line is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not condition() and not self._closed:
+                    self._wake.clear()
+                    await self._wake.wait()

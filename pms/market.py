@@ -1,0 +1,173 @@
+"""Market data inside the daemon: the newest quote of each watched symbol, less our own orders, to whoever follows it.
+
+Owns which symbols are watched and their lines, and the beat that looks for silence and paces price snapshots.
+Refuses to know the venue's wire, Redis and algos. Invariant: a frame is never awaited on: it changes a book, and at
+most schedules a pump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from pms.clock import Clock
+from pms.core.own import OwnOrders
+from pms.fanout import Callback, Listener, Receiver
+from pms.line import Line, Mark
+from pms.tasks import Tasks
+from pms.venue import DepthFrame, MarketData, TouchFrame
+from schemas.market import Instrument, Quote
+
+BEAT_S = 0.1  # at most 10 price snapshots a second per symbol (contract.md)
+PRICE_AGAIN_S = 10.0  # an unchanged price is told again: its record lives 30 s
+
+OnHealth = Callable[[str, bool, str], None]
+OnPrice = Callable[[Instrument, Quote, Mark | None], None]
+
+
+class Market:
+    """Implements `venue.MarketSink`; its owner calls `data.start(market)` and `start`, and closes `tasks`.
+
+    `on_health(symbol, fresh, reason)` is told each change; `on_price(instrument, quote, mark)` the newest price of each
+    fresh symbol, at most every `BEAT_S`. Both are plain calls that return at once. `chance` gives [0, 1).
+    """
+
+    def __init__(
+        self,
+        data: MarketData,
+        clock: Clock,
+        tasks: Tasks,
+        chance: Callable[[], float],
+        on_health: OnHealth = lambda symbol, fresh, reason: None,
+        on_price: OnPrice = lambda instrument, quote, mark: None,
+    ) -> None:
+        self._data = data
+        self._clock = clock
+        self._tasks = tasks
+        self._chance = chance
+        self._on_health = on_health
+        self._on_price = on_price
+        self._lines: dict[str, Line] = {}
+        self._own: dict[str, OwnOrders] = {}
+        self._priced: dict[str, tuple[Quote, Mark | None, float]] = {}
+
+    def start(self) -> None:
+        self._tasks.spawn(self._beat(), "market-beat")
+
+    # --- watching ---------------------------------------------------------------------------------------
+
+    async def watch(self, instrument: Instrument) -> None:
+        """Follow a symbol until as many `release`s. With another tick or step than before, its book is built anew."""
+        line = self._lines.get(instrument.symbol)
+        if line is None:
+            line = self._lines[instrument.symbol] = self._line(instrument)
+            line.watchers = 1
+            await self._data.watch(instrument.symbol)
+            line.start()
+            return
+        line.watchers += 1
+        line.changed(instrument)
+
+    async def release(self, symbol: str) -> None:
+        line = self._lines[symbol]
+        line.watchers -= 1
+        if line.watchers == 0:
+            del self._lines[symbol]
+            self._priced.pop(symbol, None)
+            line.close()
+            await self._data.unwatch(symbol)
+
+    def subscribe(self, symbol: str, receiver: Receiver) -> None:
+        """Serve `receiver` from the symbol's pump. Raises KeyError where the symbol is not watched."""
+        line = self._lines[symbol]
+        line.fanout.add(receiver, line.quote)
+
+    def unsubscribe(self, symbol: str, receiver: Receiver) -> None:
+        line = self._lines.get(symbol)
+        if line is not None:
+            line.fanout.remove(receiver)
+
+    def listen(self, symbol: str, callback: Callback) -> Listener:
+        """Call a coroutine function with the newest quote, in its own task and at its own pace."""
+        line = self._lines[symbol]
+        return line.fanout.listen(callback, line.quote)
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    def quote(self, symbol: str) -> Quote | None:
+        """The newest touch less our own; None while it is unknown or stale."""
+        line = self._lines.get(symbol)
+        return None if line is None else line.quote
+
+    def mark(self, symbol: str) -> Mark | None:
+        line = self._lines.get(symbol)
+        return None if line is None else line.mark
+
+    def health(self, symbol: str) -> tuple[bool, str]:
+        """(fresh, reason where not)."""
+        line = self._lines.get(symbol)
+        return (False, "not watched") if line is None else (line.quote is not None, line.reason)
+
+    def age_ms(self, symbol: str) -> int | None:
+        """How long ago the book was last heard or proven; None where it never was."""
+        line = self._lines.get(symbol)
+        return self._clock.now_ms() - line.received if line is not None and line.received else None
+
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(self._lines)
+
+    # --- our own orders (law 9) -------------------------------------------------------------------------
+
+    def own(self, symbol: str) -> OwnOrders:
+        """What of the symbol's book is ours, watched or not. After changing it call `own_changed`."""
+        return self._own.setdefault(symbol, OwnOrders())
+
+    def own_changed(self, symbol: str) -> None:
+        line = self._lines.get(symbol)
+        if line is not None:
+            line.own_changed()
+
+    # --- venue.MarketSink -------------------------------------------------------------------------------
+
+    def on_depth(self, frame: DepthFrame) -> None:
+        line = self._lines.get(frame.symbol)
+        if line is not None:
+            line.on_depth(frame)
+
+    def on_touch(self, frame: TouchFrame) -> None:
+        line = self._lines.get(frame.symbol)
+        if line is not None:
+            line.on_touch(frame)
+
+    def on_mark(self, symbol: str, price: Decimal, time: int) -> None:
+        line = self._lines.get(symbol)
+        if line is not None:
+            line.mark = Mark(price, time, self._clock.now_ms())
+
+    def on_stream_lost(self, symbol: str, reason: str) -> None:
+        line = self._lines.get(symbol)
+        if line is not None:
+            line.lost(reason)
+
+    # --- the beat ---------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        while True:
+            await self._clock.sleep(BEAT_S)
+            now = self._clock.monotonic()
+            for line in tuple(self._lines.values()):
+                line.beat()
+                self._tell_price(line, now)
+
+    def _tell_price(self, line: Line, now: float) -> None:
+        quote, mark = line.quote, line.mark
+        if quote is None:
+            return
+        told = self._priced.get(line.symbol)
+        if told is None or told[0] is not quote or told[1] is not mark or now - told[2] >= PRICE_AGAIN_S:
+            self._priced[line.symbol] = (quote, mark, now)
+            self._on_price(line.instrument, quote, mark)
+
+    def _line(self, instrument: Instrument) -> Line:
+        own = self.own(instrument.symbol)
+        return Line(instrument, own, self._data, self._clock, self._tasks, self._chance, self._on_health)

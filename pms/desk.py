@@ -17,6 +17,7 @@ from algos import step
 from algos.registry import Kind
 from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild
 from pms.alarms import Alarms
+from pms.bus.batch import Claim
 from pms.clock import Clock
 from pms.core import orders, own_orders, risk
 from pms.core.orders import Change
@@ -101,6 +102,27 @@ class Desk:
     def quote_of(self, runner: Runner) -> Any:
         """The newest quote of the runner's symbol, None while it is stale."""
         return self.market.quote(runner.kind.view(runner.state).symbol)
+
+    def launch(self, runner: Runner, actions: tuple[Action, ...], claim: Claim | None, request_id: str) -> Any:
+        """Make a new algo known and act for it: record, event, first order and claim in one step. Returns the commit's future."""
+        unit = self._unit = self.ledger.unit(self.now(), request_id)
+        try:
+            self.register(runner)
+            self.record(unit, runner, started=True)
+            for action in actions:
+                self._request(unit, runner, action)
+        finally:
+            self._unit = None
+        return self.finish(unit, claim=claim)
+
+    def withdraw(self, runner: Runner) -> None:
+        """Forget an algo whose claim was taken before: nothing of it stands in Redis, nothing of it left."""
+        view = runner.kind.view(runner.state)
+        for client_id in view.live_children:
+            order = self.ledger.forget(client_id)
+            if order is not None:
+                self.market.own(order.symbol).gone(client_id, self.now())
+        self._detach(runner, view.algo_id, view.symbol)
 
     # --- one atomic step ------------------------------------------------------------------------------
 

@@ -12,19 +12,20 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
+import structlog
 
 from algos.registry import Kind
-from pms.bus.batch import Batch, Claim, Delete, Event, Index, Outcome, Put, Record
+from pms.bus.batch import Batch, Claim, Conflict, Delete, Event, Index, Outcome, Put, Record
 from pms.core import positions
 from pms.core.positions import Booked
 from schemas import codec, events, keys
 from schemas.events_orders import Event as EventBody
 from schemas.events_orders import OrderEvent, PositionReduced, PositionUpdated
-from schemas.ids import OrderId, parse
 from schemas.keys import Keys
 from schemas.orders import Fill, Order
 from schemas.records import Applied, Position, SubAccount, Watermark
 
+_log = structlog.get_logger("pms.ledger")
 _TERMINAL_TTL_MS = keys.TERMINAL_TTL_S * 1000
 
 
@@ -53,7 +54,30 @@ class Ledger:
         return Unit(self, now, request_id)
 
     def commit(self, batch: Batch) -> asyncio.Future[Outcome]:
-        return self._commits.commit(batch)
+        """Commit, and once more over whatever stands where a client deleted or wrote one of our records (contract.md:
+        deleting a record does not lose the algo of a running daemon)."""
+        future = self._commits.commit(batch)
+        if not batch.records:
+            return future
+        result: asyncio.Future[Outcome] = future.get_loop().create_future()
+        future.add_done_callback(lambda done: self._committed(done, batch, result))
+        return result
+
+    def _committed(self, done: asyncio.Future[Outcome], batch: Batch, result: asyncio.Future[Outcome]) -> None:
+        if result.done():
+            return
+        if done.cancelled():
+            result.cancel()
+        elif (error := done.exception()) is None:
+            result.set_result(done.result())
+        elif isinstance(error, Conflict):
+            _log.error("record_overwritten_by_a_client", detail=str(error))
+            over = tuple(msgspec.structs.replace(record, expected_rev=None) for record in batch.records)
+            again = self._commits.commit(msgspec.structs.replace(batch, records=over))
+            again.add_done_callback(lambda second: _hand_on(second, result))
+        else:
+            result.set_exception(error)
+            result.exception()  # whoever waits sees it; a step that nobody waits for has told the store's owner
 
     def position(self, sub_account_id: str, symbol: str) -> Position:
         """A sub-account's book of a symbol; a flat one where it never traded."""
@@ -96,6 +120,14 @@ class Ledger:
             self.open_by_symbol[order.symbol].discard(order.client_order_id)
         else:
             self.open_by_symbol[order.symbol].add(order.client_order_id)
+
+    def forget(self, client_id: str) -> Order | None:
+        """Drop an order that never came to stand in Redis."""
+        order = self.orders.pop(client_id, None)
+        if order is not None:
+            self.open_by_symbol[order.symbol].discard(client_id)
+            self._revisions.pop((self.names.order(client_id), ""), None)
+        return order
 
     def forget_ended(self, before_ms: int) -> int:
         """Drop terminal orders last touched before a time: memory follows the records' TTL. Returns how many."""
@@ -262,7 +294,11 @@ def _position_event(booked: Booked, fill: Fill, now: int) -> EventBody:
     )
 
 
-def owner_of(client_id: str) -> OrderId | None:
-    """The owner that an id names, None where it is not one of ours."""
-    parsed = parse(client_id)
-    return parsed if isinstance(parsed, OrderId) else None
+def _hand_on(done: asyncio.Future[Outcome], result: asyncio.Future[Outcome]) -> None:
+    if done.cancelled():
+        result.cancel()
+    elif (error := done.exception()) is None:
+        result.set_result(done.result())
+    else:
+        result.set_exception(error)
+        result.exception()

@@ -123,7 +123,7 @@ _ENVELOPE = {field.encode_name for field in msgspec.structs.fields(Envelope)}
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """A command with its envelope. `ignored` are the paths of unknown fields at the list door, for `details.ignored`."""
+    """A command with its envelope. `ignored`: paths of unknown fields at the list door, for `details.ignored`."""
 
     command: Command
     envelope: Envelope

@@ -90,38 +90,27 @@ class Amend(Command, frozen=True, kw_only=True, tag="amend"):
         something(price=self.price, quantity=self.quantity)
 
 
-class Stop(Command, frozen=True, kw_only=True, tag="stop"):
+class _Protection(Command, frozen=True, kw_only=True):
+    position_id: ObjectId | None = None
+    symbol: Symbol | None = None
+    position_side: PositionSide | None = None
+    trigger_price: Price
+    limit_price: Price | None = None
+    working_type: WorkingType = "MARK_PRICE"
+    quantity: Size | None = None
+
+    def __post_init__(self) -> None:
+        exactly_one(positionId=self.position_id, symbol=self.symbol)
+        if self.symbol is not None:
+            exactly_one(positionSide=self.position_side)
+
+
+class Stop(_Protection, frozen=True, kw_only=True, tag="stop"):
     """A stop-loss at the venue for a position, all of it unless `quantity` is given."""
 
-    position_id: ObjectId | None = None
-    symbol: Symbol | None = None
-    position_side: PositionSide | None = None
-    trigger_price: Price
-    limit_price: Price | None = None
-    working_type: WorkingType = "MARK_PRICE"
-    quantity: Size | None = None
 
-    def __post_init__(self) -> None:
-        exactly_one(positionId=self.position_id, symbol=self.symbol)
-        if self.symbol is not None:
-            exactly_one(positionSide=self.position_side)
-
-
-class TakeProfit(Command, frozen=True, kw_only=True, tag="take_profit"):
+class TakeProfit(_Protection, frozen=True, kw_only=True, tag="take_profit"):
     """A take-profit at the venue for a position, all of it unless `quantity` is given."""
-
-    position_id: ObjectId | None = None
-    symbol: Symbol | None = None
-    position_side: PositionSide | None = None
-    trigger_price: Price
-    limit_price: Price | None = None
-    working_type: WorkingType = "MARK_PRICE"
-    quantity: Size | None = None
-
-    def __post_init__(self) -> None:
-        exactly_one(positionId=self.position_id, symbol=self.symbol)
-        if self.symbol is not None:
-            exactly_one(positionSide=self.position_side)
 
 
 class Close(Command, frozen=True, kw_only=True, tag="close"):

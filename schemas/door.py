@@ -65,7 +65,9 @@ def _decimal(bounds: Tree) -> Reader:
         sign, digits, exponent = number.as_tuple()
         assert isinstance(exponent, int), "JSON has no NaN and the text rule lets none through"
         if len(digits) > DIGITS_MAX or abs(exponent) > EXPONENT_MAX:
-            raise _wrong(path, f"within {DIGITS_MAX} digits and an exponent of ±{EXPONENT_MAX}", value)
+            raise _wrong(
+                path, f"of at most {DIGITS_MAX} digits and an exponent from -{EXPONENT_MAX} to {EXPONENT_MAX}", value
+            )
         if above is not None and number <= above:
             raise _wrong(path, f"above {above}", value)
         if least is not None and number < least:
@@ -146,7 +148,10 @@ def _literal(info: inspect.LiteralType) -> Reader:
     return read
 
 
-def _anything(value: Any, _path: str, _: Visit) -> Any:
+def _object(value: Any, path: str, _: Visit) -> Tree:
+    """An object that somebody else checks (the parameters of a plug-in)."""
+    if not isinstance(value, dict):
+        raise _wrong(path, "an object", value)
     return value
 
 
@@ -249,8 +254,8 @@ def _reader(info: inspect.Type, bounds: Tree | None = None) -> Reader:
             return _list(info)
         case inspect.StructType():
             return _struct(info)
-        case inspect.AnyType():
-            return _anything
+        case inspect.DictType():
+            return _object
     raise TypeError(f"no field of a command may be {info}")
 
 

@@ -194,7 +194,7 @@ class Chases:
             outcome = await self._venue.set_leverage(symbol, wanted)
         match outcome:
             case Refused(message=message, code=code):
-                raise Invalid(ErrorCode.EXCHANGE_REJECTED, f"leverage {wanted} was refused: {message}", code=code)
+                raise Invalid(ErrorCode.EXCHANGE_REJECTED, f"leverage {wanted} was refused: {message}", venueCode=code)
             case NotDone(message=message) | Unknown(message=message):
                 raise Invalid(ErrorCode.EXCHANGE_UNAVAILABLE, f"leverage could not be set: {message}")
         self._leverage[symbol] = wanted

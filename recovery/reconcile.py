@@ -104,23 +104,22 @@ async def _strangers(
     return {(symbol, report.order_id): report for report in found if report.order_id not in known}
 
 
-async def reconcile(
+async def examine(
     account: Account, hands: Hands, policy: planning.ForeignPolicy, pause: Callable[[float], Awaitable[None]]
-) -> tuple[Plan, list[str]]:
-    """One run. Returns the plan and the outcome of each verdict, in words.
+) -> tuple[Found, Plan]:
+    """Gather and plan; nothing is done.
 
-    A difference in one look says nothing, since positions and trades are read one after the other: it counts when a second look
-    after a pause shows one again (execution.md 13).
+    A difference of positions in one look says nothing, since positions and trades are read one after the other: it counts when a
+    second look after a pause shows one again (execution.md 13).
     """
-    found, made = await look(account, hands, policy)
+    found, made = await _look(account, hands, policy)
     if any(isinstance(verdict, Drift) for verdict in made.verdicts):
         await pause(DRIFT_PAUSE_S)
-        found, made = await look(account, hands, policy)
-    return made, await apply(made, found, hands)
+        found, made = await _look(account, hands, policy)
+    return found, made
 
 
-async def look(account: Account, hands: Hands, policy: planning.ForeignPolicy) -> tuple[Found, Plan]:
-    """Gather and plan; nothing is done."""
+async def _look(account: Account, hands: Hands, policy: planning.ForeignPolicy) -> tuple[Found, Plan]:
     found = await gather(account, hands)
     return found, planning.plan(found, hands.recorded(), policy)
 

@@ -1,0 +1,161 @@
+"""Recovery on the running daemon: at start, and after every gap of the user stream (design.md, "Recovery policy").
+
+Owns the run: its events, its record, what stays blocked, and how algos go on after it. Refuses to judge (recovery.plan) and to keep records (hands).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from algos import step
+from algos.registry import Kind
+from pms.bus.batch import Put
+from pms.clock import Clock
+from pms.config import ForeignPolicy
+from pms.desk import Desk
+from pms.hands import DeskHands
+from pms.runner import Runner
+from pms.venue import Unavailable, Venue
+from recovery import reconcile
+from recovery.plan import Plan, Verdict
+from schemas import codec
+from schemas.events_system import RecoveryAction, RecoveryCompleted, RecoveryStarted
+from schemas.market import Quote
+from schemas.records import RecoveryRun, RecoveryStep
+
+QUOTE_WAIT_S = 3.0  # after this an algo resumes without a price and holds until one comes
+QUOTE_POLL_S = 0.02
+
+_log = structlog.get_logger("pms.recover")
+
+
+class Recovery:
+    """See the module. `resume_max_age_ms` and `resume_max_move_pct` are execution.md 25's bounds."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        hands: DeskHands,
+        venue: Venue,
+        clock: Clock,
+        policy: ForeignPolicy,
+        resume_max_age_ms: int,
+        resume_max_move_pct: int,
+    ) -> None:
+        self._desk = desk
+        self._hands = hands
+        self._venue = venue
+        self._clock = clock
+        self._policy = policy
+        self._max_age_ms = resume_max_age_ms
+        self._max_move_pct = resume_max_move_pct
+        self.last: RecoveryRun | None = None
+
+    async def run(self, cause: str, foreign: ForeignPolicy | None = None) -> Plan:
+        """Gather, plan, apply, once. Asks again while the venue can't be read: nothing is judged on half a picture."""
+        started = self._desk.now()
+        policy = foreign or self._policy
+        while True:
+            try:
+                found, made = await reconcile.examine(self._venue, self._hands, policy, self._clock.sleep)
+                break
+            except Unavailable as error:
+                _log.warning("recovery_waits", reason=str(error))
+                await self._clock.sleep(error.retry_ms / 1000)
+        self._publish(RecoveryStarted(ts=started, cause=cause, counts=made.counts()))
+        outcomes = await reconcile.apply(made, found, self._hands)
+        self._conclude(cause, started, made, outcomes)
+        return made
+
+    def _conclude(self, cause: str, started: int, made: Plan, outcomes: list[str]) -> None:
+        now = self._desk.now()
+        steps = tuple(_step(verdict, outcome) for verdict, outcome in zip(made.verdicts, outcomes, strict=True))
+        run = RecoveryRun(
+            cause=cause, started_at=started, finished_at=now, steps=steps, unresolved=made.unresolved
+        )
+        with self._desk.step() as unit:
+            for done in steps:
+                action = RecoveryAction(
+                    ts=now, action=done.action, subject=done.subject, evidence=done.evidence, outcome=done.outcome
+                )
+                unit.event(action)
+            completed = RecoveryCompleted(
+                ts=now, cause=cause, counts=made.counts(), unresolved=made.unresolved, took_ms=now - started
+            )
+            unit.event(completed)
+        self.last = run
+        names = self._desk.ledger.names
+        self._desk.ledger.unit(now).commit(puts=(Put(key=names.recovery_last, value=codec.encode(run)),))
+        _log.info("recovery_completed", cause=cause, counts=made.counts(), unresolved=made.unresolved)
+
+    def _publish(self, event: Any) -> None:
+        with self._desk.step() as unit:
+            unit.event(event)
+
+    # --- algos ----------------------------------------------------------------------------------------
+
+    def register(self, algos: list[tuple[Kind, Any]]) -> list[Runner]:
+        """Runners for what came back from Redis: they hear of their orders, and hold until resumed."""
+        runners = []
+        for kind, state in algos:
+            runner = self._desk.begin(kind, state)
+            self._desk.register(runner)
+            self._desk.offer(runner, step.StreamHealth(self._desk.now(), "recovering"))
+            runners.append(runner)
+        return runners
+
+    async def resume(self, runners: list[Runner], epoch: int, down_ms: int) -> None:
+        """Give each live algo its symbol back and let it go on, or pause it with the reason (execution.md 25)."""
+        for runner in runners:
+            if runner.ended:
+                continue
+            symbol = runner.kind.view(runner.state).symbol
+            instrument = self._desk.instruments.get(symbol)
+            if instrument is None:
+                self._desk.offer(runner, step.CancelRequest(self._desk.now(), "symbol_gone"))
+                continue
+            await self._desk.market.watch(instrument)
+            if instrument != runner.state.instrument:
+                self._desk.offer(runner, step.InstrumentChanged(self._desk.now(), instrument))
+            quote = await self._quote(symbol)
+            pause = self._reason_to_pause(runner, quote, down_ms)
+            if pause:
+                message = f"{runner.kind.view(runner.state).algo_id} stays paused: {pause}. Resume or cancel it."
+                view = runner.kind.view(runner.state)
+                self._desk.alarms.sound("algo_paused", "warning", view.algo_id, message, self._desk.now())
+            self._desk.follow(runner)
+            self._desk.offer(runner, step.Recovered(self._desk.now(), epoch, quote, pause))
+
+    def _reason_to_pause(self, runner: Runner, quote: Quote | None, down_ms: int) -> str:
+        view = runner.kind.view(runner.state)
+        if view.reduce_only:
+            return ""
+        if down_ms > self._max_age_ms:
+            return "down_too_long"
+        state = runner.state
+        if quote is not None and state.bid > 0:
+            before = state.bid + state.ask
+            now = quote.mid2 * state.instrument.tick
+            if abs(now - before) * 100 > before * self._max_move_pct:
+                return "price_moved_too_far"
+        return ""
+
+    async def _quote(self, symbol: str) -> Quote | None:
+        give_up = self._clock.monotonic() + QUOTE_WAIT_S
+        while (quote := self._desk.market.quote(symbol)) is None and self._clock.monotonic() < give_up:
+            await self._clock.sleep(QUOTE_POLL_S)
+        return quote
+
+
+def _step(verdict: Verdict, outcome: str) -> RecoveryStep:
+    """A verdict in the words of the record and the event."""
+    action = type(verdict).__name__.lower()
+    report = getattr(verdict, "report", None)
+    subject = report.client_id if report is not None else ""
+    subject = subject or getattr(verdict, "client_id", "") or getattr(verdict, "subject", "") or getattr(verdict, "symbol", "")
+    fill = getattr(verdict, "fill", None)
+    if fill is not None and not subject:
+        subject = f"{fill.symbol} order {fill.exchange_order_id}"
+    return RecoveryStep(action=action, subject=subject, evidence=verdict.evidence, outcome=outcome)

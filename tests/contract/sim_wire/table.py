@@ -1,0 +1,66 @@
+"""docs/simulator.md from the route table and the cases: `python -m tests.contract.sim_wire.table` writes it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+from pms.sim.rest import Route
+from pms.sim.wire import ROUTES
+from tests.contract.sim_wire.cases import CASES
+
+PATH = Path(__file__).resolve().parents[3] / "docs" / "simulator.md"
+_HEAD = """# The simulator's endpoints
+
+Written by `python -m tests.contract.sim_wire.table` from the cases that the tests run; do not edit. A path or method
+that is not here answers 404. Weights and counters are those of the venue; "key" needs `X-MBX-APIKEY`, "signed" also
+`timestamp` and `signature` over the bytes as sent.
+
+## What every keyed and signed route refuses
+
+| case | HTTP | code |
+| --- | --- | --- |
+| no key, or one that cannot be a key | 401 | -2014 |
+| unknown key | 401 | -2015 |
+| signed: `timestamp` or `signature` missing | 400 | -1102 |
+| signed: `timestamp` not a number | 400 | -1100 |
+| signed: wrong signature | 400 | -1022 |
+| signed: older than `recvWindow`, or 1000 ms ahead | 400 | -1021 |
+| signed: `recvWindow` not within 1 to 60000 | 400 | -1130 |
+| a parameter sent twice | 400 | -1101 |
+| weight of the minute used up | 429 | -1003 |
+| going on after that | 418 | -1003 |
+| new orders of 10 seconds or of the minute used up | 429 | -1015 |
+
+## Routes
+"""
+
+
+def _weight(route: Route) -> str:
+    if isinstance(route.weight, int):
+        return str(route.weight)
+    if route.path.endswith(("depth", "klines")):
+        return "by limit"
+    return f"{route.weight({'symbol': 'X'})}, {route.weight({})} without symbol"
+
+
+def render() -> str:
+    """The whole document."""
+    lines = [_HEAD, "| method | path | who | weight | order counters 10 s, 1 m |", "| --- | --- | --- | --- | --- |"]
+    for route in ROUTES:
+        who = {"NONE": "public", "KEY": "key", "SIGNED": "signed"}[route.security]
+        counters = f"{route.orders[0]}, {route.orders[1]}" if any(route.orders) else ""
+        lines.append(f"| {route.method} | {route.path} | {who} | {_weight(route)} | {counters} |")
+    for (method, path), cases in groupby(
+        sorted(CASES, key=lambda case: (case.path, case.method)), key=lambda case: (case.method, case.path)
+    ):
+        lines += ["", f"## {method} {path}", "", "| parameter | case | HTTP | code |", "| --- | --- | --- | --- |"]
+        for case in cases:
+            code = "" if case.code is None else str(case.code)
+            lines.append(f"| {case.parameter} | {case.what} | {case.status} | {code} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.parent.mkdir(exist_ok=True)
+    PATH.write_text(render())

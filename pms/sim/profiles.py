@@ -66,7 +66,7 @@ BUSY = Profile(
 """BTCUSDT in a busy hour: btcusdt_20240808."""
 
 QUIET = Profile(
-    trades_per_s=(0, 0, 0.4, 1, 3, 3, 5, 10, 17, 38, 56, 72, 132),
+    trades_per_s=(0, 0, 0.4, 1, 3, 3, 5, 10, 17, 38, 58, 70, 110),
     levels=(3, 12, 14, 21, 26, 33, 41, 60, 82, 123, 125, 386, 1065),
     moves=(19, 19, 19, 20, 24, 32, 42, 60, 70, 74, 74, 74, 74),
     move_share=0.005,
@@ -78,7 +78,7 @@ QUIET = Profile(
 """BTCUSDT before midnight: btcusdt_20240718."""
 
 QUIET_ETH = Profile(
-    trades_per_s=(0, 1, 2, 3, 5, 5, 10, 18, 24, 49, 84, 106, 139),
+    trades_per_s=(0, 1, 2, 3, 5, 5, 10, 18, 24, 49, 90, 108, 139),
     levels=(4, 12, 15, 22, 27, 35, 42, 60, 82, 130, 135, 360, 604),
     moves=(1, 1, 1, 6, 14, 19, 21, 30, 38, 38, 38, 38, 38),
     move_share=0.0096,

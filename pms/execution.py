@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Coroutine
 from typing import Protocol
 
 import structlog
@@ -66,10 +67,25 @@ class Execution:
         self._clock = clock
         self._tasks = tasks
         self._outcomes = outcomes
+        self._busy: dict[str, int] = {}
+
+    def busy(self, client_id: str) -> bool:
+        """Whether a request for an order is in flight or being looked up: its own outcome settles it, nothing else."""
+        return client_id in self._busy
 
     def submit(self, approved: Approved, durable: asyncio.Future[StoreOutcome]) -> None:
         """Send once `durable` is done (the state that names the request is in Redis); exits do not wait (design.md rule 3)."""
-        self._tasks.spawn(self._run(approved, durable), f"request {approved.request.client_id}")
+        client_id = approved.request.client_id
+        self._supervise(client_id, self._run(approved, durable), f"request {client_id}")
+
+    def _supervise(self, client_id: str, work: Coroutine[None, None, None], name: str) -> None:
+        self._busy[client_id] = self._busy.get(client_id, 0) + 1
+        self._tasks.spawn(work, name).add_done_callback(lambda _: self._idle(client_id))
+
+    def _idle(self, client_id: str) -> None:
+        self._busy[client_id] -= 1
+        if not self._busy[client_id]:
+            del self._busy[client_id]
 
     async def _run(self, approved: Approved, durable: asyncio.Future[StoreOutcome]) -> None:
         request = approved.request
@@ -105,7 +121,7 @@ class Execution:
         match outcome:
             case Done(report):
                 self._outcomes.on_settled(client_id, report)
-                await self._fetch_missing(client_id)
+                self._fetch_where_missing(client_id)
             case Refused(cause=Cause.DUPLICATE_ID) if action == "place":  # proof that the first landed (execution.md 1)
                 await self._look_up(request, action, settle_ms=PLACE_SETTLE_MS)
             case Refused(cause=Cause.NOT_FOUND):
@@ -129,7 +145,7 @@ class Execution:
             waited_ms = (self._clock.monotonic() - since) * 1000
             if report is not None and self._resolves(request, action, report, waited_ms, settle_ms):
                 self._outcomes.on_settled(request.client_id, report)
-                await self._fetch_missing(request.client_id)
+                self._fetch_where_missing(request.client_id)
                 return
             absences = absences + 1 if answered and report is None else 0 if report is not None else absences
             if absences >= LOOK_UPS_LEAST and waited_ms >= settle_ms and await self._absent(request):
@@ -176,14 +192,19 @@ class Execution:
                 continue
             self._outcomes.on_trades(client_id, fills)
 
+    def _fetch_where_missing(self, client_id: str) -> None:
+        if self._outcomes.lacks_trades(client_id) is not None:
+            self.fetch_missing(client_id)
+
     def fetch_missing(self, client_id: str) -> None:
-        """Start fetching what a stream event showed to be missing."""
+        """Start fetching what the venue has told of and the books miss."""
         self._tasks.spawn(self._fetch_missing(client_id), f"trades of {client_id}")
 
     def resolve(self, request: Place | Amend | Cancel) -> None:
         """Look up a request whose outcome was not known when the process stopped."""
         settle = AMEND_SETTLE_MS if isinstance(request, Amend) else PLACE_SETTLE_MS
-        self._tasks.spawn(self._look_up(request, _action(request), settle), f"look-up {request.client_id}")
+        name = f"look-up {request.client_id}"
+        self._supervise(request.client_id, self._look_up(request, _action(request), settle), name)
 
 
 def _action(request: Place | Amend | Cancel) -> str:

@@ -101,6 +101,8 @@ class DeskHands:
         order = self._desk.ledger.orders[client_id]
         execution = self._desk.execution
         assert execution is not None, "recovery runs on a wired desk"
+        if execution.busy(client_id):
+            return
         request: Place | Amend | Cancel
         if order.next_price is not None and order.next_quantity is not None:
             request = Amend(order.symbol, client_id, order.side, order.next_quantity, order.next_price)

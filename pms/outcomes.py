@@ -126,8 +126,10 @@ class Outcomes:
             execution.fetch_missing(order.client_order_id)
 
     def found(self, order: Order, report: Report) -> None:
-        """A look-up of the recovery: it settles whatever was in flight, and what it shows happened unwatched."""
-        self._apply(order, report, answers=True, while_down=True)
+        """A look-up of the recovery: what it shows happened unwatched, and it settles what a former life left in flight."""
+        execution = self._desk.execution
+        busy = execution is not None and execution.busy(order.client_order_id)
+        self._apply(order, report, answers=not busy, while_down=True)
 
     def book(self, client_id: str, fill: Fill) -> None:
         """Book a trade found by look-up."""

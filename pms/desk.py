@@ -87,6 +87,10 @@ class Desk:
             self.market.unsubscribe(symbol, runner)
             self._tasks.spawn(self.market.release(symbol), f"release {symbol}")
 
+    def follows(self, algo_id: str) -> bool:
+        """Whether an algo gets quotes; one that is being recovered does not yet."""
+        return algo_id in self._following
+
     def offer(self, runner: Runner, given: step.Input, request_id: str = "") -> None:
         """Give an input to an algo as one atomic step."""
         with self.step(request_id):
@@ -123,6 +127,13 @@ class Desk:
             if order is not None:
                 self.market.own(order.symbol).gone(client_id, self.now())
         self._detach(runner, view.algo_id, view.symbol)
+
+    def rewrite(self) -> None:
+        """Write every record anew: Redis came back empty or older while we lived (execution.md 20)."""
+        unit = self.ledger.rewriting(self.now())
+        for runner in self.runners.values():
+            unit.algo(runner.kind, runner.state, None)
+        unit.commit()
 
     # --- one atomic step ------------------------------------------------------------------------------
 

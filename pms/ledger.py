@@ -53,6 +53,18 @@ class Ledger:
         """Begin one atomic step."""
         return Unit(self, now, request_id)
 
+    def rewriting(self, now: int) -> Unit:
+        """A step that writes every record from memory, whatever stands in Redis (execution.md 20)."""
+        unit = Unit(self, now, "", over_anything=True)
+        for account in self.sub_accounts.values():
+            unit.sub_account(account)
+        for order in self.orders.values():
+            unit.order(order)
+        for position in self.positions.values():
+            unit.position(position)
+        unit.watermark(self.watermark)
+        return unit
+
     def commit(self, batch: Batch) -> asyncio.Future[Outcome]:
         """Commit, and once more over whatever stands where a client deleted or wrote one of our records (contract.md:
         deleting a record does not lose the algo of a running daemon)."""
@@ -152,8 +164,9 @@ class Ledger:
 class Unit:
     """One atomic step in the making: records (the last word on each), events in order, then one commit."""
 
-    def __init__(self, ledger: Ledger, now: int, request_id: str) -> None:
+    def __init__(self, ledger: Ledger, now: int, request_id: str, over_anything: bool = False) -> None:
         self._ledger = ledger
+        self._over_anything = over_anything
         self._now = now
         self._request_id = request_id
         self._events: list[Event] = []
@@ -187,12 +200,15 @@ class Unit:
         ledger = self._ledger
         held = ledger.position(order.sub_account_id, order.symbol)
         booked = positions.book(held, fill, leverage, self._now)
-        position = booked.position
-        ledger.positions[(order.sub_account_id, order.symbol)] = position
-        self._draft(ledger.names.position(order.sub_account_id), position, field=order.symbol)
+        self.position(booked.position)
         self.event(_position_event(booked, fill, self._now))
         self._advance_watermark(fill)
         return booked
+
+    def position(self, position: Position) -> None:
+        ledger = self._ledger
+        ledger.positions[(position.sub_account_id, position.symbol)] = position
+        self._draft(ledger.names.position(position.sub_account_id), position, field=position.symbol)
 
     def _advance_watermark(self, fill: Fill) -> None:
         ledger = self._ledger
@@ -257,7 +273,7 @@ class Unit:
             key=key,
             field=field,
             body=codec.encode(draft["body"]),
-            expected_rev=expected,
+            expected_rev=None if self._over_anything else expected,
             rev=rev,
             v=draft["v"],
             event=draft["event"],

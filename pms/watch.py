@@ -1,0 +1,157 @@
+"""What is missing right now, and what follows for the algos (design.md, "When a part is gone").
+
+Owns the states of Redis, the user stream and each symbol's book, and tells runners what to hold for. Refuses to mend any of it. `Permits` for requests is
+read here too: lease and Redis, right before each send (execution.md 19, 20).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from algos import step
+from pms.bus.fence import Down, Lost, Notice, Restored
+from pms.clock import Alarm, Clock
+from pms.desk import Desk
+from pms.runner import Runner
+from schemas.events_system import SystemStatus
+from schemas.records import TradingMode
+
+WITHDRAW_S = 10.0  # Redis gone so long: risk-adding children leave the market (design.md)
+
+_log = structlog.get_logger("pms.watch")
+
+
+class Watch:
+    """See the module."""
+
+    def __init__(self, clock: Clock, lease_deadline: Callable[[], float], on_lost: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._lease_deadline = lease_deadline
+        self._on_lost = on_lost
+        self._desk: Desk | None = None
+        self._redis = ""
+        self._user_stream = "user stream is not live yet"
+        self._books: dict[str, str] = {}
+        self._withdrawing = False
+        self._timer: Alarm | None = None
+        self._fenced = ""
+        self.resume: Callable[[], None] = lambda: None
+        self.mode: TradingMode = "NORMAL"
+
+    def wire(self, desk: Desk) -> None:
+        """Runners to tell, from now on."""
+        self._desk = desk
+
+    # --- what requests ask ----------------------------------------------------------------------------
+
+    def refusal(self, exit: bool) -> str:
+        if self._fenced:
+            return f"fenced: {self._fenced}"
+        if exit:
+            return ""
+        if self._redis:
+            return "redis_unavailable"
+        if self._clock.monotonic() > self._lease_deadline():
+            return "lease_not_renewed"
+        return ""
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """The parts that are missing, for people."""
+        parts = [f"redis: {self._redis}"] if self._redis else []
+        if self._user_stream:
+            parts.append(f"user stream: {self._user_stream}")
+        parts += [f"{symbol}: {reason}" for symbol, reason in sorted(self._books.items())]
+        return tuple(parts)
+
+    # --- what changes ---------------------------------------------------------------------------------
+
+    def on_store(self, notice: Notice) -> None:
+        match notice:
+            case Down(reason=reason):
+                self._redis_down(reason)
+            case Restored(continuous=continuous):
+                self._redis_back(continuous)
+            case Lost(reason=reason):
+                self._fenced = reason
+                self._on_lost(reason)
+
+    def _redis_down(self, reason: str) -> None:
+        if self._redis:
+            return
+        _log.warning("redis_down", reason=reason)
+        self._redis = reason
+        self._timer = self._clock.call_later(WITHDRAW_S, self._withdraw)
+        self._tell()
+
+    def _withdraw(self) -> None:
+        _log.warning("redis_down_long", seconds=WITHDRAW_S, then="risk-adding children leave the market")
+        self._timer = None
+        self._withdrawing = True
+        self._tell()
+
+    def _redis_back(self, continuous: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._redis = ""
+        self._withdrawing = False
+        _log.info("redis_back", continuous=continuous)
+        if not continuous and self._desk is not None:
+            self._desk.rewrite()
+        self._tell()
+
+    def on_user_stream(self, live: bool, reason: str) -> None:
+        now = "" if live else (reason or "reconnecting")
+        if now != self._user_stream:
+            self._user_stream = now
+            self._tell()
+
+    def on_book(self, symbol: str, fresh: bool, reason: str) -> None:
+        if fresh:
+            self._books.pop(symbol, None)
+        else:
+            self._books[symbol] = reason
+        self._tell(symbol)
+
+    def on_fenced(self, epoch: int) -> None:
+        """A higher epoch than ours acts on the account (execution.md 12)."""
+        self._fenced = f"epoch {epoch} acts on this account"
+        self._on_lost(self._fenced)
+
+    # --- telling --------------------------------------------------------------------------------------
+
+    def hold_of(self, symbol: str) -> str:
+        """What an algo on a symbol must hold for; empty when all is well."""
+        if self._redis:
+            return "redis"
+        if self._user_stream:
+            return "user_stream"
+        return "book" if symbol in self._books else ""
+
+    def health_of(self, runner: Runner) -> step.StreamHealth:
+        """The input that tells a runner how things stand."""
+        assert self._desk is not None, "runners exist only on a wired desk"
+        symbol = runner.kind.view(runner.state).symbol
+        return step.StreamHealth(
+            self._desk.now(), self.hold_of(symbol), self._withdrawing, self._desk.quote_of(runner)
+        )
+
+    def _tell(self, symbol: str | None = None) -> None:
+        desk = self._desk
+        if desk is None:
+            return
+        with desk.step() as unit:
+            streams = {"redis": self._redis or "up", "user": self._user_stream or "live"}
+            streams |= {name: self._books.get(name, "live") for name in desk.market.symbols()}
+            unit.event(
+                SystemStatus(
+                    ts=desk.now(), mode=self.mode, cause="", streams=streams, degraded=self.degraded
+                )
+            )
+        for runner in tuple(desk.runners.values()):
+            view = runner.kind.view(runner.state)
+            if (symbol is None or view.symbol == symbol) and desk.follows(view.algo_id):
+                desk.offer(runner, self.health_of(runner))

@@ -33,7 +33,8 @@ class Market:
         self.depth_id = 0  # last id of a told depth change
         self.newest_id = 0  # highest id of any change, touches included
         self._fed_id = 0  # the feed's own newest id (shifted): ours may have run ahead of it
-        self.engine_time = 0
+        self.engine_time = 0  # of the newest depth change: the feed's time, or ours for what we caused
+        self._touch_time = 0
         self.told_touch = Touch(rules.symbol, 0, _ZERO, _ZERO, _ZERO, _ZERO)
         self._outbox = outbox
         self._loaded = False
@@ -67,7 +68,7 @@ class Market:
         book.touch = None
         self._fed_id = snapshot.last_id + self._shift if snapshot.last_id else last
         self._loaded = True
-        self.engine_time = max(self.engine_time, snapshot.time)
+        self.engine_time = snapshot.time
         self._feed_change = ((*gone[0], *snapshot.bids), (*gone[1], *snapshot.asks), first, last)
 
     def take_diff(self, diff: DepthDiff) -> None:
@@ -79,7 +80,7 @@ class Market:
         bids, asks = self.book.apply(diff.bids, diff.asks, touch is None or fed >= touch.update_id)
         self._fed_id = max(self._fed_id, fed)
         self._loaded = True
-        self.engine_time = max(self.engine_time, diff.time)
+        self.engine_time = diff.time
         self._feed_change = (bids, asks, first, last)
 
     def take_touch(self, touch: Touch) -> None:
@@ -89,7 +90,7 @@ class Market:
         if not self._loaded or fed <= self._fed_id or (known is not None and fed <= known.update_id):
             return
         self.newest_id = max(self.newest_id + 1, fed)
-        self.engine_time = max(self.engine_time, touch.time)
+        self._touch_time = touch.time
         self.book.set_touch(Touch(self.symbol, touch.time, touch.bid, touch.bid_qty, touch.ask, touch.ask_qty, fed))
 
     def print(self, price: Decimal, quantity: Decimal, buyer_is_maker: bool, time: int, recorded_id: int = 0) -> Print:
@@ -107,7 +108,7 @@ class Market:
         book, fed = self.book, self._feed_change
         own = bool(book.bids.changed or book.asks.changed)
         if fed is None and not own:
-            self._tell_touch(now, self.newest_id)
+            self._tell_touch(self._touch_time, self.newest_id)
             return
         self._feed_change = None
         bids, asks, first, last = fed if fed is not None else ((), (), self.newest_id + 1, self.newest_id + 1)
@@ -117,18 +118,17 @@ class Market:
             book.bids.changed.clear()
             book.asks.changed.clear()
         if fed is None:
-            self.engine_time = max(self.engine_time, now)
+            self.engine_time = now
         previous, self.depth_id = self.depth_id, last
         self.newest_id = max(self.newest_id, last)
         self._outbox.depth_changed(DepthDiff(self.symbol, self.engine_time, bids, asks, first, last, previous))
-        self._tell_touch(now, last)
+        self._tell_touch(self.engine_time, last)
 
-    def _tell_touch(self, now: int, update_id: int) -> None:
+    def _tell_touch(self, time: int, update_id: int) -> None:
         top = self.book.top()
         told = self.told_touch
         if top == (told.bid, told.bid_qty, told.ask, told.ask_qty):
             return
-        time = max(self.engine_time, told.time)
         self.told_touch = Touch(self.symbol, time, *top, max(update_id, told.update_id))
         self._outbox.touch_changed(self.told_touch)
 

@@ -21,7 +21,7 @@ def trimmed(number: Decimal) -> str:
 
 def padded(number: Decimal, places: int) -> str:
     """The REST form: exactly `places` decimals (`"1.1359000"`). More digits than that are rounded half to even."""
-    return format(number.quantize(_QUANTA[places], ROUND_HALF_EVEN), "f")
+    return format(number.quantize(_QUANTA[places], ROUND_HALF_EVEN) + 0, "f")  # + 0: no "-0.00"
 
 
 def money(number: Decimal) -> Decimal:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -25,7 +26,7 @@ from schemas.errors import ErrorCode, Invalid
 from schemas.ids import base36
 from schemas.market import Instrument, Quote
 from schemas.records import SubAccount
-from schemas.replies import ChaseReply, Success
+from schemas.replies import Success
 
 PRICE_WAIT_S = 2.5  # a reply is due within 3 s (contract.md)
 PRICE_POLL_S = 0.01
@@ -69,8 +70,8 @@ class Chases:
         self._setting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def start(
-        self, command: commands_algos.Chase, sub_account_id: str, request_id: str, claim: Claim | None
-    ) -> ChaseReply:
+        self, command: commands_algos.Chase, sub_account_id: str, request_id: str, claim: Callable[..., Claim | None]
+    ) -> Runner:
         """Start one. Raises Invalid (nothing done) or Taken (the request was accepted before)."""
         now = self._desk.now()
         account = self._accounts.named(sub_account_id, now)
@@ -85,14 +86,7 @@ class Chases:
         finally:
             if runner is None:
                 await self._desk.market.release(instrument.symbol)
-        state: ChaseState = runner.state
-        return ChaseReply(
-            chase_id=state.chase_id,
-            current_order_price=state.current_order_price,
-            symbol=state.symbol,
-            side=state.side,
-            quantity=state.quantity,
-        )
+        return runner
 
     async def _launch(
         self,
@@ -101,13 +95,13 @@ class Chases:
         instrument: Instrument,
         quote: Quote,
         request_id: str,
-        claim: Claim | None,
+        claim: Callable[..., Claim | None],
     ) -> Runner:
         now = self._desk.now()
         who = chase.Identity(self._ids.next("c", now), account.id, account.tag, self._epoch, request_id)
         state, actions = chase.start(who, params, instrument, quote, now)
         runner = self._desk.begin(CHASE, state)
-        outcome = await self._desk.launch(runner, actions, claim, request_id)
+        outcome = await self._desk.launch(runner, actions, claim(chaseId=who.chase_id), request_id)
         if isinstance(outcome, Duplicate):
             self._desk.withdraw(runner)
             raise Taken(outcome.stored)
@@ -117,12 +111,15 @@ class Chases:
             self._desk.follow(runner)
         return runner
 
-    def preview(self, command: commands_algos.Chase) -> tuple[ChaseParams, Decimal]:
+    async def preview(self, command: commands_algos.Chase, sub_account_id: str) -> tuple[ChaseParams, Decimal]:
         """What `start` would begin with: the parameters and the first price. Raises Invalid as `start` would."""
+        self._accounts.named(sub_account_id, self._desk.now())
         instrument = self._instrument(command)
-        quote = self._desk.market.quote(instrument.symbol)
-        if quote is None:
-            raise Invalid(ErrorCode.NO_PRICE, f"there is no fresh price of {instrument.symbol}; ask again when it is watched.")
+        await self._desk.market.watch(instrument)
+        try:
+            quote = await self._quote(instrument.symbol)
+        finally:
+            await self._desk.market.release(instrument.symbol)
         params = self._params(command, instrument, quote)
         return params, self._first_price(params, instrument, quote)
 

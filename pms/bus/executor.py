@@ -1,0 +1,53 @@
+"""The port to what carries commands out: the inbox calls it, the desk side implements it. Nothing here acts."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from pms.bus.batch import Claim
+from pms.bus.outcomes import Asked, Outcomes, Reply, Request
+from schemas.fields import Command
+
+
+class Context:
+    """What an executor needs to know beside the command. `claim()` belongs into the first batch it commits."""
+
+    def __init__(self, asked: Asked, outcomes_: Outcomes, door: Literal["stream", "list"], admin: bool) -> None:
+        self.request_id = asked.request_id
+        self.sub_account = asked.sub_account
+        self.door = door
+        self.admin = admin
+        self.claimed: dict[str, str] | None = None
+        self._asked = asked
+        self._outcomes = outcomes_
+
+    def claim(self, **ids: str) -> Claim | None:
+        """Accepts the command in the same atomic step as its first state, with the ids allocated for it.
+
+        None where the command has no request id. A commit that answers `Duplicate` means that nothing was done.
+        """
+        if not self.request_id:
+            return None
+        self.claimed = ids
+        return self._outcomes.claim(self._asked, ids)
+
+
+class Executor(Protocol):
+    """Carries commands out."""
+
+    async def handle(self, command: Command, context: Context) -> Reply:
+        """The outcome.
+
+        The sub-account's next command begins when this returns: what takes longer than the contract's 3 s is answered
+        success with a state that says so. Refusals may be raised as `Invalid`.
+        """
+        ...
+
+    def owner(self, command: Command) -> str:
+        """The sub-account of the thing that an id in the command names; "" where there is none."""
+        ...
+
+    async def was_started(self, command: Command, request: Request) -> Reply | None:
+        """For a request that a daemon before us accepted and did not answer: what became of it, None if it never began.
+        """
+        ...

@@ -1,0 +1,206 @@
+"""From an entry at a door to its stored outcome: decode, accept, dispatch, answer (contract.md, "Commands in").
+
+Owns who is answered what and when, repeats included. Refuses to know what a command does: that is the `Executor`'s.
+Invariants: one outcome per request id; a stream entry is acknowledged after its outcome is stored; a slow sub-account
+holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from pms.bus import acceptance
+from pms.bus.acceptance import Arrival, Item
+from pms.bus.batch import Gone
+from pms.bus.caller import Caller
+from pms.bus.doors import Doors
+from pms.bus.executor import Context, Executor
+from pms.bus.lanes import Lanes
+from pms.bus.link import Refusal
+from pms.bus.outcomes import Reply
+from pms.bus.requests import Requests, kept
+from pms.bus.store import Store
+from pms.clock import Clock
+from pms.tasks import Tasks
+from schemas.commands import REDUCING, SUPERSEDING, decode_command, not_available
+from schemas.errors import ErrorCode, Failure, Invalid
+from schemas.keys import Keys
+
+REPLY_S = 3.0  # contract.md: reply within 3 s
+RECENT_MAX = 10_000  # finished requests remembered in this process; older ones are looked up in Redis
+
+_log = structlog.get_logger("pms.bus.inbox")
+
+
+class _Known:
+    """A request of this process: its body's digest, and its reply once there is one."""
+
+    __slots__ = ("digest", "reply")
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        self.reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+
+class Inbox:
+    """See the module.
+
+    `venue_now` is Unix ms corrected to the venue's clock; `admin_only` keeps privileged commands to their door.
+    """
+
+    def __init__(
+        self,
+        caller: Callable[[], Caller],
+        store: Store,
+        keys: Keys,
+        executor: Executor,
+        clock: Clock,
+        tasks: Tasks,
+        venue_now: Callable[[], int],
+        admin_only: bool,
+    ) -> None:
+        self._executor, self._tasks = executor, tasks
+        self._venue_now = venue_now
+        self._admin_only = admin_only
+        self._ask = caller()
+        self._doors = Doors(caller, keys, f"epoch-{store.epoch}", clock, tasks, self.take)
+        self._lanes: Lanes[Item] = Lanes(tasks, self._process)
+        self._requests = Requests(self._ask, store, keys, executor, clock, venue_now)
+        self._recent: dict[tuple[str, str], _Known] = {}
+        self._closing = False
+
+    async def open(self) -> None:
+        """Open the doors. Raises Gone."""
+        await self._doors.open()
+
+    async def close(self) -> None:
+        """Close the doors and answer what waits SHUTTING_DOWN; what runs goes on (its owner closes the tasks)."""
+        self._closing = True
+        await self._doors.close()
+        for item in self._lanes.take(lambda _: True):
+            if not item.arrival.entry_id:  # a stream entry stays pending for the next daemon
+                message = "the daemon stops; nothing was done. Send it again."
+                await self._refuse(item, Failure.of(ErrorCode.SHUTTING_DOWN, message))
+        self._ask.close()
+
+    # arriving
+
+    def take(self, arrival: Arrival) -> None:
+        """One entry from a door."""
+        try:
+            item = self._identify(arrival)
+        except Invalid as error:
+            self._tasks.spawn(self._refuse_unread(arrival, error), "bus.inbox refuse")
+            return
+        if item.command.type in REDUCING:
+            self._tasks.spawn(self._process(item), f"bus.inbox {item.command.type}")
+        elif not self._lanes.put(item.sub_account, item):
+            message = f"too many commands of {item.sub_account} wait; nothing was done. Send it again later."
+            self._tasks.spawn(self._refuse(item, Failure.of(ErrorCode.RATE_LIMITED, message)), "bus.inbox refuse")
+
+    def _identify(self, arrival: Arrival) -> Item:
+        decoded = decode_command(arrival.type, arrival.body, arrival.strict)
+        return acceptance.identify(arrival, decoded, self._executor.owner(decoded.command))
+
+    async def _process(self, item: Item) -> None:
+        """One command to its stored outcome, and its acknowledgement."""
+        key = (item.sub_account, item.request_id)
+        known = self._recent.get(key) if item.request_id else None
+        if known is not None:
+            await self._requests.repeat(item, known.digest, await asyncio.shield(known.reply))
+        else:
+            known = _Known(item.digest)
+            if item.request_id:
+                self._remember(key, known)
+            reply = await self._first(item)
+            known.reply.set_result(reply)
+            if self._recent.get(key) is known and not kept(reply):
+                del self._recent[key]
+        self._doors.done(item.arrival)
+
+    def _remember(self, key: tuple[str, str], known: _Known) -> None:
+        self._recent[key] = known
+        if len(self._recent) > RECENT_MAX:
+            oldest = next(iter(self._recent))
+            if self._recent[oldest].reply.done():
+                del self._recent[oldest]
+
+    async def _first(self, item: Item) -> bytes:
+        """The reply to a request that this process sees for the first time."""
+        stored, foreign = await self._requests.look_up(item)
+        if stored is not None:
+            return await self._requests.seen_before(item, stored)
+        if foreign:
+            return await self._requests.foreign(item)
+        context = self._requests.context(item)
+        try:
+            acceptance.check_door(item, self._admin_only)
+            acceptance.check_age(item, self._venue_now(), self._doors.redis_now())
+            if later := not_available(item.command):
+                raise Invalid(ErrorCode.NOT_AVAILABLE, f"{later} is not available yet; nothing was done.")
+        except Invalid as error:
+            return await self._requests.answer(item, error.failure(), context)
+        if item.command.type in SUPERSEDING:
+            await self._sweep(item)
+        return await self._requests.answer(item, await self._execute(item, context), context)
+
+    # carrying out
+
+    async def _execute(self, item: Item, context: Context) -> Reply:
+        """The executor's reply.
+
+        One that takes too long is answered REPLY_TIMEOUT meanwhile; its true outcome follows.
+        """
+        task = self._tasks.spawn(self._executor.handle(item.command, context), f"command {item.command.type}")
+        await asyncio.wait((task,), timeout=REPLY_S)
+        if not task.done() and item.request_id:
+            message = "no outcome within 3 s; it goes on, the outcome follows as event command_result."
+            await self._requests.meanwhile(item, Failure.of(ErrorCode.REPLY_TIMEOUT, message))
+        await asyncio.wait((task,))
+        if task.cancelled():
+            return Failure.of(ErrorCode.OUTCOME_UNKNOWN, "the daemon stopped while it was carried out.")
+        error = task.exception()
+        if isinstance(error, Invalid):
+            return error.failure()
+        if error is not None:
+            message = (
+                f"an error of ours while it was carried out: {error!r}. Look at orders and algos before repeating."
+            )
+            return Failure.of(ErrorCode.OUTCOME_UNKNOWN, message)
+        return task.result()
+
+    # refusing
+
+    async def _sweep(self, sweep: Item) -> None:
+        """Take what waits in scope, in our lanes and unread at both doors, and answer it; the rest goes its way."""
+        message = f"a {sweep.command.type} overtook it; nothing was done."
+        failure = Failure.of(ErrorCode.SUPERSEDED, message, by=sweep.request_id)
+        taken = self._lanes.take(lambda item: acceptance.superseded(item, sweep))
+        try:
+            arrivals = await self._doors.drain()
+        except (Gone, Refusal) as error:
+            _log.warning("doors_not_emptied", reason=str(error), by=sweep.command.type)
+            arrivals = []
+        for arrival in arrivals:
+            try:
+                item = self._identify(arrival)
+            except Invalid:
+                self.take(arrival)
+                continue
+            if acceptance.superseded(item, sweep):
+                taken.append(item)
+            else:
+                self.take(arrival)
+        for item in taken:
+            self._tasks.spawn(self._refuse(item, failure), "bus.inbox superseded")
+
+    async def _refuse(self, item: Item, failure: Failure) -> None:
+        await self._requests.refuse(item, failure)
+        self._doors.done(item.arrival)
+
+    async def _refuse_unread(self, arrival: Arrival, error: Invalid) -> None:
+        await self._requests.refuse_unread(arrival, error)
+        self._doors.done(arrival)

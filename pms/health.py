@@ -1,0 +1,77 @@
+"""What the daemon shows of itself and of prices: `pms:health`, `pms:price:{SYMBOL}`, and the sign of life in the data directory.
+
+Owns the pace of these plain writes, none of which is state. Refuses to judge health: it asks. A price that can't be written now is dropped, the next comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pms.bus.batch import Batch, Put
+from pms.clock import Clock
+from pms.ledger import Commits
+from pms.line import Mark
+from schemas import codec
+from schemas.keys import HEALTH_TTL_S, PRICE_TTL_S, Keys
+from schemas.market import Instrument, Quote
+from schemas.records import Health, Price
+
+PACE_S = 2.0  # pms:health lives 15 s, so that seven beats may be missed
+ALIVE_FILE = "alive"
+
+
+class HealthWriter:
+    """Writes `pms:health` every `PACE_S` and the time beside it, so that the next start knows how long nobody watched."""
+
+    def __init__(
+        self, commits: Commits, names: Keys, clock: Clock, folder: Path | None, read: Callable[[], Health], down: Callable[[], bool]
+    ) -> None:
+        self._commits = commits
+        self._names = names
+        self._clock = clock
+        self._alive = None if folder is None else folder / ALIVE_FILE
+        self._read = read
+        self._down = down
+
+    async def run(self) -> None:
+        while True:
+            self.write()
+            await self._clock.sleep(PACE_S)
+
+    def write(self) -> None:
+        """Once, now. Not while Redis is away: what is old by then would be told as new."""
+        if self._alive is not None:
+            self._alive.write_text(str(self._clock.now_ms()))
+        if self._down():
+            return
+        put = Put(key=self._names.health, value=codec.encode(self._read()), ttl_ms=HEALTH_TTL_S * 1000)
+        self._commits.commit(Batch(puts=(put,)))
+
+    def on_price(self, instrument: Instrument, quote: Quote, mark: Mark | None) -> None:
+        """The newest touch of a symbol, at the market's pace (at most 10 a second)."""
+        if self._down():
+            return
+        bid, ask = instrument.price(quote.bid), instrument.price(quote.ask)
+        mid = (bid + ask) / 2
+        price = Price(
+            bid=bid,
+            ask=ask,
+            mid=mid,
+            mark=mid if mark is None else mark.price,
+            bid_qty=quote.bid_qty,
+            ask_qty=quote.ask_qty,
+            ts=quote.ts,
+            source="depth",
+        )
+        put = Put(key=self._names.price(instrument.symbol), value=codec.encode(price), ttl_ms=PRICE_TTL_S * 1000)
+        self._commits.commit(Batch(puts=(put,)))
+
+
+def last_alive(folder: Path | None) -> int:
+    """Unix ms at which a former life last gave a sign, 0 where it left none."""
+    path = None if folder is None else folder / ALIVE_FILE
+    if path is None or not path.exists():
+        return 0
+    text = path.read_text().strip()
+    return int(text) if text.isdecimal() else 0

@@ -80,6 +80,10 @@ class Line:
         if self.session is not None:
             self.session.on_close()
 
+    def mute(self) -> None:
+        """Say nothing any more and hear nothing, with the connection open; `muted = False` ends it."""
+        self.muted = True
+
     def cut(self, code: int) -> None:
         """End the connection from the venue's side; 1006 drops it without a close frame."""
         if not self.ended:
@@ -144,17 +148,10 @@ class Gate:
         if line.delay_ms:
             self._tasks.spawn(line.pump(), "sim.line")
         if rule.mute_after_ms is not None:
-            self._later(rule.mute_after_ms, lambda: setattr(line, "muted", True))
+            self._clock.call_later(rule.mute_after_ms / 1000, line.mute)
         if rule.cut_after_ms is not None:
-            self._later(rule.cut_after_ms, lambda: line.cut(rule.cut_code))
+            self._clock.call_later(rule.cut_after_ms / 1000, lambda: line.cut(rule.cut_code))
         return line
-
-    def _later(self, delay_ms: int, act: Callable[[], None]) -> None:
-        async def wait() -> None:
-            await self._clock.sleep(delay_ms / 1000)
-            act()
-
-        self._tasks.spawn(wait(), "sim.fault")
 
     async def _spoil(self, request: Request, rule: OnRequest) -> Response | None:
         await self._wait(rule.delay_before_ms + self.latency.engine_ms)

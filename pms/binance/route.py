@@ -1,0 +1,198 @@
+"""One socket of a route of the venue's streams, kept open and subscribed (binance.md 1.2, 6.1).
+
+Owns connecting, the pace of requests, acknowledgements and the signs of a dead or mute socket. Refuses to know what
+the streams carry. Invariants: never more than 5 requests a second; no more connects than `Connects` allows;
+whatever the venue does, each open stream is either acknowledged or the socket is thrown away.
+
+An accepted socket and an acknowledged name prove nothing (binance.md 0.1, 0.5), only data does. A `steady` route,
+where data must come each second, is cut when none does; on another, silence is answered with a question for the
+subscriptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from pms.binance.frames import Reply
+from pms.binance.transport import NotSent, Socket, Sockets
+from pms.clock import Clock
+from pms.core.backoff import Connects
+from pms.tasks import Tasks
+
+PACE_S = 0.2  # between two requests: half of the 10 messages a second that the venue takes, pongs count too
+NAMES_MAX = 200  # stream names in one request: what has been seen to work
+STREAMS_MAX = 1000  # of 1024 on one connection
+REPLY_S = 5.0  # an acknowledgement comes within a round trip
+SILENT_S = 10.0  # ten pushes of the mark price
+LOOK_S = 0.5  # how often the signs are looked for
+
+_log = structlog.get_logger("pms.binance.route")
+_encode = msgspec.json.encode
+
+
+class Route:
+    """`on_frame` gets every frame and hands replies back to `on_reply`; `on_lost` is told why an open socket ended."""
+
+    def __init__(
+        self,
+        url: str,
+        steady: bool,
+        sockets: Sockets,
+        clock: Clock,
+        tasks: Tasks,
+        connects: Connects,
+        on_frame: Callable[[bytes], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._url = url
+        self._steady = steady
+        self._sockets = sockets
+        self._clock = clock
+        self._tasks = tasks
+        self._connects = connects
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._wanted: dict[str, None] = {}
+        self._outbox: deque[tuple[str, tuple[str, ...]]] = deque()
+        self._waiting: dict[int, tuple[str, tuple[str, ...], float]] = {}  # request id: what was asked, and when
+        self._confirmed: set[str] = set()
+        self._wake = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._socket: Socket | None = None
+        self._end = ""  # why the open socket is to be thrown away
+        self._ids = self._turn = 0
+        self._frames = self._frames_seen = 0
+        self._heard_at = self._sent_at = 0.0
+
+    def want(self, streams: Sequence[str]) -> None:
+        """Subscribe, now or as soon as there is a socket. Raises ValueError beyond the venue's limit."""
+        new = [stream for stream in streams if stream not in self._wanted]
+        if len(self._wanted) + len(new) > STREAMS_MAX:
+            raise ValueError(f"{STREAMS_MAX} streams are followed already: nothing was subscribed, watch fewer symbols")
+        self._wanted.update(dict.fromkeys(new))
+        self._ask("SUBSCRIBE", new)
+        if self._keeper is None:
+            self._keeper = self._tasks.spawn(self._keep(), f"route {self._url}")
+
+    def unwant(self, streams: Sequence[str]) -> None:
+        old = [stream for stream in streams if stream in self._wanted]
+        for stream in old:
+            del self._wanted[stream]
+        self._confirmed.difference_update(old)
+        self._ask("UNSUBSCRIBE", old)
+
+    def confirmed(self, stream: str) -> bool:
+        """Whether the open socket has acknowledged the stream, which does not mean that it delivers."""
+        return stream in self._confirmed
+
+    def on_reply(self, reply: Reply) -> None:
+        """An answer to one of our requests."""
+        asked = self._waiting.pop(reply.id, None) if isinstance(reply.id, int) else None
+        if reply.refusal:
+            self._cut(f"a request was refused: {reply.refusal}")
+        elif asked is not None and asked[0] == "SUBSCRIBE":
+            self._confirmed.update(stream for stream in asked[1] if stream in self._wanted)
+        elif asked is not None and asked[0] == "LIST_SUBSCRIPTIONS":
+            listed = reply.result if isinstance(reply.result, list) else []
+            if missing := self._confirmed.difference(listed):
+                self._cut(f"the venue has forgotten {len(missing)} subscriptions")
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if self._socket is not None:
+            await self._socket.close()
+
+    # --- the socket -------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        while True:
+            await self._clock.sleep(self._connects.delay())
+            self._end = ""
+            try:
+                self._socket = await self._sockets.connect(self._url, self._heard, self._closing())
+            except NotSent as error:
+                _log.warning("route_not_opened", url=self._url, error=str(error))
+                continue
+            self._renew()
+            while not self._end:
+                self._send_next()
+                self._look()
+                await self._pause()
+            _log.warning("route_lost", url=self._url, reason=self._end)
+            self._confirmed.clear()
+            self._on_lost(self._end)
+            await self._socket.close()
+
+    def _renew(self) -> None:
+        """A new socket knows nothing of what was asked before."""
+        self._outbox.clear()
+        self._waiting.clear()
+        self._frames_seen, self._heard_at = self._frames, self._clock.monotonic()
+        self._ask("SUBSCRIBE", list(self._wanted))
+
+    def _closing(self) -> Callable[[str], None]:
+        """What the next socket tells its end to: an older one that ends late must not end its successor."""
+        self._turn += 1
+        turn = self._turn
+        return lambda reason: self._cut(reason) if turn == self._turn else None
+
+    def _heard(self, frame: bytes) -> None:
+        self._frames += 1
+        self._on_frame(frame)
+
+    def _cut(self, reason: str) -> None:
+        self._end = self._end or reason
+        self._wake.set()
+
+    async def _pause(self) -> None:
+        """Until something is to do: the next request's turn, a wake-up, the next look."""
+        self._wake.clear()
+        if self._end:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PACE_S if self._outbox else LOOK_S):
+                await self._wake.wait()
+
+    # --- requests ---------------------------------------------------------------------------------------
+
+    def _ask(self, method: str, streams: Sequence[str]) -> None:
+        """Queue a request; one of the same kind that still waits takes the names along."""
+        for stream in streams:
+            if self._outbox and self._outbox[-1][0] == method and len(self._outbox[-1][1]) < NAMES_MAX:
+                self._outbox[-1] = (method, (*self._outbox[-1][1], stream))
+            else:
+                self._outbox.append((method, (stream,)))
+        self._wake.set()
+
+    def _send_next(self) -> None:
+        now = self._clock.monotonic()
+        if not self._outbox or self._socket is None or now - self._sent_at < PACE_S:
+            return
+        method, streams = self._outbox.popleft()
+        self._ids += 1
+        self._waiting[self._ids] = (method, streams, now)
+        self._sent_at = now
+        request = {"method": method, "params": streams, "id": self._ids}
+        self._socket.send(_encode(request).decode())
+
+    def _look(self) -> None:
+        """The signs of a dead or mute socket."""
+        now = self._clock.monotonic()
+        if any(now - asked[2] > REPLY_S for asked in self._waiting.values()):
+            self._cut(f"no answer to a request within {REPLY_S:.0f} s")
+        elif self._frames != self._frames_seen:
+            self._frames_seen, self._heard_at = self._frames, now
+            self._connects.proven()
+        elif self._confirmed and now - self._heard_at > SILENT_S:
+            if self._steady:
+                self._cut(f"no data for {SILENT_S:.0f} s")
+            elif not self._waiting:
+                self._heard_at = now
+                self._outbox.append(("LIST_SUBSCRIPTIONS", ()))

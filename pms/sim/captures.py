@@ -168,15 +168,12 @@ def rebuild(path: Path, width_ms: int = WINDOW_MS) -> Rebuilt:
     depth: list[DepthFrame] = []
     touches: dict[int, TouchFrame] = {}
     for frame in frames(path):
-        match frame:
-            case SnapshotFrame():
-                snapshot = snapshot or frame
-            case DepthFrame():
-                depth.append(frame)
-            case TouchFrame():
-                touches[frame.u] = frame
-            case TradeFrame():
-                continue
+        if isinstance(frame, SnapshotFrame):
+            snapshot = snapshot or frame
+        elif isinstance(frame, DepthFrame):
+            depth.append(frame)
+        elif isinstance(frame, TouchFrame):
+            touches[frame.u] = frame
     if snapshot is None or not depth:
         raise CaptureError(f"{path}: holds no REST snapshot or no depth frame, so there is no book to rebuild.")
     return Rebuilt(

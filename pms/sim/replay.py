@@ -45,6 +45,9 @@ ID_GAP = 1000
 """Distance of a shifted pass from the one before: room for the venue's own changes, whose ids lie between frames."""
 
 
+Recorded = DepthSnapshot | DepthDiff | Touch | Print
+
+
 class Head(msgspec.Struct, frozen=True):
     """What a recording is of and when its snapshot was taken (venue time, ms)."""
 
@@ -95,18 +98,17 @@ class _Joint:
         self.bids: dict[Decimal, Decimal] = {}
         self.asks: dict[Decimal, Decimal] = {}
 
-    def note(self, event: FeedEvent) -> None:
+    def note(self, event: Recorded) -> None:
         self.time = event.time
-        match event:
-            case DepthDiff() | DepthSnapshot():
-                self.update_id = event.last_id
-                if self.keep_book:
-                    apply_levels(self.bids, event.bids)
-                    apply_levels(self.asks, event.asks)
-            case Touch():
-                self.update_id = max(self.update_id, event.update_id)
-            case Print():
-                self.trade_id = event.trade_id
+        if isinstance(event, Print):
+            self.trade_id = event.trade_id
+        elif isinstance(event, Touch):
+            self.update_id = max(self.update_id, event.update_id)
+        else:
+            self.update_id = event.last_id
+            if self.keep_book:
+                apply_levels(self.bids, event.bids)
+                apply_levels(self.asks, event.asks)
 
 
 def _tape(heads: list[Head], loop: bool, together: int) -> Iterator[FeedEvent]:
@@ -120,7 +122,7 @@ def _tape(heads: list[Head], loop: bool, together: int) -> Iterator[FeedEvent]:
             yield event
 
 
-def _pass(recording: Head, joint: _Joint, time_shift: int) -> Iterator[FeedEvent]:
+def _pass(recording: Head, joint: _Joint, time_shift: int) -> Iterator[Recorded]:
     symbol = recording.symbol
     id_shift = trade_shift = last_id = 0
     chained: int | None = None
@@ -147,7 +149,7 @@ def _pass(recording: Head, joint: _Joint, time_shift: int) -> Iterator[FeedEvent
 
 def _opening(
     symbol: str, snapshot: SnapshotFrame, joint: _Joint, id_shift: int, time: int
-) -> tuple[FeedEvent, int | None]:
+) -> tuple[DepthSnapshot | DepthDiff, int | None]:
     """The snapshot itself at the start of a tape; later the change that leads from the book so far to it, so that a
     subscriber's chain is not broken. With it, the id from which that pass's first frame has to continue."""
     last_id = snapshot.last_update_id + id_shift

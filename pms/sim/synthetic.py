@@ -239,8 +239,7 @@ class SyntheticMarket:
         hit, follower = (self._asks, self._bids) if upwards else (self._bids, self._asks)
         room = round(self._band * (1 - away if upwards else 1 + away))
         ticks = min(max(round(quantile(self._profile.moves, chance.random())), 1), room)
-        if ticks < 1:
-            return
+        assert ticks >= 1, "at an edge of the band the move leads back with certainty"
         path = [key for key in range(hit.best, hit.best + ticks) if key in hit.levels]
         for trade in range(sweep.trades):
             key = path[trade * len(path) // sweep.trades]

@@ -80,6 +80,10 @@ def test_a_merge_leaves_the_book_of_every_window_end_as_it_was() -> None:
     assert all(later.pu == earlier.u for earlier, later in itertools.pairwise(merged))
 
 
+def test_no_frames_are_no_windows() -> None:
+    assert list(captures.merge_windows([])) == []
+
+
 def test_frames_older_than_the_snapshot_are_dropped_and_the_one_that_holds_its_id_is_first() -> None:
     book = SnapshotFrame(last_update_id=10, E=0, T=0, bids=(), asks=())
     source = [frame(1, (1, 9, 0), {}), frame(2, (9, 10, 9), {}), frame(3, (12, 14, 10), {})]

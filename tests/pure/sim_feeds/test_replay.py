@@ -65,7 +65,7 @@ def test_a_trade_is_a_print_with_its_recorded_number_and_older_trades_are_left_o
 def test_a_snapshot_may_be_the_first_line_and_a_second_one_is_ignored(tmp_path: Path, btc: Path) -> None:
     lines = recording.market(START)
     lines.insert(0, lines.pop(3))
-    lines.append(recording.snapshot(START + 500, 130, [], []))
+    lines.insert(1, recording.snapshot(START + 500, 130, [], []))
     assert list(replay([recording.write(tmp_path / "x.gz", lines)])) == list(replay([btc]))
 
 

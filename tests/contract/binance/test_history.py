@@ -100,9 +100,9 @@ async def test_every_trade_since_a_time_comes_once_and_in_order(gaps: list[int],
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from([1, 5, 1000, DAY_MS, WEEK_MS, 9 * DAY_MS]), max_size=25), st.integers(2, 6))
+@given(st.lists(st.sampled_from([1, 5, 1000, DAY_MS, WEEK_MS, 9 * DAY_MS]), max_size=12), st.integers(3, 6))
 async def test_every_order_since_a_time_comes_once_and_in_order(gaps: list[int], cut: int) -> None:
-    times = made(gaps)
+    times = [time for time in made(gaps) for _ in range(2)]  # two in each ms, so that pages part them
     rows = [order(number, time) for number, time in enumerate(times, 1)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(history, "ROWS_MAX", cut)
@@ -123,6 +123,16 @@ async def test_more_than_a_page_in_one_millisecond_is_read_on_by_id() -> None:
     found = await history.trades(venue.rest, "A", EPOCH_MS - 5, EPOCH_MS)
     assert [fill.trade_id for fill in found] == list(range(1, 2501))
     assert [asked.params.get("fromId") for asked in venue.http.asked[:3]] == [None, "1001", "2001"]
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 1, 2])
+async def test_no_millisecond_is_lost_between_two_windows(offset: int) -> None:
+    start = EPOCH_MS - 2 * WEEK_MS
+    time = start + history.WINDOW_MS + offset
+    found = await history.trades(Venue([trade(1, time)], history.ROWS_MAX).rest, "A", start, EPOCH_MS)
+    assert [fill.time for fill in found] == [time]
+    reports = await history.orders(Venue([order(1, time)], history.ROWS_MAX).rest, "A", start, EPOCH_MS)
+    assert [report.created_at for report in reports] == [time]
 
 
 async def test_a_trade_a_little_ahead_of_our_clock_is_found() -> None:

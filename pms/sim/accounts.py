@@ -7,7 +7,6 @@ Invariant: wallet = start + sum of realised profit - sum of commission.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 
 import msgspec
@@ -190,9 +189,3 @@ class Account:
         self.countdowns.pop(record.symbol, None)
         if record.countdown_at:
             self.countdowns[record.symbol] = record.countdown_at
-
-    def records(self) -> Iterator[WalletRecord | PositionRecord]:
-        """The account as the journal would keep it now."""
-        yield self.wallet_record()
-        for symbol in self.positions:
-            yield self.position_record(symbol)

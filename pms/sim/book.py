@@ -249,7 +249,8 @@ class Book:
         """Absolute external quantities; answers those taken over. `covers_touch`: they are as new as the touch."""
         if covers_touch:
             self.touch = None
-        elif self._settled and self.touch is not None:
+        elif self._settled:
+            assert self.touch is not None, "only a touch can be newer than a change"
             bids = tuple(level for level in bids if level[0] < self.touch.bid)
             asks = tuple(level for level in asks if level[0] > self.touch.ask)
         for price, quantity in bids:

@@ -23,7 +23,6 @@ from pms.sim.model import (
     DepthDiff,
     DepthSnapshot,
     FeedEvent,
-    Mark,
     NewOrder,
     Order,
     Print,
@@ -201,7 +200,7 @@ class Exchange(Inquiries):
                 market.take_touch(event)
             case Print():
                 self._matching.print(market, event)
-            case Mark():
+            case _:
                 market.mark = event
                 self._outbox.marked(event)
         if market.book.has_own:

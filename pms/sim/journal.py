@@ -174,7 +174,7 @@ def newest(records: Iterable[Record]) -> list[Record]:
                 settings["position", record.account, record.symbol] = record
             case WalletRecord():
                 settings["wallet", record.account] = record
-            case SymbolRecord():
+            case _:
                 settings["symbol", record.symbol] = record
     closed = sorted(order_id for order_id, record in orders.items() if not record.order.is_open)
     for order_id in closed[: max(len(closed) - KEPT_CLOSED_ORDERS, 0)]:

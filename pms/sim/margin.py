@@ -27,7 +27,7 @@ def initial_margin(position: Position, mark: Decimal, bids: Decimal, asks: Decim
 
 def _worse(position: Position, mark: Decimal, bids: Decimal, asks: Decimal) -> Decimal:
     notional = position.amount * mark
-    return max(abs(notional), abs(notional + bids), abs(notional - asks))
+    return max(abs(notional + bids), abs(notional - asks))
 
 
 def position_view(account: Account, symbol: str, mark: Decimal, marks: Marks) -> PositionView:

@@ -78,8 +78,6 @@ class OrderEntry:
         quantity = change.quantity
         if order.reduce_only:
             quantity = reduce_only.allowed_amended(account, order, quantity, price)
-            if quantity <= order.filled:
-                raise rules.reduce_only_rejected()
         market.book.settle()
         ladder = market.book.side(order.side)
         ladder.remove(order)

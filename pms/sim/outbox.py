@@ -57,11 +57,6 @@ class Outbox:
         self._trades: list[Trade] = []
 
     @property
-    def idle(self) -> bool:
-        """Nothing is waiting: the operation before was committed."""
-        return not (self._says or self._orders or self._records or self._trades)
-
-    @property
     def has_trades(self) -> bool:
         return bool(self._trades)
 
@@ -104,7 +99,7 @@ class Outbox:
             self.keep(("position", position.account, position.symbol), position)
 
     def commit(self) -> None:
-        """Make the operation durable, then tell it. A failing journal raises and nothing is told."""
+        """Make the operation durable, then tell it. If the journal fails nothing is told; the next commit does both."""
         if self._journal is not None and (self._orders or self._records or self._trades):
             orders = [OrderRecord(order) for order in self._orders.values()]
             trades = [TradeRecord(trade) for trade in self._trades]

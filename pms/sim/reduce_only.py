@@ -23,10 +23,7 @@ def allowed(account: Account, new: NewOrder) -> Decimal:
 
 
 def allowed_amended(account: Account, order: Order, quantity: Decimal, price: Decimal) -> Decimal:
-    """The total quantity that a resting reduce-only order may be amended to."""
-    amount = account.position(order.symbol).amount
-    if not amount or _closing_side(amount) != order.side:
-        return order.filled
+    """The total that a resting reduce-only order may be amended to; more than `filled`, as the position covers it."""
     rank = _rank(order.type, order.side, price)
     left = _left_for(account, order.symbol, order.side, rank, order, quantity - order.filled)
     return order.filled + left

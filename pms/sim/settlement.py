@@ -108,9 +108,7 @@ class Settlement:
                 self.end(market, order, "EXPIRED", events.REDUCE_ONLY_KNOCKED_OUT)
                 continue
             order.quantity = order.filled + covered
-            ladder = market.book.side(order.side)
-            if order.order_id in ladder.resting:
-                ladder.changed.add(order.price)
+            market.book.side(order.side).changed.add(order.price)
             self.amended(order, None)
 
     def _money(

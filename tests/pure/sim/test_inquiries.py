@@ -56,12 +56,12 @@ def test_memory_of_closed_orders_is_bounded_and_open_ones_stay() -> None:
     count = accounts.KEPT_ORDERS + accounts.KEPT_ORDERS // 10
     for number in range(count):
         order_id = closed.order_id + number
-        account.add_order(msgspec.structs.replace(closed, order_id=order_id, client_id=str(number)))
+        account.add_order(msgspec.structs.replace(closed, order_id=order_id, client_id=str(max(number, 1))))
     assert len(account.orders[SYMBOL]) == accounts.KEPT_ORDERS + 1
     assert account.orders[SYMBOL][0] is resting
     missing = VenueError(-2013, "gone")
     assert account.find(SYMBOL, None, str(count - 1), missing).client_id == str(count - 1)
-    for order_id, client_id in ((closed.order_id, None), (None, "0")):
+    for order_id, client_id in ((closed.order_id, None), (None, "1")):
         with pytest.raises(VenueError):
             account.find(SYMBOL, order_id, client_id, missing)
 
@@ -74,3 +74,9 @@ def test_memory_of_fills_is_bounded() -> None:
     for _ in range(accounts.KEPT_TRADES + accounts.KEPT_TRADES // 10 + 1):
         account.add_trade(trade)
     assert len(account.trades[SYMBOL]) == accounts.KEPT_TRADES
+
+
+def test_the_account_is_one_way_and_the_brackets_are_the_symbols() -> None:
+    rig = usual()
+    assert rig.exchange.dual_side("a") is False
+    assert rig.exchange.brackets(SYMBOL)[0].initial_leverage == 75

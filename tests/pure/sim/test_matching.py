@@ -198,3 +198,10 @@ def test_a_countdown_of_zero_stops_it() -> None:
     rig.exchange.countdown("a", SYMBOL, 0)
     rig.exchange.tick(rig.time + 5000)
     assert order.is_open
+
+
+def test_without_any_mark_a_market_order_has_no_bound() -> None:
+    rig = Rig()
+    rig.book([], [(1000, 1), (2000, 1)])
+    order = rig.buy(2)
+    assert (order.status, order.average) == ("FILLED", D(1500))

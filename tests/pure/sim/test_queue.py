@@ -147,8 +147,9 @@ def test_a_newer_touch_is_settled_into_the_levels_when_an_order_takes() -> None:
 
 def test_post_only_looks_at_the_newer_touch() -> None:
     rig = usual()
-    rig.touch((999.9, 7), (1000.2, 8))
+    rig.touch((999.9, 10), (1000.2, 8))
     assert rig.buy(1, 1000.1, time_in_force="GTX").status == "NEW"
+    assert D("999.9") not in dict(rig.changes[0].bids), "nothing new was said of it"
     assert rig.bids()[0][0] < rig.asks()[0][0]
 
 
@@ -223,3 +224,27 @@ def test_a_reloaded_book_without_snapshot_still_numbers_upwards() -> None:
     rig.diff(bids=[(999.9, 1)], asks=[(1000.1, 1)], first=5, last=9)
     rig.diff(bids=[(999.9, 2)], first=0, last=0)
     assert rig.changes[-1].first_id > rig.changes[-1].prev_id + 1, "as the venue's counter is shared by all symbols"
+
+
+def test_a_recorded_touch_is_heard_even_when_our_ids_ran_ahead_of_its_own() -> None:
+    rig = Rig()
+    rig.book([(999.9, 10)], [(1000.1, 10)], last_id=100)
+    for price in (998, 997, 996):
+        rig.buy(1, price)
+    rig.touch((999.9, 7), (1000.2, 8), update_id=102)
+    assert rig.touches[-1].ask == D("1000.2")
+    assert rig.touches[-1].update_id > rig.changes[-2].last_id == 103
+
+
+def test_a_late_print_puts_no_order_behind_more_than_the_level_shows() -> None:
+    rig = usual()
+    first = rig.buy(2, 999.9, account="b")
+    rig.diff(bids=[(999.9, 14)])
+    second = rig.buy(1, 999.9)  # 10 external, b, 4 external
+    rig.print(999.9, 10, buyer_is_maker=True)
+    rig.diff(bids=[(999.9, 1)])  # b is in front, one external between
+    rig.print(999.9, 3, buyer_is_maker=True)
+    assert (first.filled, second.filled) == (D(2), D(0))
+    rig.print(999.9, 1, buyer_is_maker=True)
+    rig.print(999.9, 1, buyer_is_maker=True)
+    assert second.status == "FILLED"

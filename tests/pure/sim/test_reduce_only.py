@@ -111,3 +111,28 @@ def test_it_is_matched_like_any_other_order_of_the_account() -> None:
     rig = holding(5)
     assert rig.sell(5, 999.9, reduce_only=True, time_in_force="IOC").status == "FILLED"
     assert rig.exchange.positions("a", SYMBOL)[0].entry_price == 0
+
+
+def test_at_one_price_the_older_order_comes_first() -> None:
+    rig = holding(5)
+    older = rig.sell(5, 1010, reduce_only=True)
+    with pytest.raises(VenueError) as refused:
+        rig.sell(5, 1010, reduce_only=True)
+    assert refused.value.code == -2022
+    assert older.quantity == D(5)
+
+
+def test_an_amendment_takes_what_nearer_orders_leave_and_knocks_out_farther_ones() -> None:
+    rig = holding(5)
+    near, far = rig.sell(3, 1005, reduce_only=True), rig.sell(2, 1010, reduce_only=True)
+    assert rig.amend(far, 9, 1011).quantity == D(2)
+    assert rig.amend(near, 9, 1006).quantity == D(5)
+    assert far.status == "EXPIRED"
+
+
+def test_a_print_through_a_plain_order_ends_the_reduce_only_one_behind_it() -> None:
+    rig = holding(3)
+    rig.sell(3, 1000.0)
+    flagged = rig.sell(3, 1000.1, reduce_only=True)
+    rig.print(1000.2, 50, buyer_is_maker=False)
+    assert (flagged.status, flagged.filled, rig.amount()) == ("EXPIRED", D(0), D(0))

@@ -29,9 +29,12 @@ class AioSockets(Sockets):
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def connect(self, url: str, on_frame: Callable[[bytes], None], on_close: Callable[[str], None]) -> AioSocket:
         """Open a socket. Raises `NotSent`; `on_close` is told once, whoever closed."""
+        if self._closed:
+            raise NotSent("the sockets are closed")
         if self._session is None:
             # DNS is asked anew each time: a cached address that died is what we reconnect away from
             connector = aiohttp.TCPConnector(limit=0, use_dns_cache=False)
@@ -53,7 +56,8 @@ class AioSockets(Sockets):
         return socket
 
     async def close(self) -> None:
-        """Close what all sockets share, and so the sockets too."""
+        """Close what all sockets share, and so the sockets too; no other is opened."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
 

@@ -1,0 +1,331 @@
+"""The user stream on fake sockets and a moved clock: gaps, liveness, the key's life, a venue that closes at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from pms.binance import user_stream
+from pms.binance.gate import Gate
+from pms.binance.rest import Rest
+from pms.binance.transport import Lost, Response
+from pms.binance.user_stream import UserStream
+from pms.binance.venue_clock import VenueClock
+from pms.core.backoff import CONNECTS_MAX, CONNECTS_WINDOW_S, Connects
+from pms.tasks import Tasks
+from pms.venue import AuthFailed, FillHint, Report, Unavailable, UserStreamState, VenueStatus
+from schemas.market import Side
+from tests.contract.binance.fakes import (
+    EPOCH_MS,
+    Asked,
+    FakeHttp,
+    FakeSocket,
+    FakeSockets,
+    ManualClock,
+    Notes,
+    error,
+    ok,
+    settle,
+)
+
+EXPIRED = b'{"e":"listenKeyExpired","E":1,"listenKey":"k"}'
+
+
+def hint(number: int) -> bytes:
+    return json.dumps({"e": "TRADE_LITE", "s": "A", "c": "pms-1", "i": 7, "t": number}).encode()
+
+
+def told(number: int) -> FillHint:
+    return FillHint("A", "pms-1", 7, number)
+
+
+def order_event(time: int) -> bytes:
+    order = {"s": "A", "c": "pms-1", "S": "BUY", "o": "LIMIT", "q": "1", "p": "1", "x": "NEW", "X": "NEW", "i": 7}
+    return json.dumps({"e": "ORDER_TRADE_UPDATE", "o": {**order, "z": "0", "T": time}}).encode()
+
+
+def answered(time: int) -> Report:
+    """A REST answer to an order request."""
+    one = Decimal(1)
+    return Report(
+        "pms-1", 7, "A", Side.BUY, VenueStatus.OPEN, "LIMIT", "GTC", one, one, Decimal(0), reduce_only=False, time=time
+    )
+
+
+class World:
+    """One user stream on fakes. The venue hands out key-1, key-2, ... and prolongs the newest."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.http = FakeHttp(self.answer)
+        self.sockets = FakeSockets()
+        self.tasks = Tasks()
+        self.notes = Notes()
+        venue_clock = VenueClock(self.clock)
+        gate = Gate(self.http, self.clock, venue_clock, lambda _: None)
+        rest = Rest(gate, venue_clock, self.tasks, "key", "secret")
+        connects = Connects(lambda: 0.5, self.clock.monotonic)
+        self.stream = UserStream(rest, self.sockets, "wss://venue/private", self.clock, self.tasks, connects)
+        self.keys = 0
+        self.on_renewal: Response | Exception = ok({"listenKey": "key"})
+
+    def answer(self, asked: Asked) -> Response | Exception:
+        if asked.method == "PUT":
+            return self.on_renewal
+        self.keys += 1
+        return ok({"listenKey": f"key-{self.keys}"})
+
+    @property
+    def socket(self) -> FakeSocket:
+        return self.sockets.opened[-1]
+
+    @property
+    def state(self) -> UserStreamState:
+        return self.notes.states[-1]
+
+    async def live(self) -> None:
+        await self.stream.start(self.notes)
+        self.stream.replay(self.state.gap)
+        assert self.state.live
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    yield world
+    await world.stream.close()
+    await world.tasks.close()
+
+
+# --- gaps ---------------------------------------------------------------------------------------------
+
+
+async def test_events_are_kept_from_the_connect_until_the_gap_has_been_read(world: World) -> None:
+    world.sockets.on_connect = lambda socket: socket.push(hint(1))
+    await world.stream.start(world.notes)
+    assert world.socket.url == "wss://venue/private/ws/key-1"
+    world.socket.push(hint(2))
+    (gap,) = world.notes.told
+    assert gap == UserStreamState(live=False, reason="the stream has been opened", gap=1)
+    world.stream.replay(1)
+    world.socket.push(hint(3))
+    assert world.notes.told[1:] == [told(1), told(2), UserStreamState(live=True), told(3)]
+
+
+async def test_the_reading_of_an_older_gap_does_not_make_a_newer_one_live(world: World) -> None:
+    await world.stream.start(world.notes)
+    world.socket.push(hint(1))
+    world.socket.drop()
+    await world.clock.advance(1)
+    assert world.state.gap == 2
+    world.stream.replay(1)
+    assert not world.state.live
+    world.socket.push(hint(2))
+    world.stream.replay(2)
+    assert world.notes.told[-2:] == [told(2), UserStreamState(live=True)]
+    assert told(1) not in world.notes.told
+
+
+@pytest.mark.parametrize("gap", [0, 1, 99])
+async def test_replaying_while_live_or_closed_changes_nothing(world: World, gap: int) -> None:
+    await world.live()
+    before = list(world.notes.told)
+    world.stream.replay(gap)
+    assert world.notes.told == before
+    world.socket.drop()
+    await settle()
+    world.stream.replay(gap)
+    assert world.state == UserStreamState(live=False, reason="closed by the venue: 1006")
+
+
+async def test_a_lost_socket_is_told_at_once_and_opened_again_with_a_gap(world: World) -> None:
+    await world.live()
+    world.socket.drop("closed by the venue: 1006")
+    await settle()
+    assert world.state == UserStreamState(live=False, reason="closed by the venue: 1006")
+    await world.clock.advance(1)
+    assert world.state.gap == 2
+    assert len(world.sockets.opened) == 2
+
+
+async def test_frames_of_a_socket_that_was_given_up_are_not_told(world: World) -> None:
+    await world.live()
+    old = world.socket
+    old.push(EXPIRED)
+    await world.clock.advance(1)
+    world.stream.replay(world.state.gap)
+    before = list(world.notes.told)
+    old.push(hint(9))
+    assert world.notes.told == before
+
+
+async def test_an_event_that_cannot_be_read_opens_a_gap_on_the_same_socket(world: World) -> None:
+    await world.live()
+    world.socket.push(b'{"e":"ORDER_TRADE_UPDATE","o":{"s":"A"}}')
+    assert world.state == UserStreamState(live=False, reason="an event could not be read", gap=2)
+    world.socket.push(hint(4))
+    world.stream.replay(2)
+    assert world.notes.told[-2:] == [told(4), UserStreamState(live=True)]
+    assert len(world.sockets.opened) == 1
+
+
+async def test_a_gap_that_nobody_reads_does_not_fill_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_stream, "BUFFER_MAX", 3)
+    await world.stream.start(world.notes)
+    for number in range(4):
+        world.socket.push(hint(number))
+    await settle()
+    assert "3 events" in world.notes.states[1].reason
+    await world.clock.advance(1)
+    assert world.state.gap == 2
+
+
+# --- liveness -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.faults
+async def test_a_mute_socket_is_found_by_the_missing_event_of_an_answered_order(world: World) -> None:
+    await world.live()
+    world.stream.expect(answered(EPOCH_MS + 5000))
+    await world.clock.advance(9)
+    assert world.state.live
+    await world.clock.advance(2.5)
+    assert "did not come within 10 s" in next(
+        state.reason for state in world.notes.states if state.reason[:9] == "the event"
+    )
+    assert world.state.gap == 2
+
+
+async def test_an_event_that_came_proves_the_stream(world: World) -> None:
+    await world.live()
+    world.stream.expect(answered(EPOCH_MS + 5000))
+    await world.clock.advance(5)
+    world.socket.push(order_event(EPOCH_MS + 5000))
+    await world.clock.advance(30)
+    assert world.state.live
+
+
+async def test_an_event_before_its_answer_proves_the_stream_too(world: World) -> None:
+    await world.live()
+    world.socket.push(order_event(EPOCH_MS + 5000))
+    world.stream.expect(answered(EPOCH_MS + 5000))
+    await world.clock.advance(30)
+    assert world.state.live
+
+
+async def test_older_events_do_not_stand_in_for_the_missing_one(world: World) -> None:
+    await world.live()
+    world.stream.expect(answered(EPOCH_MS + 5000))
+    world.socket.push(order_event(EPOCH_MS + 3000))
+    await world.clock.advance(12)
+    assert world.state.gap == 2
+
+
+# --- the key ------------------------------------------------------------------------------------------
+
+
+async def test_the_key_is_prolonged_every_half_hour_while_events_come(world: World) -> None:
+    await world.live()
+    for minute in range(65):
+        world.socket.push(hint(minute))
+        await world.clock.advance(30)
+        world.socket.push(hint(minute))
+        await world.clock.advance(30)
+    assert world.http.names() == ["POST v1/listenKey", "PUT v1/listenKey", "PUT v1/listenKey"]
+    assert "signature" not in world.http.asked[0].params
+
+
+async def test_a_silent_stream_asks_for_its_key_each_minute(world: World) -> None:
+    await world.live()
+    await world.clock.advance(305)
+    assert world.http.names().count("PUT v1/listenKey") == 5
+    assert world.state.live
+
+
+@pytest.mark.faults
+async def test_a_key_that_somebody_deleted_is_noticed_within_a_silent_minute(world: World) -> None:
+    await world.live()
+    world.on_renewal = error(400, -1125, "This listenKey does not exist.")
+    await world.clock.advance(65)
+    assert world.socket.url.endswith("/key-2")
+    assert world.state.gap == 2
+    assert UserStreamState(live=False, reason="the listen key is gone") in world.notes.states
+
+
+@pytest.mark.faults
+async def test_an_expired_key_is_replaced(world: World) -> None:
+    await world.live()
+    world.socket.push(EXPIRED)
+    await world.clock.advance(1)
+    assert world.socket.url.endswith("/key-2")
+    assert not world.sockets.opened[0].open
+
+
+async def test_a_renewal_that_was_not_answered_is_tried_again_and_ends_nothing(world: World) -> None:
+    await world.live()
+    world.on_renewal = Lost("reset")
+    await world.clock.advance(125)
+    assert world.state.live
+    assert world.http.names().count("PUT v1/listenKey") == 2
+
+
+async def test_closing_never_deletes_the_key(world: World) -> None:
+    await world.live()
+    await world.stream.close()
+    await world.clock.advance(300)
+    assert {asked.method for asked in world.http.asked} == {"POST"}
+    assert not world.socket.open
+    assert len(world.sockets.opened) == 1
+
+
+# --- opening ------------------------------------------------------------------------------------------
+
+
+async def test_a_first_attempt_that_fails_is_the_starters_business(world: World) -> None:
+    world.sockets.refusing = True
+    with pytest.raises(Unavailable, match="could not be opened"):
+        await world.stream.start(world.notes)
+
+
+async def test_credentials_that_fail_later_are_told_and_counted(world: World) -> None:
+    await world.live()
+    world.http.answer = lambda _: error(401, -2014, "API-key format invalid.")
+    world.socket.drop()
+    await world.clock.advance(1)
+    assert "refuses our credentials" in world.state.reason
+    assert world.tasks.failures >= 1
+
+
+async def test_bad_credentials_at_the_start_are_raised(world: World) -> None:
+    world.http.answer = lambda _: error(401, -2014, "API-key format invalid.")
+    with pytest.raises(AuthFailed):
+        await world.stream.start(world.notes)
+
+
+@pytest.mark.faults
+async def test_a_venue_that_accepts_and_closes_at_once_is_asked_within_the_budget(world: World) -> None:
+    await world.live()
+    world.sockets.on_connect = lambda socket: socket.drop("closed by the venue: 1008")
+    world.socket.drop()
+    before = world.sockets.attempts
+    await world.clock.advance(CONNECTS_WINDOW_S)
+    assert 5 <= world.sockets.attempts - before <= CONNECTS_MAX
+    world.sockets.on_connect = lambda _: None
+    await world.clock.advance(60)
+    assert world.state.gap > 2
+
+
+@pytest.mark.faults
+async def test_a_venue_that_refuses_is_asked_again_until_it_lets_us_in(world: World) -> None:
+    await world.live()
+    world.sockets.refusing = True
+    world.socket.drop()
+    await world.clock.advance(120)
+    assert "could not be opened" in world.state.reason
+    assert world.sockets.attempts <= CONNECTS_MAX
+    world.sockets.refusing = False
+    await world.clock.advance(60)
+    assert world.state.gap

@@ -27,6 +27,10 @@ class Limits(msgspec.Struct, frozen=True):
     longest_ban_ms: int = 3 * 86_400_000
 
 
+UNLIMITED = Limits(weight_1m=2**40, orders_10s=2**40, orders_1m=2**40, connects_5m=2**40)
+"""Counters that never refuse: for measuring, where the venue's patience is not what is measured."""
+
+
 class Limited(VenueError):
     """A refusal by a limit, with the seconds to wait (`Retry-After`)."""
 

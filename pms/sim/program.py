@@ -19,6 +19,7 @@ from pms.sim import journal, script, stats, symbols
 from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.captures import CaptureError
 from pms.sim.faults import Latency
+from pms.sim.limits import UNLIMITED, Limits
 from pms.sim.profiles import DEFAULT_PROFILE, PROFILES
 from pms.sim.server import Server
 from pms.tasks import Tasks
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="of everything that is left to chance")
     add("--faults", type=Path, metavar="FILE", help="a JSON list of fault rules")
     add("--latency", default="0,0,0,0", metavar="MS", help="engine,answer,stream,jitter in milliseconds")
+    add("--unlimited", action="store_true", help="count requests and orders, but refuse none for their number")
     add("--reset", action="store_true", help="forget all accounts, orders and trades first; asks")
     add("--yes", action="store_true", help="do not ask")
     add("--stats", action="store_true", help="compare the synthetic market with the recordings and end")
@@ -65,6 +67,7 @@ def options_of(args: argparse.Namespace) -> Options:
         loop=not args.once,
         speed=args.speed or None,
         seed=args.seed,
+        limits=UNLIMITED if args.unlimited else Limits(),
         latency=Latency(*parts),
         rules=tuple(script.decode_rules(args.faults.read_bytes())) if args.faults else (),
     )

@@ -19,6 +19,7 @@ from pms.clock import SystemClock
 from pms.datadir import DataDir
 from pms.sim import program
 from pms.sim.faults import Gate, Latency
+from pms.sim.limits import UNLIMITED, Limits
 from pms.sim.model import DepthDiff, DepthSnapshot
 from pms.sim.script import OnRequest, OnSocket, Rule, Script
 from pms.sim.server import Server
@@ -244,6 +245,11 @@ async def test_a_reset_asks_first_and_no_is_no(tmp_path) -> None:
         code, said = await _run(tmp_path, "--profile", "still", *given, answer=answer)
         assert code == 0
         assert "starts empty" in said
+
+
+def test_the_arguments_choose_the_venues_patience() -> None:
+    assert program.options_of(_arguments()).limits == Limits()
+    assert program.options_of(_arguments("--unlimited")).limits == UNLIMITED
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ REQUEST_ID = r"^[A-Za-z0-9_.:-]{1,64}$"
 
 
 def _bounds(**keywords: Any) -> Meta:
-    """Bounds of a decimal, in JSON Schema's own words."""
+    """Bounds of a decimal in JSON Schema's own words; the reader takes them by their digits, so that 0.05 is exact."""
     return Meta(extra_json_schema=keywords)
 
 
@@ -38,7 +38,7 @@ Amount = Annotated[Decimal, _bounds(minimum=0)]
 OffsetPct = Annotated[Decimal, _bounds(minimum=0, maximum=10)]
 DistancePct = Annotated[Decimal, _bounds(minimum=0, maximum=100)]
 JitterPct = Annotated[Decimal, _bounds(minimum=0, maximum=50)]
-CallbackPct = Annotated[Decimal, _bounds(minimum=Decimal("0.05"), maximum=50)]
+CallbackPct = Annotated[Decimal, _bounds(minimum=0.05, maximum=50)]
 Skew = Annotated[Decimal, _bounds(minimum=-100, maximum=100)]
 Seconds = Annotated[Decimal, _bounds(minimum=0, maximum=SECONDS_MAX)]
 Interval = Annotated[Decimal, _bounds(exclusiveMinimum=0, maximum=SECONDS_MAX)]

@@ -1,0 +1,118 @@
+"""What there is to describe: every key with what it holds, and the names under which structs are published.
+
+Owns the table behind the generated documents (export.py); a test holds it against `Keys`. Refuses to know formats.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from schemas import keys, records
+from schemas.chase import ChaseState
+from schemas.fields import Command
+from schemas.keys import Keys
+from schemas.orders import Order
+from schemas.replies import Success
+
+RedisType = Literal["string", "hash", "list", "stream", "channel"]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One key or channel. `holds` is the JSON of its value, row or entry; None for plain text. `ttl_s` 0: kept."""
+
+    name: str
+    key: str
+    redis: RedisType
+    about: str
+    holds: type[msgspec.Struct] | None = None
+    ttl_s: int = 0
+
+
+def key_table(namespace: str = keys.NAMESPACE) -> tuple[Row, ...]:
+    """Every key and channel with placeholders in braces, in the contract's order."""
+    k = Keys(namespace)
+    return (*_doors(k), *_algos(k), *_state(k), *_system(k), *_out(k))
+
+
+def _doors(k: Keys) -> tuple[Row, ...]:
+    return (
+        Row("commands", k.commands, "stream", "commands in; entries have the fields type and body"),
+        Row("admin", k.admin, "stream", "privileged commands in"),
+        Row("commandList", k.command_list("{type}"), "list", "commands in: LPUSH the body"),
+        Row("adminList", k.command_list("{type}", admin=True), "list", "privileged commands in: LPUSH the body"),
+        Row("dead", k.dead, "list", "input that could not be decoded, newest first", records.DeadLetter),
+        Row(
+            "request",
+            k.request("{acct}", "{requestId}"),
+            "string",
+            "idempotency record",
+            records.Request,
+            keys.REQUEST_TTL_S,
+        ),
+        Row("result", k.result("{requestId}"), "string", "the reply to a command", Success, keys.RESULT_TTL_S),
+        Row("nonce", k.nonce("{keyId}", "{nonce}"), "string", "replay guard", None, keys.NONCE_TTL_S),
+    )
+
+
+def _algos(k: Keys) -> tuple[Row, ...]:
+    return (
+        Row("chase", k.algo("chase", "{id}"), "string", "state of a chase", ChaseState),
+        Row("twap", k.algo("twap", "{id}"), "string", "state of a TWAP"),
+        Row("trailStop", k.algo("trail_stop", "{id}"), "string", "state of a trailing stop"),
+        Row("scalper", k.algo("scalper", "{id}"), "string", "state of a scalper"),
+        Row("twapBasket", k.algo("twap_basket", "{id}"), "string", "state of a TWAP basket"),
+        Row("plugin", k.plugin("{kind}", "{id}"), "string", "state of an algo of a plug-in"),
+        Row("activeChase", k.active("chase", "{acct}"), "hash", "live chases by id", ChaseState),
+        Row("activeTwap", k.active("twap", "{acct}"), "hash", "live TWAPs by id"),
+        Row("activeTrailStop", k.active("trail_stop", "{acct}"), "hash", "live trailing stops by id"),
+        Row("activeScalper", k.active("scalper", "{acct}"), "hash", "live scalpers by id"),
+        Row("activeTwapBasket", k.active("twap_basket", "{acct}"), "hash", "live TWAP baskets by id"),
+        Row("activePlugins", k.active_plugins("{acct}"), "hash", "live algos of plug-ins by id"),
+    )
+
+
+def _state(k: Keys) -> tuple[Row, ...]:
+    return (
+        Row("openOrders", k.open_orders("{acct}"), "hash", "live orders by clientOrderId", Order),
+        Row("order", k.order("{clientOrderId}"), "string", "an order from intent to terminal", Order),
+        Row("position", k.position("{acct}"), "hash", "the virtual book by symbol", records.Position),
+        Row("risk", k.risk("{acct}"), "string", "balance, margin and positions", records.Risk),
+        Row("subaccount", k.subaccount("{acct}"), "string", "a sub-account", records.SubAccount),
+        Row("price", k.price("{symbol}"), "string", "the touch", records.Price, keys.PRICE_TTL_S),
+    )
+
+
+def _system(k: Keys) -> tuple[Row, ...]:
+    return (
+        Row("mode", k.mode, "string", "trading mode and halts", records.Mode),
+        Row("watermark", k.watermark, "string", "newest applied trade and income", records.Watermark),
+        Row("lease", k.lease, "string", "who owns the account", records.Lease, keys.LEASE_TTL_S),
+        Row("epoch", k.epoch, "string", "fencing number of the lease"),
+        Row("seq", k.seq, "string", "number of the last event"),
+        Row("seqBySubAccount", k.seq_by_sub_account, "hash", "number of the last event by sub-account"),
+        Row("alarms", k.alarms, "hash", "open alarms by code:subject", records.Alarm),
+        Row("records", k.records, "string", "how far the events are in SQL", records.Commit),
+        Row("health", k.health, "string", "how the daemon is", records.Health, keys.HEALTH_TTL_S),
+        Row("quarantine", k.quarantine("{key}"), "string", "a damaged record", records.Quarantined),
+        Row("recoveryLast", k.recovery_last, "string", "the last recovery run", records.RecoveryRun),
+    )
+
+
+def _out(k: Keys) -> tuple[Row, ...]:
+    return (
+        Row("eventStream", k.event_stream, "stream", "the event log; entries have the field event, ids are {seq}-0"),
+        Row("marketStream", k.market_stream, "stream", "one-second touch and trade aggregates"),
+        Row("eventChannel", k.event_channel("{type}"), "channel", "the same bytes as in the event stream"),
+    )
+
+
+def published_name(kind: type[msgspec.Struct]) -> str:
+    """The name of a struct in the documents; commands and records say what they are, since events share their words."""
+    name = kind.__name__.lstrip("_")
+    if issubclass(kind, Command):
+        return f"{name}Command"
+    if issubclass(kind, records.Record | records.Put | Order | ChaseState):
+        return f"{name.removesuffix('State')}Record"
+    return "Success" if kind is Success else name

@@ -1,0 +1,57 @@
+"""The committed TypeScript types compile, and a client's narrowing works with them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TYPES = ROOT / "schemas" / "generated" / "pms.d.ts"
+TYPESCRIPT = "typescript@7.0.2"  # the version the types were written for; any newer one may be stricter
+CACHE = ROOT / ".pms" / "test-node" / TYPESCRIPT.replace("@", "-")
+
+
+@pytest.fixture
+def tsc(node: str) -> Path:
+    """The TypeScript compiler, installed once by npm."""
+    program = CACHE / "node_modules" / ".bin" / "tsc"
+    npm = shutil.which("npm", path=str(Path(node).parent)) or shutil.which("npm")
+    if not program.exists():
+        if npm is None:
+            pytest.skip("npm is not on PATH")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(CACHE), TYPESCRIPT]
+        installed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        if installed.returncode:
+            pytest.skip(f"{TYPESCRIPT} could not be installed: {installed.stderr[-300:]}")
+    return program
+
+
+def _compile(tsc: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(tsc), "--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "client.ts", "pms.d.ts"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.js
+def test_a_strict_client_compiles_with_the_committed_types(tsc, tmp_path, cases) -> None:
+    client = Path(__file__).with_name("client.ts")
+    shutil.copy(client, tmp_path)
+    shutil.copy(TYPES, tmp_path / "pms.d.ts")
+    result = _compile(tsc, tmp_path)
+    assert result.returncode == 0, result.stdout
+    cases(client.read_text().count("export "))
+
+
+@pytest.mark.js
+def test_a_mistaken_client_does_not_compile(tsc, tmp_path) -> None:
+    shutil.copy(TYPES, tmp_path / "pms.d.ts")
+    (tmp_path / "client.ts").write_text(
+        'import type { PmsEvent } from "./pms.js";\n'
+        'export const f = (event: PmsEvent): string => (event.type === "order_filled" ? event.chaseId : "");\n'
+    )
+    result = _compile(tsc, tmp_path)
+    assert result.returncode != 0
+    assert "chaseId" in result.stdout

@@ -48,6 +48,5 @@ class Executor(Protocol):
         ...
 
     async def was_started(self, command: Command, request: Request) -> Reply | None:
-        """For a request that a daemon before us accepted and did not answer: what became of it, None if it never began.
-        """
+        """What became of a request that a daemon before us accepted and did not answer; None if it never began."""
         ...

@@ -37,7 +37,7 @@ def _started(pid: int) -> int:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0
-    return int(fields[19])
+    return 0 if fields[0] == "Z" else int(fields[19])
 
 
 def this_process() -> Holder:

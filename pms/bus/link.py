@@ -169,6 +169,8 @@ class ClientLink:
             return Refusal(f"NOSCRIPT {error}")
         except ResponseError as error:
             return Refusal(str(error))
+        if isinstance(reply, dict):  # a map of the newer protocol: on our wire it is a flat list
+            return [part for pair in reply.items() for part in pair]
         return reply
 
     async def open(

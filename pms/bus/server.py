@@ -58,8 +58,7 @@ def _finding(code: str, found: str) -> Finding:
 
 
 async def purge_prices(caller: Caller, keys: Keys) -> int:
-    """Remove the prices of an earlier run; nothing else is touched. Returns how many there were. Raises Gone, Refusal.
-    """
+    """Remove the prices of an earlier run and nothing else. Returns how many there were. Raises Gone, Refusal."""
     removed, cursor = 0, b"0"
     while True:
         reply = await caller.call("SCAN", cursor, "MATCH", keys.prices, "COUNT", SCAN_COUNT)

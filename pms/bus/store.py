@@ -12,6 +12,7 @@ was applied.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 
@@ -177,7 +178,8 @@ class Store:
         self._not_counted(entry)
 
     def _on_refusal(self, entry: Entry, text: str) -> None:
-        if text.split(" ", 1)[0] in _GONE_WORDS or "XADD" in text:
+        # Redis 6.2 wraps an error within a script into a sentence of its own; "XADD" is a stream ahead of the counter.
+        if not _GONE_WORDS.isdisjoint(re.findall("[A-Z]+", text)) or "XADD" in text:
             self._flying.appendleft(entry)
             self._cut(text)
         else:

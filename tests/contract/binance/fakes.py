@@ -166,18 +166,20 @@ class Notes:
 
     def __init__(self) -> None:
         self.told: list[Report | AccountChange | FillHint | UserStreamState] = []
+        self._more = asyncio.Event()
 
-    def on_report(self, report: Report) -> None:
-        self.told.append(report)
+    def _note(self, told: Report | AccountChange | FillHint | UserStreamState) -> None:
+        self.told.append(told)
+        self._more.set()
 
-    def on_account(self, change: AccountChange) -> None:
-        self.told.append(change)
+    on_report = on_account = on_fill_hint = on_user_stream = _note
 
-    def on_fill_hint(self, hint: FillHint) -> None:
-        self.told.append(hint)
-
-    def on_user_stream(self, state: UserStreamState) -> None:
-        self.told.append(state)
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return once what was told fulfils `condition`; TimeoutError after five seconds."""
+        async with asyncio.timeout(5):
+            while not condition():
+                self._more.clear()
+                await self._more.wait()
 
     @property
     def states(self) -> list[UserStreamState]:

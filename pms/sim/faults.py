@@ -105,7 +105,7 @@ class Line:
             while self._queue and not self.ended:
                 due, frame = self._queue.popleft()
                 await self._clock.sleep(max(0, due - self._clock.now_ms()) / 1000)
-                if not self.muted:
+                if not (self.muted or self.ended):
                     self._send(frame)
 
 
@@ -157,11 +157,12 @@ class Gate:
         await self._wait(rule.delay_before_ms + self.latency.engine_ms)
         if rule.lose == "before":
             return None
-        answer = _scripted(rule) if rule.status else self.venue.handle(request)
+        scripted = _scripted(rule) if rule.status else None
+        executed = self.venue.handle(request) if scripted is None or rule.execute else None
         if rule.lose == "after":
             return None
         await self._wait(rule.delay_after_ms + self.latency.answer_ms)
-        return answer
+        return scripted or executed
 
     async def _wait(self, milliseconds: int) -> None:
         if self.latency.jitter_ms:

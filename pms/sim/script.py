@@ -26,9 +26,9 @@ class Chance(Protocol):
 class OnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="request", tag_field="on"):
     """What happens to a matching request. Empty `method` or `path` match all; a path ending in `*` is a prefix.
 
-    `status` > 0 answers instead of the venue: `body` as given, else `{"code","msg"}`. `lose`: the connection ends
-    without an answer, before or after the venue has executed the request. `count` 0 means for ever,
-    `skip` lets the first pass.
+    `status` > 0 answers instead of the venue: `body` as given, else `{"code","msg"}`; with `execute` the venue has
+    carried the request out all the same. `lose`: the connection ends without an answer, before or after the venue has
+    executed the request. `count` 0 means for ever, `skip` lets the first pass.
     """
 
     method: str = ""
@@ -39,6 +39,7 @@ class OnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
     probability: float = 1.0
     delay_before_ms: int = 0
     delay_after_ms: int = 0
+    execute: bool = False
     status: int = 0
     code: int = 0
     msg: str = ""

@@ -60,8 +60,8 @@ class Streams:
 
     def depth_changed(self, change: DepthDiff) -> None:
         """Gather a book change into its windows."""
-        if self._windows is not None:
-            self._windows.changed(change, self._now())
+        assert self._windows is not None  # an exchange says nothing while it is made
+        self._windows.changed(change, self._now())
 
     def touch_changed(self, touch: Touch) -> None:
         """Push a new best price or size at once."""
@@ -87,8 +87,8 @@ class Streams:
 
     def flush(self, now: int) -> None:
         """Send the depth frames that are due; called after everything that may change a book."""
-        if self._windows is not None:
-            self._windows.flush(now)
+        assert self._windows is not None  # connected before anything is served
+        self._windows.flush(now)
 
     def tick(self, now: int) -> None:
         """Do what the clock asks for: depth frames, marks, candles, ends of listen keys."""
@@ -109,9 +109,8 @@ class Streams:
 
     def next_due(self, now: int) -> int:
         """When `tick` has something to do, at the latest in a candle's push period."""
-        dues = [(now // KLINE_PUSH_MS + 1) * KLINE_PUSH_MS, self._keys.next_due()]
-        if self._windows is not None:
-            dues.append(self._windows.next_due(now))
+        assert self._windows is not None  # connected before anything is served
+        dues = ((now // KLINE_PUSH_MS + 1) * KLINE_PUSH_MS, self._keys.next_due(), self._windows.next_due(now))
         return min(due for due in dues if due is not None)
 
     def _push_marks(self, now: int) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
 
 import pytest
 
 from pms.binance.transport import Lost, Response
-from pms.clock import Alarm
 from pms.sim.faults import Gate, Latency
 from pms.sim.model import VenueError
 from pms.sim.params import Request
@@ -18,51 +16,9 @@ from pms.sim.script import OnRequest, OnSocket, Rule, Script
 from pms.tasks import Tasks
 from tests.contract.sim_wire.cases import LIMIT
 from tests.contract.sim_wire.client import Desk, signed
+from tests.contract.sim_wire.hand_clock import HandClock, settle
 
 ORDER = "/fapi/v1/order"
-
-
-class HandClock:
-    """Time that passes when the test says so; implements pms.clock.Clock on the desk's time."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-
-    def now_ms(self) -> int:
-        return self._desk.now
-
-    def monotonic(self) -> float:
-        return self._desk.now / 1000
-
-    async def sleep(self, seconds: float) -> None:
-        until = asyncio.get_running_loop().create_future()
-        self._waiting.append((self._desk.now + round(seconds * 1000), until))
-        await until
-
-    def call_later(self, seconds: float, call: Callable[[], None]) -> Alarm:
-        until = asyncio.get_running_loop().create_future()
-        until.add_done_callback(lambda done: done.cancelled() or call())
-        self._waiting.append((self._desk.now + round(seconds * 1000), until))
-        return until
-
-    async def advance(self, milliseconds: int) -> None:
-        """Wake sleepers in the order of their times, each at its own."""
-        end = self._desk.now + milliseconds
-        await settle()
-        while due := sorted((at for at, until in self._waiting if at <= end and not until.done())):
-            self._desk.now = max(self._desk.now, due[0])
-            for at, until in self._waiting:
-                if at <= self._desk.now and not until.done():
-                    until.set_result(None)
-            await settle()
-        self._desk.now = end
-
-
-async def settle() -> None:
-    """Let everything that can run do so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 class Bench:
@@ -145,7 +101,17 @@ async def test_a_lost_request_was_executed_or_not_as_the_script_says(bench, lose
 
 
 @pytest.mark.ambiguity
-async def test_an_unknown_answer_after_execution_is_a_503_with_the_order_placed(bench) -> None:
+@pytest.mark.parametrize("execute, placed", [(False, []), (True, ["a"])])
+async def test_an_unknown_503_may_stand_for_an_order_that_was_placed(bench, execute, placed) -> None:
+    text = "Unknown error, please check your request or try again later."
+    one = bench(OnRequest(method="POST", status=503, code=-1000, msg=text, execute=execute))
+    answer = await one.gate.serve(one.place())
+    assert (answer.status, json.loads(answer.body)["msg"]) == (503, text)
+    assert one.open == placed
+
+
+@pytest.mark.ambiguity
+async def test_a_delayed_answer_comes_long_after_the_order_was_placed(bench) -> None:
     one = bench(OnRequest(method="POST", delay_after_ms=50))
     waiting = asyncio.ensure_future(one.gate.serve(one.place()))
     await one.clock.advance(49)

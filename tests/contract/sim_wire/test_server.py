@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pms.clock import SystemClock
 from pms.datadir import DataDir
-from pms.sim import program
+from pms.sim import program, server
 from pms.sim.faults import Gate, Latency
 from pms.sim.limits import UNLIMITED, Limits
 from pms.sim.model import DepthDiff, DepthSnapshot
@@ -36,10 +36,10 @@ PATIENCE_S = 10  # a loopback exchange takes milliseconds; this only bounds a fa
 class Site:
     """A served venue with a little book, and a client session."""
 
-    def __init__(self, *rules: Rule) -> None:
+    def __init__(self, *rules: Rule, limits: Limits = UNLIMITED) -> None:
         self.clock = SystemClock()
         self.tasks = Tasks()
-        self.venue = Venue(VenueSettings(KEYS, ("BTCUSDT",)), self.clock.now_ms)
+        self.venue = Venue(VenueSettings(KEYS, ("BTCUSDT",), limits), self.clock.now_ms)
         bids, asks = ((D("84551.0"), D(5)),), ((D("84551.1"), D(5)),)
         self.venue.apply(DepthSnapshot("BTCUSDT", self.clock.now_ms(), bids, asks))
         chance = random.Random(1)
@@ -192,6 +192,25 @@ async def test_more_than_ten_messages_a_second_close_with_1008() -> None:
     async with Site() as site, site.stream("/public/ws") as socket:
         with pytest.raises(ConnectionClosed) as closed:
             await flood(socket)
+        assert closed.value.rcvd.code == 1008
+
+
+async def test_the_connection_limit_refuses_the_handshake_with_its_wait() -> None:
+    async with Site(limits=Limits(connects_5m=1)) as site:
+        async with site.stream("/public/ws"):
+            with pytest.raises(InvalidStatus) as refused:
+                async with site.stream("/public/ws"):
+                    pytest.fail("the handshake was accepted")
+        assert refused.value.response.status_code == 429
+        assert 1 <= int(refused.value.response.headers["retry-after"]) <= 300
+
+
+async def test_a_client_that_does_not_read_is_cut_off(monkeypatch) -> None:
+    monkeypatch.setattr(server, "BACKLOG_MAX", -1)  # any backlog, even none, is too much
+    async with Site() as site, site.stream("/public/ws/btcusdt@depth@0ms") as socket:
+        site.change("7")
+        with pytest.raises(ConnectionClosed) as closed:
+            await _next(socket)
         assert closed.value.rcvd.code == 1008
 
 

@@ -316,6 +316,50 @@ def test_positions_of_version_3_are_those_in_use_and_of_version_2_all() -> None:
     assert desk.ok("GET", "/fapi/v3/balance")[0]["balance"] == "1000000.00000000"
 
 
+def test_a_stream_of_a_symbol_that_the_venue_lacks_is_silent() -> None:
+    desk = Desk()
+    wire = desk.stream("/market/ws/xyzusdt@kline_1m/xyzusdt@markPrice@1s/xyzusdt@aggTrade")
+    _print(desk, "84551.1", "1")
+    desk.wait(4_000)
+    assert wire.frames == []
+
+
+def test_user_events_of_an_account_that_nobody_listens_to_are_lost() -> None:
+    desk = Desk()
+    desk.order()
+    assert desk.private().frames == []
+
+
+def test_income_is_filtered_by_symbol_kind_and_time() -> None:
+    desk = Desk()
+    for side in ("BUY", "SELL"):
+        desk.ok("POST", "/fapi/v1/order", symbol="BTCUSDT", side=side, type="MARKET", quantity="0.010")
+        desk.wait(1_000)
+    fees = desk.ok("GET", "/fapi/v1/income", incomeType="COMMISSION")
+    assert [row["time"] - START for row in fees] == [0, 1_000]
+    assert [row["incomeType"] for row in desk.ok("GET", "/fapi/v1/income", incomeType="REALIZED_PNL")] == [
+        "REALIZED_PNL"
+    ]
+    assert desk.ok("GET", "/fapi/v1/income", symbol="ETHUSDT") == []
+    assert len(desk.ok("GET", "/fapi/v1/income", incomeType="COMMISSION", endTime=str(START))) == 1
+    assert len(desk.ok("GET", "/fapi/v1/income", incomeType="COMMISSION", startTime=str(START + 1))) == 1
+
+
+def test_histories_are_bounded_by_seven_days_where_nothing_else_bounds_them() -> None:
+    desk = Desk()
+    first = desk.order(newClientOrderId="old")
+    desk.ok("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.010")
+    week = 7 * 86_400_000
+    desk.now += week + 1_000
+    symbol = {"symbol": "BTCUSDT"}
+    assert desk.ok("GET", "/fapi/v1/allOrders", **symbol) == []
+    assert desk.ok("GET", "/fapi/v1/userTrades", **symbol) == []
+    assert len(desk.ok("GET", "/fapi/v1/allOrders", **symbol, orderId=str(first["orderId"]))) == 2
+    assert len(desk.ok("GET", "/fapi/v1/allOrders", **symbol, startTime=str(START))) == 2
+    assert len(desk.ok("GET", "/fapi/v1/userTrades", **symbol, endTime=str(START))) == 1
+    assert len(desk.ok("GET", "/fapi/v1/userTrades", **symbol, fromId="1")) == 1
+
+
 def test_a_connection_lives_for_a_day() -> None:
     desk = Desk()
     wire = desk.stream(DEPTH)

@@ -176,7 +176,10 @@ def test_unsubscribing_ends_the_stream_and_closing_leaves_no_trace() -> None:
     hub.publish(DEPTH, b"{}")
     assert (len(one.raw), len(two.raw)) == (1, 1)
     assert hub.wanted("depth", "BTCUSDT") == (parse(DEPTH),)
+    fast = Wire(hub, "/public/ws/btcusdt@depth@0ms")
     two.session.on_close()
+    assert [stream.period_ms for stream in hub.wanted("depth", "BTCUSDT")] == [0]
+    fast.session.on_close()
     assert hub.wanted("depth", "BTCUSDT") == ()
     assert hub.all_wanted("depth") == []
     hub.publish(DEPTH, b"{}")
@@ -241,6 +244,9 @@ def test_two_sockets_on_one_key_both_hear_every_event() -> None:
     wires = Wire(hub, "/private/ws/k1"), Wire(hub, "/private/ws/k1")
     hub.tell("k1", "ACCOUNT_UPDATE", b"{}")
     assert [len(wire.raw) for wire in wires] == [1, 1]
+    wires[0].session.on_close()
+    hub.tell("k1", "ACCOUNT_UPDATE", b"{}")
+    assert [len(wire.raw) for wire in wires] == [1, 2]
 
 
 def test_the_eleventh_message_in_a_second_closes_with_1008() -> None:
@@ -292,3 +298,16 @@ def test_ending_a_session_tells_the_transport_once_and_its_life_is_a_day() -> No
     wire.session.end(1001, "over")
     assert wire.closed == [(1001, "over")]
     assert not hub.heard(DEPTH)
+
+
+def test_leaving_what_was_never_joined_changes_nothing() -> None:
+    hub = Hub()
+    wire = Wire(hub, f"/public/ws/{DEPTH}")
+    stranger = Wire(hub, "/public/ws")
+    hub.detach(stranger.session, parse("ethusdt@depth"))
+    hub.detach(stranger.session, parse(DEPTH))
+    hub.unlisten(stranger.session, "k")
+    assert hub.heard(DEPTH)
+    wire.session.on_close()
+    wire.session.end(1001, "late")
+    assert wire.closed == []

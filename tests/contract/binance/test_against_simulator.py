@@ -8,11 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from pms.binance import queries
 from pms.binance.gate import Usage
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.http import HttpClient
-from pms.binance.signing import encode
 from pms.binance.sockets import AioSockets
 from pms.clock import SystemClock
 from pms.sim.assembly import STILL, Options, Simulator
@@ -327,17 +325,18 @@ async def test_leverage_is_set_or_refused(world: World) -> None:
     assert isinstance(await world.venue.set_leverage(SYMBOL, 1000), Refused)
 
 
-@pytest.mark.parametrize("setting", ["positionSide/dual", "multiAssetsMargin"])
-async def test_an_account_in_another_mode_is_refused_with_the_way_to_change_it(setting: str) -> None:
+MODES = [("positionSide/dual", "true", "false"), ("multiAssetsMargin", "false", "true")]
+
+
+@pytest.mark.parametrize("setting, hedge, multi", MODES)
+async def test_an_account_in_another_mode_is_refused_with_the_way_to_change_it(
+    setting: str, hedge: str, multi: str
+) -> None:
     world = World(Latency())
     await world.start()
-    if setting == "positionSide/dual":
-        change = queries.Request("POST", "/fapi/v1/positionSide/dual", encode([("dualSidePosition", "true")]))
-        assert isinstance(await world.venue.rest.send(change), bytes)
-        assert not await world.venue.one_way()
-    else:
-        config = '{"dualSidePosition":false,"multiAssetsMargin":true}'
-        world.spoil(OnRequest(path="/fapi/v1/accountConfig", status=200, body=config))
+    config = f'{{"dualSidePosition":{hedge},"multiAssetsMargin":{multi}}}'
+    world.spoil(OnRequest(path="/fapi/v1/accountConfig", status=200, body=config, count=0))
+    assert await world.venue.one_way() == (hedge == "false")
     with pytest.raises(AuthFailed, match=setting):
         await world.venue.start(world.notes)
     assert world.notes.told == []

@@ -41,7 +41,7 @@ ORDER = Order(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.sampled_from(events.FAMILIES).flatmap(structs))
 def test_an_event_begins_with_its_type_and_reads_back_equal_after_the_splice(event) -> None:
     body = events.encode_event(event)

@@ -16,14 +16,14 @@ STEPWISE = records.Record.__subclasses__()
 WHOLE = records.Put.__subclasses__()
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.sampled_from(STEPWISE).flatmap(structs))
 def test_a_record_reads_back_equal_behind_its_head(record) -> None:
     stored = b'{"v":1,"epoch":3,"rev":2,"seq":9,' + codec.encode(record)[1:]
     assert codec.decode_record(type(record), stored) == (record, codec.Meta(1, 3, 2, 9))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.sampled_from(WHOLE).flatmap(structs))
 def test_a_record_written_whole_reads_back_equal(record) -> None:
     assert codec.decode(type(record), codec.encode(record)) == record

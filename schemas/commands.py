@@ -99,7 +99,7 @@ LATER = frozenset(
     " twap_basket_cancel trail_stop_cancel scalper_cancel twap_pause twap_resume algo_start algo_cancel subaccount_put"
     " limits_put freeze unfreeze halt resume admin_close position_assign drift_accept".split()
 )
-_LATER_FIELDS = ("stop_loss", "take_profit", "close_positions")
+_LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit", "close_positions": "closePositions"}
 
 # Fields that name an owned thing, whose owner then need not be named; and what concerns no single sub-account.
 _OWNED = "client_order_id chase_id twap_id twap_basket_id trail_stop_id scalper_id algo_id position_id".split()
@@ -181,5 +181,5 @@ def not_available(command: Command) -> str:
         return not_available(command.command)
     if command.type in LATER:
         return command.type
-    asked = (name for name in _LATER_FIELDS if getattr(command, name, None))
+    asked = (told for name, told in _LATER_FIELDS.items() if getattr(command, name, None))
     return next((f"{command.type} with {name}" for name in asked), "")

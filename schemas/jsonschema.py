@@ -60,7 +60,10 @@ class Definitions:
             "properties": properties,
             "required": list(dict.fromkeys(required)),
         }
-        return schema | ({"additionalProperties": False} if sent else {})
+        if issubclass(kind, Part):
+            schema["additionalProperties"] = False
+            schema |= {"x-pms-aliases": kind.ALIASES} if kind.ALIASES else {}
+        return schema
 
     def _field(self, field: inspect.Field, sent: bool) -> Schema:
         schema = self.of(field.type, sent)

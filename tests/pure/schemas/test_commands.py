@@ -396,8 +396,8 @@ def test_what_is_there_already_is_not_among_the_work_to_come() -> None:
     [
         ("chase", {}, ""),
         ("twap", {}, "twap"),
-        ("chase", {"stopLoss": 1}, "chase with stop_loss"),
-        ("chase_cancel", {"closePositions": True}, "chase_cancel with close_positions"),
+        ("chase", {"stopLoss": 1}, "chase with stopLoss"),
+        ("chase_cancel", {"closePositions": True}, "chase_cancel with closePositions"),
         ("validate", {}, ""),
         ("validate", {"command": {"type": "trade", **LEG}}, "trade"),
     ],

@@ -116,6 +116,7 @@ def test_a_commands_schema_shows_bounds_defaults_and_the_envelope() -> None:
     assert chase["properties"]["side"]["enum"] == ["BUY", "SELL", "LONG", "SHORT"]
     assert chase["properties"]["leverage"] == {"type": "integer", "minimum": 1, "maximum": 125, "default": 1}
     assert "requestId" in chase["properties"]
+    assert DEFS["BasketCommand"]["x-pms-aliases"] == {"items": "legs"}
     assert DEFS["TrailStopCommand"]["properties"]["callbackPct"]["anyOf"][0]["minimum"] == 0.05
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from typing import cast
 from urllib.parse import urlsplit
 
 from pms.binance import http1
@@ -48,10 +49,7 @@ class HttpClient(Http):
         data = http1.request(method, target, self._host, headers, body)
         connection = self._take() or await self._connect()
         try:
-            async with asyncio.timeout(self._answer_s):
-                return await connection.exchange(data)
-        except TimeoutError:
-            raise Lost(f"no answer within {self._answer_s} s") from None
+            return await connection.exchange(data, self._answer_s)
         finally:
             self._give_back(connection)
 
@@ -128,7 +126,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def exchange(self, data: bytes) -> Response:
+    async def exchange(self, data: bytes, answer_s: float) -> Response:
         """Write a request, wait for its answer. Raises `NotSent` where the connection had ended before, or `Lost`."""
         if not self.usable or self._transport is None:
             raise NotSent("the connection was closed before the request")
@@ -136,11 +134,14 @@ class _Connection(asyncio.Protocol):
         self._answer = http1.Answer()
         self._waiter = self._loop.create_future()
         self._transport.write(data)
-        return await self._waiter
+        late = self._loop.call_later(answer_s, self._fail, f"no answer within {answer_s} s")
+        try:
+            return await self._waiter
+        finally:
+            late.cancel()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
 
     def data_received(self, data: bytes) -> None:
         if self._waiter is None or self._waiter.done():

@@ -67,7 +67,7 @@ def leverage(symbol: str, times: int) -> Request:
 
 def read(path: str, **params: str | int | None) -> Request:
     """A signed read; parameters that are None are left out."""
-    return Request("GET", path, encode((name, str(value)) for name, value in params.items() if value is not None))
+    return Request("GET", path, encode([(name, str(value)) for name, value in params.items() if value is not None]))
 
 
 def public(path: str) -> Request:

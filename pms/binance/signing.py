@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from urllib.parse import quote
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # RFC 3986 unreserved: what quoting leaves as it is
 
 
-def encode(params: Iterable[tuple[str, str]]) -> str:
+def encode(params: Sequence[tuple[str, str]]) -> str:
     """`a=1&b=2` with percent-encoded UTF-8 values, in the given order. Names are ours and need no encoding."""
-    return "&".join([f"{name}={value if _PLAIN(value) else quote(value, safe='')}" for name, value in params])
+    if not _PLAIN("".join([value for _, value in params])):
+        params = [(name, quote(value, safe="")) for name, value in params]
+    return "&".join([f"{name}={value}" for name, value in params])
 
 
 class Signer:

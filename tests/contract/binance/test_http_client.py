@@ -9,8 +9,10 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
+import uvloop
 
 from pms.binance import http
 from pms.binance.http import HttpClient
@@ -377,6 +379,39 @@ async def test_close_ends_what_is_in_flight_and_sends_nothing_more(server: RawSe
     with pytest.raises(NotSent, match="closed"):
         await ask(client)
     assert len(server.requests) == 1
+
+
+ON_UVLOOP = [
+    test_requests_share_one_kept_alive_connection,
+    test_requests_at_the_same_time_have_a_connection_each,
+    test_a_chunked_answer_in_pieces_is_read_whole,
+    test_an_answer_that_ends_with_its_connection_is_whole,
+    test_a_connection_that_closed_while_idle_is_not_written_to,
+    test_a_kept_alive_connection_reset_unseen_loses_the_request,
+    test_bytes_nobody_asked_for_end_the_connection,
+    test_a_cancelled_request_takes_its_connection_along,
+    test_close_ends_what_is_in_flight_and_sends_nothing_more,
+    *(
+        partial(test_a_request_that_was_written_is_lost_and_never_sent_again, loss=loss, method="PUT")
+        for loss in LOSSES
+    ),
+]
+
+
+@pytest.mark.parametrize("scenario", ON_UVLOOP)
+def test_the_same_holds_on_the_loop_that_the_daemon_runs_on(scenario: Callable[..., Awaitable[None]]) -> None:
+    async def play() -> None:
+        server = RawServer()
+        server.scripts = [answering]
+        await server.start()
+        client = HttpClient(f"http://127.0.0.1:{server.port}", answer_s=0.3, connect_s=1.0)
+        try:
+            await scenario(server, client)
+        finally:
+            await client.close()
+            await server.stop()
+
+    uvloop.run(play())
 
 
 @pytest.mark.parametrize("url", ["ftp://host", "host:80", "http://", "fapi.binance.com"])

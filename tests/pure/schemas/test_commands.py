@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import commands, replies
+from schemas import codec, commands, replies
 from schemas.chase import ChaseParams
 from schemas.commands import decode_command
 from schemas.commands_algos import Chase
@@ -191,6 +191,13 @@ def test_a_lawful_command_is_taken_at_both_doors(command_type, strict) -> None:
     decoded = decode_command(command_type, body(command_type, {}), strict)
     assert decoded.command.type == command_type
     assert decoded.ignored == ()
+
+
+@pytest.mark.parametrize("command_type", LAWFUL)
+def test_a_command_written_by_us_is_read_back_equal(command_type) -> None:
+    command = decode_command(command_type, body(command_type, {}), strict=True).command
+    written = codec.encode(command)[:-1] + b',"subAccountId":"main"}'
+    assert decode_command(command_type, written, strict=True).command == command
 
 
 @pytest.mark.parametrize("command_type, changes, code, path", REFUSED)

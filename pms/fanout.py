@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
+import msgspec
+
 from pms.clock import Clock
 from pms.tasks import Tasks
 from schemas.market import Quote
@@ -28,21 +30,16 @@ class Receiver(Protocol):
 Callback = Callable[[Quote], Awaitable[None]]
 
 
+def widened(quote: Quote, high2: int, low2: int) -> Quote:
+    """`quote` with a high and low that reach at least so far; the same object where they do already."""
+    if high2 <= quote.high2 and low2 >= quote.low2:
+        return quote
+    return msgspec.structs.replace(quote, high2=max(high2, quote.high2), low2=min(low2, quote.low2))
+
+
 def conflated(older: Quote | None, newer: Quote) -> Quote:
     """`newer` with the high and low of both."""
-    if older is None or (older.high2 <= newer.high2 and older.low2 >= newer.low2):
-        return newer
-    return Quote(
-        newer.bid,
-        newer.ask,
-        newer.bid_qty,
-        newer.ask_qty,
-        max(older.high2, newer.high2),
-        min(older.low2, newer.low2),
-        newer.ts,
-        newer.received,
-        newer.update_id,
-    )
+    return newer if older is None else widened(newer, older.high2, older.low2)
 
 
 class Fanout:
@@ -56,8 +53,6 @@ class Fanout:
         self._receivers: dict[int, Receiver] = {}
         self._served: tuple[Receiver, ...] | None = ()
         self._listeners: list[Listener] = []
-        self._next: Quote | None = None
-        self._due = False
 
     def add(self, receiver: Receiver, quote: Quote | None) -> None:
         """Serve a receiver from now on; `quote` is the newest there is, since on a still market none may follow."""
@@ -78,23 +73,8 @@ class Fanout:
             listener.offer(quote)
         return listener
 
-    def offer(self, quote: Quote) -> None:
-        """Keep the newest quote and have the pump run. Costs the feed a call, whoever follows."""
-        if self._due:
-            self._next = conflated(self._next, quote)
-        elif self._receivers or self._listeners:
-            self._next = quote
-            self._due = True
-            self._call_soon(self._pump)
-
-    def withdraw(self) -> None:
-        """The quote on its way is not to be trusted any more: stale data means hold (law 5)."""
-        self._next = None
-
-    def _pump(self) -> None:
-        quote, self._next, self._due = self._next, None, False
-        if quote is None:
-            return
+    def serve(self, quote: Quote) -> None:
+        """Hand a quote to all. Called by the symbol's pump, never from within a frame."""
         if self._served is None:
             self._served = tuple(self._receivers.values())
         self._listeners = [listener for listener in self._listeners if not listener.stopped]

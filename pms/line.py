@@ -21,9 +21,9 @@ import structlog
 
 from pms.clock import Clock
 from pms.core.backoff import full_jitter
-from pms.core.book import Book, Verdict
+from pms.core.book import Book, Touch, Verdict
 from pms.core.own import OwnOrders
-from pms.fanout import Fanout
+from pms.fanout import Fanout, conflated, widened
 from pms.tasks import Tasks
 from pms.venue import DepthFrame, MarketData, TouchFrame, Unavailable
 from schemas.market import Instrument, Quote
@@ -66,10 +66,9 @@ class Line:
         self.own = own
         self.book = Book(instrument.tick, instrument.step)
         self.fanout = Fanout(self.symbol, clock, tasks)
-        self.quote: Quote | None = None
         self.mark: Mark | None = None
         self.reason = "no data yet"
-        self.received = 0  # Unix ms of the last applied frame
+        self.received = 0  # Unix ms when the book was last heard or proven, to a beat
         self.watchers = 0
         self._data = data
         self._clock = clock
@@ -77,6 +76,13 @@ class Line:
         self._tasks = tasks
         self._chance = chance
         self._on_health = on_health
+        self._call_soon = asyncio.get_running_loop().call_soon
+        self.fresh = False
+        self._touch: Touch | None = None  # what the last frame left, as decoded
+        self._due = False  # the pump is on its way
+        self._high = self._low = 0.0  # bid + ask since the last pump, as decoded
+        self._newest: Quote | None = None  # where our own orders take part: the last frame's quote,
+        self._passed: Quote | None = None  # and all since the last pump
         self._frames = 0
         self._frames_seen = 0
         self._proven_at = clock.monotonic()
@@ -91,10 +97,7 @@ class Line:
         self._frames += 1
         verdict = self.book.offer(frame)
         if verdict is _APPLIED:
-            self.received = now = self._now_ms()
-            quote = self.book.quote(self.own, now)
-            if quote is not self.quote:
-                self._turned(quote)
+            self._changed()
         else:
             if verdict is _GAP:
                 self._stale("an update was missed")
@@ -102,29 +105,75 @@ class Line:
             self._wake.set()
 
     def on_touch(self, frame: TouchFrame) -> None:
-        if self.book.ticker(frame) and self.quote is not None:
-            self._tell()
+        if self.book.ticker(frame) and self.fresh:
+            self._changed()
 
-    def _tell(self) -> None:
+    def _changed(self) -> None:
+        """The book has moved: have the pump run if the touch is another. Numbers are made exact there, once a burst."""
+        if self.own:
+            self._changed_among_own()
+            return
+        touch = self.book.touch()
+        if touch == self._touch and self.fresh:
+            return
+        self._touch = touch
+        if touch is None or touch[0] >= touch[2] or not self.fresh:
+            self._turn()
+        if touch is None or not self.fresh:
+            return
+        middle = touch[0] + touch[2]
+        if not self._due:
+            self._high = self._low = middle
+            self._schedule()
+        elif middle > self._high:
+            self._high = middle
+        elif middle < self._low:
+            self._low = middle
+
+    def _changed_among_own(self) -> None:
+        """The touch as decoded does not tell what is left of it, so each frame is looked at."""
+        self._touch = None
+        quote = self._turn()
+        if quote is not self._newest:
+            self._newest = quote
+            if quote is not None:
+                self._passed = conflated(self._passed, quote)
+                self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._due:
+            self._due = True
+            self._call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """The newest quote, with the high and low since the last, to all who follow."""
+        high, low, passed = self._high, self._low, self._passed
+        self._due, self._passed, self._high, self._low = False, None, 0.0, 0.0
+        quote = self.quote
+        if quote is None:
+            return
+        if high > low:
+            quote = widened(quote, self.book.mid2(high), self.book.mid2(low))
+        self.fanout.serve(conflated(passed, quote))
+
+    @property
+    def quote(self) -> Quote | None:
+        """The newest touch less our own; None while it may not be trusted."""
+        return self.book.quote(self.own, self._now_ms()) if self.fresh else None
+
+    def _turn(self) -> Quote | None:
+        """The book's quote, and whether there is one at all."""
         quote = self.book.quote(self.own, self._now_ms())
-        if quote is not self.quote:
-            self._turned(quote)
-
-    def _turned(self, quote: Quote | None) -> None:
-        """The quote is another one, or there is none any more."""
         if quote is None:
             if self.book.crossed:
                 self.lost("the book is crossed")
             else:
                 self._stale("the book has one side only")
-            return
-        was_stale = self.quote is None
-        self.quote = quote
-        self.fanout.offer(quote)
-        if was_stale:
-            self.reason = ""
+        elif not self.fresh:
+            self.fresh, self.reason = True, ""
             self._wake.set()
             self._on_health(self.symbol, True, "")
+        return quote
 
     # --- staleness --------------------------------------------------------------------------------------
 
@@ -143,8 +192,9 @@ class Line:
 
     def own_changed(self) -> None:
         """Our own orders changed: what is left of the touch may be another one, though no frame comes."""
-        if self.quote is not None:
-            self._tell()
+        if self.fresh:
+            self._touch = None
+            self._changed()
 
     def beat(self) -> None:
         """Look for silence; called several times a second. Also starts again a joining that has died."""
@@ -152,17 +202,18 @@ class Line:
         self.own.forget(self.book.time)
         if self._frames != self._frames_seen:
             self._frames_seen, self._proven_at, self._quiet_s = self._frames, now, QUIET_S
+            self.received = self._now_ms()
         silent_s = now - self._proven_at
-        if silent_s >= self._quiet_s + PROOF_S and self.quote is not None:
+        if silent_s >= self._quiet_s + PROOF_S and self.fresh:
             self._stale("the depth stream is silent")
         if silent_s >= self._quiet_s or not self.book.live:
             self._start_sync()
 
     def _stale(self, reason: str) -> None:
-        self.fanout.withdraw()
-        if self.quote is None and self.reason == reason:
+        self._newest = self._passed = None
+        if not self.fresh and self.reason == reason:
             return
-        self.quote, self.reason = None, reason
+        self.fresh, self.reason = False, reason
         self._on_health(self.symbol, False, reason)
 
     # --- joining ----------------------------------------------------------------------------------------
@@ -214,7 +265,7 @@ class Line:
             self._proven_at = self._clock.monotonic()
             self._quiet_s = min(self._quiet_s * 2, QUIET_MAX_S) if stood else QUIET_S
             self.received = self._now_ms()
-            self._tell()
+            self._changed()
             return None
         if stood:
             self._stale("the venue moved on and the stream did not tell")

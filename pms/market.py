@@ -106,7 +106,7 @@ class Market:
     def health(self, symbol: str) -> tuple[bool, str]:
         """(fresh, reason where not)."""
         line = self._lines.get(symbol)
-        return (False, "not watched") if line is None else (line.quote is not None, line.reason)
+        return (False, "not watched") if line is None else (line.fresh, line.reason)
 
     def age_ms(self, symbol: str) -> int | None:
         """How long ago the book was last heard or proven; None where it never was."""

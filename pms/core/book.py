@@ -26,7 +26,7 @@ LEVELS_MAX = 20_000  # a side's levels; four times what a busy major gathers in 
 LEVELS_KEPT = 10_000  # the nearest that stay when there are more
 HEAP_SLACK = 1_024  # dead heap entries beyond the live ones before they are swept
 
-_Touch = tuple[float, float, float, float]  # bid, its quantity, ask, its quantity
+Touch = tuple[float, float, float, float]  # bid, its quantity, ask, its quantity, as decoded
 
 
 class Verdict(Enum):
@@ -47,7 +47,7 @@ class Book:
         self._held: deque[DepthFrame] = deque(maxlen=BUFFER_MAX)
         self._anchored = False
         self._ticker: TouchFrame | None = None  # newer than the last frame
-        self._raw: _Touch | None = None  # what `_quote` was made of; None where own orders took part
+        self._raw: Touch | None = None  # what `_quote` was made of; None where own orders took part
         self._quote: Quote | None = None
         self.live = False
         self.crossed = False
@@ -111,6 +111,10 @@ class Book:
         self._ticker = frame
         return True
 
+    def mid2(self, sum_of_touch: float) -> int:
+        """What `Quote.mid2` is for a bid and an ask as decoded that sum to this."""
+        return self._grid.mid2(sum_of_touch)
+
     def quote(self, own: OwnOrders, received: int) -> Quote | None:
         """The touch less our own orders (law 9); the same object as before where it has not changed.
 
@@ -120,7 +124,7 @@ class Book:
             return None
         if own:
             return self._quote_less(own, received)
-        touch = self._touch()
+        touch = self.touch()
         if touch is None:
             self._raw = self._quote = None
         elif touch != self._raw:
@@ -140,7 +144,8 @@ class Book:
         self._bids.apply(frame.bids)
         self._asks.apply(frame.asks)
 
-    def _touch(self) -> _Touch | None:
+    def touch(self) -> Touch | None:
+        """The touch as decoded, our own orders included: a cheap sign of change. None where a side is empty."""
         if (told := self._ticker) is not None:
             return (told.bid, told.bid_qty, told.ask, told.ask_qty) if told.bid_qty and told.ask_qty else None
         bid, ask = self._bids.best(), self._asks.best()

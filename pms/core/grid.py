@@ -41,6 +41,10 @@ class Grid:
             return -(-units // self._tick_units)
         return int((Decimal(repr(price)) / self._tick).to_integral_value(ROUND_CEILING))
 
+    def mid2(self, sum_of_touch: float) -> int:
+        """Bid + ask in ticks; off the grid, rounded down to one."""
+        return round(sum_of_touch * self._price_scale) // self._tick_units
+
     def quantity(self, quantity: float) -> Decimal:
         units = round(quantity * self._step_scale)
         if units <= EXACT_MAX and units / self._step_scale == quantity:

@@ -62,7 +62,12 @@ def combination() -> VenueError:
 
 
 def pairs_of(text: str) -> dict[str, str]:
-    """Decode one query string or form body. A name sent twice is refused (-1101)."""
+    """Decode one query string or form body. A name sent twice is refused (-1101), bytes that are no text (-1100)."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise VenueError(-1100, "Illegal characters found in a parameter; the text is not UTF-8.") from None
     values: dict[str, str] = {}
     for part in text.split("&"):
         if not part:
@@ -74,6 +79,12 @@ def pairs_of(text: str) -> dict[str, str]:
             raise VenueError(-1101, f"Duplicate values for parameter '{name}' detected.")
         values[name] = value
     return values
+
+
+def asked_rows(values: Mapping[str, str], default: int) -> int:
+    """The `limit` that a weight is reckoned by, before it is checked; what is no number counts as `default`."""
+    limit = values.get("limit", "")
+    return int(limit) if _INTEGER.fullmatch(limit) else default
 
 
 class Params:

@@ -12,25 +12,24 @@ from pms.sim.limits import Limits
 from pms.sim.model import Mark, VenueError
 from pms.sim.names import KLINE_INTERVALS
 from pms.sim.numbers import padded
-from pms.sim.params import combination
+from pms.sim.params import asked_rows, combination
 from pms.sim.rest import Call, Route, by_symbol
 
 DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 DEPTH_DEFAULT = 500
+KLINES_DEFAULT = 500
 KLINES_MAX = 1_500
 AGG_TRADES_MAX = 1_000
 AGG_WINDOW_MS = 3_600_000
 
 
 def _depth_weight(values: Mapping[str, str]) -> int:
-    limit = values.get("limit", "")
-    return DEPTH_WEIGHTS.get(int(limit), 1) if limit.isdecimal() else 1  # left out: measured 1 (binance.md 3.1)
+    return DEPTH_WEIGHTS.get(asked_rows(values, 0), 1)  # left out: measured 1 (binance.md 3.1)
 
 
 def _klines_weight(values: Mapping[str, str]) -> int:
-    limit = values.get("limit", "")
-    rows_asked = int(limit) if limit.isdecimal() else 500
-    return 1 if rows_asked < 100 else 2 if rows_asked < 500 else 5 if rows_asked <= 1_000 else 10
+    limit = asked_rows(values, KLINES_DEFAULT)
+    return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1_000 else 10
 
 
 def ping(call: Call) -> object:
@@ -85,7 +84,7 @@ def klines(call: Call) -> object:
     interval = call.params.text("interval")
     if interval not in KLINE_INTERVALS:
         raise VenueError(-1120, "Invalid interval.")
-    limit = call.params.limit(500, KLINES_MAX)
+    limit = call.params.limit(KLINES_DEFAULT, KLINES_MAX)
     start, end = call.params.window(2**62)
     length = KLINE_INTERVALS[interval]
     newest = start is None

@@ -98,7 +98,7 @@ def look_up_open(call: Call) -> object:
 def _json(params: Params, name: str, of: type[Any]) -> Any:
     try:
         return msgspec.json.decode(params.text(name), type=of)
-    except msgspec.DecodeError:  # its subclass ValidationError included
+    except (msgspec.DecodeError, RecursionError):  # no JSON, not of this form, or nested without end
         raise not_valid(name) from None
 
 

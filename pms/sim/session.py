@@ -114,7 +114,7 @@ class Session:
             asked = msgspec.json.decode(text, type=_Asked)
         except msgspec.ValidationError as error:
             self._refuse(2, f"Invalid request: {error}", None)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._refuse(3, f"Invalid JSON: {error}", None)
         else:
             self._answer(asked)

@@ -10,11 +10,31 @@ from pms.sim.wire import ROUTES
 from tests.contract.sim_wire.cases import CASES
 
 PATH = Path(__file__).resolve().parents[3] / "docs" / "simulator.md"
-_HEAD = """# The simulator's endpoints
+FAULTS = """[
+  {"on": "request", "method": "POST", "path": "/fapi/v1/order", "params": {"symbol": "BTCUSDT"}, "skip": 2,
+   "status": 503, "code": -1000, "msg": "Unknown error, please check your request or try again later.", "execute": true},
+  {"on": "request", "method": "PUT", "lose": "after", "probability": 0.1, "count": 0},
+  {"on": "request", "path": "/fapi/v1/*", "delay_before_ms": 200, "delay_after_ms": 50},
+  {"on": "socket", "path": "/private/*", "mute_after_ms": 60000},
+  {"on": "socket", "path": "/public/*", "cut_after_ms": 30000, "cut_code": 1006, "delay_ms": 20}
+]"""
+_HEAD = f"""# The simulator's endpoints
 
 Written by `python -m tests.contract.sim_wire.table` from the cases that the tests run; do not edit. A path or method
 that is not here answers 404. Weights and counters are those of the venue; "key" needs `X-MBX-APIKEY`, "signed" also
 `timestamp` and `signature` over the bytes as sent.
+
+## Faults
+
+`pms sim --faults FILE` reads a JSON list of rules. The first rule that matches a request or a socket decides; it acts
+once, or `count` times (0: always), after it has let `skip` pass, with `probability` from the seed. A path ending in `*`
+is a prefix, an empty one is every path. `lose` ends the connection without an answer, before or after the venue has
+executed the request; `execute` executes it although the script's `status` answers. Sockets can be refused (`refuse`: the
+HTTP status), delayed, muted and cut.
+
+```json
+{FAULTS}
+```
 
 ## What every keyed and signed route refuses
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from pms.sim.limits import Limits
+from pms.sim.script import decode_rules
 from pms.sim.wire import ROUTES
 from tests.contract.sim_wire import table
 from tests.contract.sim_wire.cases import CASES, LIMIT
@@ -38,6 +39,10 @@ def test_every_route_has_a_case_that_succeeds_or_says_why_it_cannot() -> None:
     covered = {(case.method, case.path) for case in CASES if case.code is None}
     covered.add(("POST", "/fapi/v1/positionSide/dual"))  # one-way mode only: there is nothing to switch to
     assert {(route.method, route.path) for route in ROUTES} == covered
+
+
+def test_the_documents_fault_rules_are_rules() -> None:
+    assert [rule.count for rule in decode_rules(table.FAULTS.encode())] == [1, 0, 1, 1, 1]
 
 
 def test_no_two_cases_have_the_same_name() -> None:

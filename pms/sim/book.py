@@ -15,7 +15,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 
 from pms.sim.model import Order, Side, Touch
 from pms.sim.views import PriceLevel
@@ -78,10 +79,11 @@ class Ladder:
 
     def prices(self) -> Iterator[Decimal]:
         """Every price with quantity, best first."""
-        merged: Iterable[Decimal] = self._external_prices
-        if self._own_prices:
-            merged = sorted({*self._external_prices, *self._own_prices})
-        return iter(merged) if self.side == "SELL" else reversed(list(merged))
+        external, own, buys = self._external_prices, self._own_prices, self.side == "BUY"
+        if not own:
+            return reversed(external) if buys else iter(external)
+        merged = merge(reversed(external), reversed(own), reverse=True) if buys else merge(external, own)
+        return (price for price, _ in groupby(merged))
 
     def levels(self, limit: int) -> Levels:
         """The best `limit` levels with their totals, best first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from pms.sim.faults import Gate, Latency
 from pms.sim.feed import FeedDriver
 from pms.sim.journal import Journal
 from pms.sim.limits import Limits
-from pms.sim.model import FeedEvent
+from pms.sim.model import DepthSnapshot, FeedEvent
 from pms.sim.profiles import DEFAULT_PROFILE, PROFILES
 from pms.sim.script import Rule, Script
 from pms.sim.scripted import ScriptedMarket
@@ -29,6 +29,7 @@ from pms.sim.synthetic import Listing, SyntheticMarket
 from pms.sim.wire import Venue, VenueSettings
 from pms.tasks import Tasks
 
+FEED_TASK, TIMER_TASK = "sim.feed", "sim.timers"
 STILL = "still"  # a market that does not move
 # Opening prices of the synthetic market where the venue has no last price to go on from.
 OPENING: Mapping[str, Decimal] = {
@@ -74,13 +75,23 @@ class Simulator:
         chance = random.Random(f"{options.seed}:faults")
         self.gate = Gate(self.venue, clock, Script(options.rules, chance), chance, options.latency, tasks)
         self.feed = FeedDriver(self._events(options), options.speed)
+        self._closed = set(self.venue.rules)  # symbols that have no book yet
+        self._on_open: Callable[[], None] | None = None
         self._clock = clock
         self._tasks = tasks
 
-    def start(self) -> None:
-        """Let the market move and the timers run, as tasks of the owner."""
-        self._tasks.spawn(self.feed.run(self._clock, self.venue.apply), "sim.feed")
-        self._tasks.spawn(self._drive(), "sim.timers")
+    def start(self, on_open: Callable[[], None] | None = None) -> None:
+        """Let the market move and the timers run, as tasks of the owner. `on_open`: once every symbol has its book."""
+        self._on_open = on_open
+        self._tasks.spawn(self.feed.run(self._clock, self._apply), FEED_TASK)
+        self._tasks.spawn(self._drive(), TIMER_TASK)
+
+    def _apply(self, event: FeedEvent) -> None:
+        self.venue.apply(event)
+        if self._closed and isinstance(event, DepthSnapshot):
+            self._closed.discard(event.symbol)
+            if not self._closed and self._on_open is not None:
+                self._on_open()
 
     async def _drive(self) -> None:
         while True:

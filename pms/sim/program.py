@@ -11,12 +11,13 @@ import asyncio
 import random
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pms.clock import Clock, SystemClock
 from pms.datadir import DataDir, DataDirInUse
 from pms.sim import journal, script, stats, symbols
-from pms.sim.assembly import STILL, Options, Simulator
+from pms.sim.assembly import FEED_TASK, STILL, TIMER_TASK, Options, Simulator
 from pms.sim.captures import CaptureError
 from pms.sim.faults import Latency
 from pms.sim.limits import UNLIMITED, Limits
@@ -27,7 +28,9 @@ from pms.tasks import Tasks
 REST_PORT = 18_080
 STREAM_PORT = 18_081
 PAPER_KEY = "paper:paper-secret"
+FAILED = 1  # exit code: the market or the timers broke, which the log tells
 REFUSED = 2  # exit code: nothing was started, the message says why
+_SAY = partial(print, flush=True)  # whoever waits for the ports may read a pipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +79,7 @@ def options_of(args: argparse.Namespace) -> Options:
 async def run(
     args: argparse.Namespace,
     clock: Clock | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = _SAY,
     ask: Callable[[str], str] = input,
 ) -> int:
     """Run until a signal; returns the exit code."""
@@ -108,17 +111,17 @@ def _reset(path: Path, sure: bool, say: Callable[[str], None], ask: Callable[[st
 async def _serve(
     args: argparse.Namespace, options: Options, path: Path, clock: Clock, say: Callable[[str], None]
 ) -> int:
-    tasks, kept = Tasks(), journal.FileJournal(path)
+    stop = asyncio.Event()
+    kept = journal.FileJournal(path)
+    tasks = Tasks(lambda name, error: stop.set() if name in (FEED_TASK, TIMER_TASK) else None)
     simulator = Simulator(options, clock, tasks, kept)
     server = Server(simulator.gate, tasks, args.rest_port, args.stream_port)
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     try:
         await server.start()
-        simulator.start()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        say(_welcome(server, simulator, options, path))
+        simulator.start(lambda: say(_welcome(server, simulator, options, path)))
         await stop.wait()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -127,7 +130,7 @@ async def _serve(
         await tasks.close()
         kept.close()
     say("The simulator has stopped; the venue's state is kept.")
-    return 0
+    return FAILED if tasks.failures else 0
 
 
 def _welcome(server: Server, simulator: Simulator, options: Options, path: Path) -> str:

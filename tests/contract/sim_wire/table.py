@@ -12,7 +12,8 @@ from tests.contract.sim_wire.cases import CASES
 PATH = Path(__file__).resolve().parents[3] / "docs" / "simulator.md"
 FAULTS = """[
   {"on": "request", "method": "POST", "path": "/fapi/v1/order", "params": {"symbol": "BTCUSDT"}, "skip": 2,
-   "status": 503, "code": -1000, "msg": "Unknown error, please check your request or try again later.", "execute": true},
+   "status": 503, "code": -1000, "msg": "Unknown error, please check your request or try again later.",
+   "execute": true},
   {"on": "request", "method": "PUT", "lose": "after", "probability": 0.1, "count": 0},
   {"on": "request", "path": "/fapi/v1/*", "delay_before_ms": 200, "delay_after_ms": 50},
   {"on": "socket", "path": "/private/*", "mute_after_ms": 60000},
@@ -29,8 +30,8 @@ that is not here answers 404. Weights and counters are those of the venue; "key"
 `pms sim --faults FILE` reads a JSON list of rules. The first rule that matches a request or a socket decides; it acts
 once, or `count` times (0: always), after it has let `skip` pass, with `probability` from the seed. A path ending in `*`
 is a prefix, an empty one is every path. `lose` ends the connection without an answer, before or after the venue has
-executed the request; `execute` executes it although the script's `status` answers. Sockets can be refused (`refuse`: the
-HTTP status), delayed, muted and cut.
+executed the request; `execute` executes it although the script's `status` answers. Sockets can be refused (`refuse`:
+the HTTP status), delayed, muted and cut.
 
 ```json
 {FAULTS}

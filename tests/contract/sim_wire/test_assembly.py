@@ -89,6 +89,20 @@ async def test_what_the_simulator_does_not_have_is_named(changes, word) -> None:
         Simulator(_options(**changes), HandClock(SimpleNamespace(now=START)), Tasks())
 
 
+async def test_it_says_when_every_symbol_has_its_book_and_not_before() -> None:
+    clock, tasks, opened = HandClock(SimpleNamespace(now=START)), Tasks(), []
+    simulator = Simulator(_options(symbols=("BTCUSDT", "ETHUSDT"), profile="still"), clock, tasks)
+
+    def on_open() -> None:
+        opened.append([simulator.venue.exchange.depth(symbol, 5).bids != () for symbol in simulator.venue.rules])
+
+    simulator.start(on_open)
+    assert opened == []
+    await clock.advance(2_000)
+    await tasks.close()
+    assert opened == [[True, True]]
+
+
 async def test_closing_its_tasks_ends_the_simulator() -> None:
     clock, tasks = HandClock(SimpleNamespace(now=START)), Tasks()
     Simulator(_options(), clock, tasks).start()

@@ -1,7 +1,8 @@
 """The wire under the Binance adapter as a port: requests and frame sockets.
 
-The same adapter runs over TCP (`pms.binance.http`, `pms.binance.sockets`) and in memory (tests/world). An HTTP client that re-sends by itself would
-be a blind retry under our feet (execution.md 4): an implementation sends each request at most once.
+The same adapter runs over TCP (`pms.binance.http`, `pms.binance.sockets`) and in memory (tests/world). An HTTP client
+that re-sends by itself would be a blind retry under our feet (execution.md 4): an implementation sends each request at
+most once.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class NotSent(Exception):
-    """The request certainly did not reach the wire (connect refused, DNS, TLS, closed before writing): safe to send again."""
+    """The request certainly did not reach the wire (connect refused, DNS, TLS, closed before): it may be sent again."""
 
 
 class Lost(Exception):

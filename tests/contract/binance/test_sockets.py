@@ -127,6 +127,16 @@ async def test_our_own_close_is_told_once_and_sending_after_it_does_nothing(worl
     assert world.ear.frames.empty()
 
 
+async def test_sending_on_a_connection_that_just_broke_is_the_readers_to_tell(world: World) -> None:
+    await world.serve(echo)
+    socket = await world.connect()
+    assert socket._wire._response.connection is not None  # type: ignore[attr-defined]
+    socket._wire._response.connection.transport.abort()  # type: ignore[attr-defined]
+    socket.send("into the void")
+    assert await world.ear.closed.get()
+    assert world.tasks.failures == 0
+
+
 async def test_closing_all_ends_each_socket(world: World) -> None:
     await world.serve(echo)
     await world.connect()

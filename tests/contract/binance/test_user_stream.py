@@ -299,6 +299,14 @@ async def test_credentials_that_fail_later_are_told_and_counted(world: World) ->
     assert world.tasks.failures >= 1
 
 
+async def test_credentials_that_fail_at_a_renewal_end_the_stream_and_are_told(world: World) -> None:
+    await world.live()
+    world.http.answer = lambda _: error(401, -2014, "API-key format invalid.")
+    await world.clock.advance(65)
+    assert "refuses our credentials" in world.state.reason
+    assert not world.sockets.opened[0].open
+
+
 async def test_bad_credentials_at_the_start_are_raised(world: World) -> None:
     world.http.answer = lambda _: error(401, -2014, "API-key format invalid.")
     with pytest.raises(AuthFailed):

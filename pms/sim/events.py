@@ -52,7 +52,6 @@ def order_update(
     modify_id: str | None = None,
 ) -> dict[str, object]:
     """ORDER_TRADE_UPDATE in the order's present state; `trade` only with TRADE, `modify_id` only with AMENDMENT."""
-    bids, asks = open_notionals
     body: dict[str, object] = {
         "s": order.symbol,
         "c": order.client_id,
@@ -73,8 +72,8 @@ def order_update(
         "N": trade.commission_asset if trade else ASSET,
         "T": now,
         "t": trade.trade_id if trade else 0,
-        "b": trimmed(bids),
-        "a": trimmed(asks),
+        "b": trimmed(open_notionals[0]),
+        "a": trimmed(open_notionals[1]),
         "m": trade.maker if trade else False,
         "R": order.reduce_only,
         "wt": "CONTRACT_PRICE",

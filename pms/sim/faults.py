@@ -118,7 +118,7 @@ class Gate:
         self.venue = venue
         self.script = script
         self.latency = latency
-        self.lines: set[Line] = set()
+        self.lines: list[Line] = []
         self.requests = 0
         self._clock = clock
         self._chance = chance
@@ -144,7 +144,7 @@ class Gate:
             raise VenueError(0, "Refused by the fault script", rule.refuse)
         line = Line(path, rule.delay_ms + self.latency.stream_ms, self._clock, send, close)
         line.session = self.venue.open_stream(target, line.deliver, line.closed_by_venue, ip)
-        self.lines = {known for known in self.lines if not known.ended} | {line}
+        self.lines = [*(known for known in self.lines if not known.ended), line]
         if line.delay_ms:
             self._tasks.spawn(line.pump(), "sim.line")
         if rule.mute_after_ms is not None:

@@ -190,14 +190,14 @@ def _read(path: Path) -> Iterable[Record]:
     """All records of a file. A torn last line was never answered for and is dropped; damage elsewhere is refused."""
     if not path.exists():
         return
-    lines = path.read_bytes().split(b"\n")
-    torn = lines.pop()  # what follows the last line end: nothing, or a line that SIGKILL cut
-    del torn
-    for number, line in enumerate(lines, 1):
-        try:
-            yield from _decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise JournalDamaged(
-                f"{path}, line {number} cannot be read ({error}). Nothing was loaded or changed. Restore the file "
-                "from a copy, or start empty with `pms sim --reset`."
-            ) from error
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return  # SIGKILL cut it
+            try:
+                yield from _decoder.decode(line)
+            except msgspec.DecodeError as error:
+                raise JournalDamaged(
+                    f"{path}, line {number} cannot be read ({error}). Nothing was loaded or changed. Restore the file "
+                    "from a copy, or start empty with `pms sim --reset`."
+                ) from error

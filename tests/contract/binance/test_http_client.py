@@ -112,8 +112,9 @@ async def ask(client: HttpClient, target: str = "/a", method: str = "PUT") -> Re
 
 async def until_idle_ends(client: HttpClient) -> None:
     """Wait until the client has heard that its idle connection, if it kept any, is over."""
-    if client._idle:
-        await asyncio.shield(client._idle[0].ended)
+    async with asyncio.timeout(5):
+        if client._idle:
+            await asyncio.shield(client._idle[0].ended)
 
 
 async def test_requests_share_one_kept_alive_connection(server: RawServer, client: HttpClient) -> None:
@@ -289,15 +290,29 @@ async def test_a_connection_that_may_not_go_on_is_not_used_again(
     assert server.connections == 2
 
 
+async def test_a_connection_idle_for_long_is_not_trusted(
+    server: RawServer, client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ask(client)
+    monkeypatch.setattr(http, "IDLE_S", -1.0)
+    await ask(client)
+    assert server.connections == 2
+    assert len(server.requests) == 2
+
+
 async def test_bytes_nobody_asked_for_end_the_connection(server: RawServer, client: HttpClient) -> None:
+    answered = asyncio.Event()
+
     async def chatter(peer: Peer) -> None:
         await peer.read()
         await peer.write(OK)
+        await answered.wait()
         await peer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
         await peer.reader.read()
 
     server.scripts = [chatter, answering]
     await ask(client)
+    answered.set()
     await until_idle_ends(client)
     assert (await ask(client)).status == 200
     assert server.connections == 2

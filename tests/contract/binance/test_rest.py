@@ -238,11 +238,25 @@ async def test_too_many_orders_hold_orders_back_until_the_next_slot_and_nothing_
     assert world.http.names() == ["POST v1/order", "DELETE v1/order", "GET v1/openOrders", "POST v1/order"]
 
 
+async def test_a_late_milder_answer_does_not_shorten_the_silence(world: World) -> None:
+    ban = error(418, -1003, "no", {"retry-after": "120"})
+    world.answers(ban, error(429, -1003, "no", {"retry-after": "1"}))
+    world.http.hold = asyncio.Event()
+    asking = [world.tasks.spawn(world.rest.order(CANCEL), "cancel") for _ in range(2)]
+    await settle()
+    world.http.hold.set()
+    await asyncio.gather(*asking)
+    held = await world.rest.order(CANCEL)
+    assert isinstance(held, NotDone)
+    assert held.retry_ms == 120_020
+
+
 async def test_too_many_orders_of_a_minute_wait_for_the_minute(world: World) -> None:
+    world.clock.jump(5)
     world.answers(error(429, -1015, "no", {"x-mbx-order-count-1m": "1201", "x-mbx-order-count-10s": "1"}))
     told = await world.rest.order(PLACE)
     assert isinstance(told, NotDone)
-    assert told.retry_ms == 60_000 - EPOCH_MS % 60_000 + 20
+    assert told.retry_ms == 60_000 - world.clock.now_ms() % 60_000 + 20
 
 
 async def test_every_answers_counts_are_told(world: World) -> None:

@@ -326,6 +326,27 @@ async def test_a_venue_that_accepts_and_closes_at_once_is_asked_within_the_budge
     assert world.state.gap > 2
 
 
+@pytest.mark.parametrize("frames, reopened", [([hint(1)], 2), ([], 1)])
+async def test_a_stream_that_lasted_and_gave_data_is_opened_again_at_once(
+    world: World, frames: list[bytes], reopened: int
+) -> None:
+    await world.live()
+    for frame in frames:
+        world.socket.push(frame)
+    await world.clock.advance(15)
+    world.socket.drop()
+    await settle()
+    assert len(world.sockets.opened) == reopened
+
+
+async def test_a_silent_stream_whose_key_lives_is_a_good_one(world: World) -> None:
+    await world.live()
+    await world.clock.advance(75)
+    world.socket.drop()
+    await settle()
+    assert len(world.sockets.opened) == 2
+
+
 @pytest.mark.faults
 async def test_a_venue_that_refuses_is_asked_again_until_it_lets_us_in(world: World) -> None:
     await world.live()

@@ -322,5 +322,8 @@ class Desk:
 
     def _track(self, order: Order) -> None:
         """Tell the market which resting quantity is ours (law 9)."""
-        own_orders.track(self.market.own(order.symbol), order, self.instruments[order.symbol], self.now())
+        instrument = self.instruments.get(order.symbol)
+        if instrument is None:  # a symbol that the venue has given up: no book to be wrong about
+            return
+        own_orders.track(self.market.own(order.symbol), order, instrument, self.now())
         self.market.own_changed(order.symbol)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from algos import step
-from pms.bus.inbox import Context
+from pms.bus.executor import Context
 from pms.bus.outcomes import Reply, Request
 from pms.chases import Chases, Taken
 from pms.desk import Desk

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from algos.registry import KINDS, Kind
+from pms.bus.caller import Caller
 from pms.ledger import Ledger
 from schemas import codec
 from schemas.errors import Invalid
@@ -33,9 +34,9 @@ class Restored(msgspec.Struct):
     alarms: dict[str, Alarm]
 
 
-async def read(client: Any, names: Keys, ledger: Ledger, now: int) -> Restored:
+async def read(caller: Caller, names: Keys, ledger: Ledger, now: int) -> Restored:
     """Fill the ledger. Raises `codec.Newer`; a damaged record is moved to quarantine."""
-    reader = _Reader(client, names, now)
+    reader = _Reader(caller, names, now)
     async for _, order, meta in reader.strings(names.order("*"), Order):
         ledger.restore_order(order, meta.rev)
     async for _, account, meta in reader.strings(names.subaccount("*"), SubAccount):
@@ -50,17 +51,23 @@ async def read(client: Any, names: Keys, ledger: Ledger, now: int) -> Restored:
             ledger.restore_algo(key, meta.rev)
             if not kind.view(state).status.terminal:
                 algos.append((kind, state))
-    return Restored(algos, reader.quarantined, await _alarms(client, names))
+    return Restored(algos, reader.quarantined, await _alarms(caller, names))
 
 
-async def _alarms(client: Any, names: Keys) -> dict[str, Alarm]:
-    rows: dict[bytes, bytes] = await client.hgetall(names.alarms)
+async def _alarms(caller: Caller, names: Keys) -> dict[str, Alarm]:
+    rows = await _hash(caller, names.alarms)
     return {field.decode(): codec.decode(Alarm, body) for field, body in rows.items()}
 
 
+async def _hash(caller: Caller, key: str) -> dict[bytes, bytes]:
+    flat = await caller.call("HGETALL", key)
+    assert isinstance(flat, list), "HGETALL answers a flat list"
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 class _Reader:
-    def __init__(self, client: Any, names: Keys, now: int) -> None:
-        self._client = client
+    def __init__(self, caller: Caller, names: Keys, now: int) -> None:
+        self._caller = caller
         self._names = names
         self._now = now
         self.quarantined: list[Quarantined] = []
@@ -68,7 +75,8 @@ class _Reader:
     async def strings(self, pattern: str, kind: type[T]) -> AsyncIterator[tuple[str, T, codec.Meta]]:
         """Every record of a kind whose key matches."""
         async for keys in self._pages(pattern):
-            bodies: list[bytes | None] = await self._client.mget(keys)
+            bodies = await self._caller.call("MGET", *keys)
+            assert isinstance(bodies, list), "MGET answers a list"
             for key, body in zip(keys, bodies, strict=True):
                 if body is None:  # ran out between SCAN and MGET
                     continue
@@ -80,26 +88,25 @@ class _Reader:
         """Every row of the hashes whose key matches."""
         async for keys in self._pages(pattern):
             for key in keys:
-                rows: dict[bytes, bytes] = await self._client.hgetall(key)
-                for field, body in rows.items():
+                for field, body in (await _hash(self._caller, key)).items():
                     read = await self._decode(key, field.decode(), body, kind)
                     if read is not None:
                         yield read
 
     async def _pages(self, pattern: str) -> AsyncIterator[list[str]]:
-        page: list[str] = []
-        seen: set[str] = set()
-        async for raw in self._client.scan_iter(match=pattern, count=BATCH):
-            key = raw.decode() if isinstance(raw, bytes) else raw
-            if key in seen:  # SCAN may show a key twice
-                continue
-            seen.add(key)
-            page.append(key)
-            if len(page) == BATCH:
-                yield page
-                page = []
-        if page:
-            yield page
+        """Keys that match, a page at a time. SCAN may show a key twice; what was seen is left out."""
+        seen: set[bytes] = set()
+        cursor: bytes | int = 0
+        while True:
+            reply = await self._caller.call("SCAN", cursor, "MATCH", pattern, "COUNT", BATCH)
+            assert isinstance(reply, list), "SCAN answers a cursor and keys"
+            cursor, found = reply
+            fresh = [key for key in found if key not in seen]
+            seen.update(fresh)
+            if fresh:
+                yield [key.decode() for key in fresh]
+            if cursor == b"0":
+                return
 
     async def _decode(self, key: str, field: str, body: bytes, kind: type[T]) -> tuple[T, codec.Meta] | None:
         try:
@@ -112,10 +119,10 @@ class _Reader:
         """Copy first, then remove: a crash between leaves both, never neither."""
         subject = f"{key}:{field}" if field else key
         found = Quarantined(key=subject, body=body.decode(errors="replace"), reason=reason, at=self._now)
-        await self._client.set(self._names.quarantine(subject), codec.encode(found))
+        await self._caller.call("SET", self._names.quarantine(subject), codec.encode(found))
         if field:
-            await self._client.hdel(key, field)
+            await self._caller.call("HDEL", key, field)
         else:
-            await self._client.delete(key)
+            await self._caller.call("DEL", key)
         self.quarantined.append(found)
         _log.error("record_quarantined", key=subject, reason=reason)

@@ -89,22 +89,22 @@ class BinanceVenue(Venue):
         self._tasks = tasks
         self._venue_clock = VenueClock(clock)
         self.gate = Gate(http, clock, self._venue_clock, on_usage)
-        self._rest = Rest(self.gate, self._venue_clock, tasks, credentials.key, credentials.secret)
+        self.rest = Rest(self.gate, self._venue_clock, tasks, credentials.key, credentials.secret)
         connects = Connects(chance, clock.monotonic)
         private = stream_url.rstrip("/") + "/private"
         self._timekeeper: asyncio.Task[None] | None = None
-        self._stream = UserStream(self._rest, sockets, private, clock, tasks, connects)
+        self._stream = UserStream(self.rest, sockets, private, clock, tasks, connects)
 
     # --- order requests ---
 
     async def place(self, order: Place) -> Outcome:
-        return self._answered(await self._rest.order(queries.place(order)))
+        return self._answered(await self.rest.order(queries.place(order)))
 
     async def amend(self, amend: Amend) -> Outcome:
-        return self._answered(await self._rest.order(queries.amend(amend)))
+        return self._answered(await self.rest.order(queries.amend(amend)))
 
     async def cancel(self, cancel: Cancel) -> Outcome:
-        return self._answered(await self._rest.order(queries.cancel(cancel)))
+        return self._answered(await self.rest.order(queries.cancel(cancel)))
 
     def _answered(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Done):
@@ -117,40 +117,40 @@ class BinanceVenue(Venue):
         """Where several orders had the id, the venue answers the newest (binance.md 4)."""
         request = queries.read("/fapi/v1/order", symbol=symbol, origClientOrderId=client_id)
         try:
-            return await self._rest.read(request, codec.order)
+            return await self.rest.read(request, codec.order)
         except Declined as error:
             if error.code == errors.NO_SUCH_ORDER:
                 return None
             raise
 
     async def open_orders(self, symbol: str | None = None) -> list[Report]:
-        return await self._rest.read(queries.read("/fapi/v1/openOrders", symbol=symbol), codec.orders)
+        return await self.rest.read(queries.read("/fapi/v1/openOrders", symbol=symbol), codec.orders)
 
     async def orders(self, symbol: str, since_ms: int) -> list[Report]:
-        return await history.orders(self._rest, symbol, since_ms, self.time_ms())
+        return await history.orders(self.rest, symbol, since_ms, self.time_ms())
 
     async def trades(self, symbol: str, since_ms: int, order_id: int | None = None) -> list[Fill]:
-        return await history.trades(self._rest, symbol, since_ms, self.time_ms(), order_id)
+        return await history.trades(self.rest, symbol, since_ms, self.time_ms(), order_id)
 
     async def positions(self) -> list[VenuePosition]:
-        return await self._rest.read(queries.read("/fapi/v3/positionRisk"), codec.positions)
+        return await self.rest.read(queries.read("/fapi/v3/positionRisk"), codec.positions)
 
     async def wallet(self) -> dict[str, Decimal]:
-        return await self._rest.read(queries.read("/fapi/v3/balance"), codec.wallet)
+        return await self.rest.read(queries.read("/fapi/v3/balance"), codec.wallet)
 
     async def instruments(self) -> dict[str, Instrument]:
-        return await self._rest.read(queries.public("/fapi/v1/exchangeInfo"), codec.instruments)
+        return await self.rest.read(queries.public("/fapi/v1/exchangeInfo"), codec.instruments)
 
     async def one_way(self) -> bool:
         return not (await self._mode()).hedge
 
     async def _mode(self) -> codec.AccountMode:
-        return await self._rest.read(queries.read("/fapi/v1/accountConfig"), codec.account_mode)
+        return await self.rest.read(queries.read("/fapi/v1/accountConfig"), codec.account_mode)
 
     # --- the account ---
 
     async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
-        answer = await self._rest.send(queries.leverage(symbol, leverage))
+        answer = await self.rest.send(queries.leverage(symbol, leverage))
         return errors.outcome(answer) if isinstance(answer, Verdict) else None
 
     def time_ms(self) -> int:
@@ -161,7 +161,7 @@ class BinanceVenue(Venue):
         return self._venue_clock.host_error_ms()
 
     async def start(self, sink: Sink) -> None:
-        await self._rest.measure_clock()
+        await self.rest.measure_clock()
         mode = await self._mode()
         if mode.hedge:
             raise AuthFailed(HEDGE_MODE)
@@ -183,6 +183,6 @@ class BinanceVenue(Venue):
         while True:
             await self._clock.sleep(CLOCK_S)
             try:
-                await self._rest.measure_clock()
+                await self.rest.measure_clock()
             except Unavailable as error:
                 _log.warning("venue_clock_not_measured", error=str(error))

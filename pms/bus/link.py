@@ -162,16 +162,17 @@ class ClientLink:
 
     async def _execute(self, command: Command) -> Reply:
         try:
-            reply: Reply = await self._client.execute_command(*command)
+            reply: Any = await self._client.execute_command(*command)
         except (ClientConnectionError, ClientTimeoutError, OSError) as error:
             raise Gone(str(error)) from error
         except NoScriptError as error:
             return Refusal(f"NOSCRIPT {error}")
         except ResponseError as error:
             return Refusal(str(error))
-        if isinstance(reply, dict):  # a map of the newer protocol: on our wire it is a flat list
-            return [part for pair in reply.items() for part in pair]
-        return reply
+        if isinstance(reply, dict):  # a map of the newer protocol: on our wire pairs of a stream read, else a flat list
+            pairs = [list(pair) for pair in reply.items()]
+            return pairs if str(command[0]).startswith("XREAD") else [part for pair in pairs for part in pair]
+        return cast(Reply, reply)
 
     async def open(
         self, preamble: Sequence[Command], on_reply: Callable[[Reply], None], on_lost: Callable[[str], None]

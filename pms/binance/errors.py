@@ -61,7 +61,6 @@ BAD_KEY = -2015
 NO_LISTEN_KEY = -1125
 UNKNOWN_ORDER = -2011
 NO_SUCH_ORDER = -2013
-ALREADY_SO = frozenset((-4046, -4059, -4171))  # margin type, position mode, asset mode: as wanted already
 
 _UNKNOWN = frozenset((-1000, -1001, -1006, -1007))
 # Keys, permissions and the account as a whole. A signature that is refused once may be a hiccup, as a key that worked a

@@ -44,7 +44,9 @@ from schemas.orders import Fill
 
 _log = structlog.get_logger("pms.binance.gateway")
 
-CLOCK_S = 300.0  # a host clock drifts by some 10 ms in five minutes; recvWindow has a second at least
+# How often the venue's time is measured. Drift would allow minutes (10 ms in five of them, where recvWindow has at least a
+# second), but asking also keeps a connection warm (`http.IDLE_S`): an order after a lull pays no TLS handshake.
+CLOCK_S = 20.0
 
 HEDGE_MODE = (
     "The account is in hedge mode; only one-way mode is supported. No order was sent. Close its positions and orders, "
@@ -115,9 +117,8 @@ class BinanceVenue(Venue):
 
     async def look_up(self, symbol: str, client_id: str) -> Report | None:
         """Where several orders had the id, the venue answers the newest (binance.md 4)."""
-        request = queries.read("/fapi/v1/order", symbol=symbol, origClientOrderId=client_id)
         try:
-            return await self.rest.read(request, codec.order)
+            return await self.rest.read(queries.look_up(symbol, client_id), codec.order)
         except Declined as error:
             if error.code == errors.NO_SUCH_ORDER:
                 return None

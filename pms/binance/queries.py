@@ -19,7 +19,7 @@ WINDOW_MS = 5000  # the venue's default; cancels may be late, and reads lose not
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One request before signing. `queued`: it waits its turn among reads; order requests never do."""
+    """One request before signing. `queued`: it waits its turn among reads; what orders wait for never does."""
 
     method: str
     path: str
@@ -59,6 +59,12 @@ def amend(change: Amend) -> Request:
 def cancel(order: Cancel) -> Request:
     params = [("symbol", order.symbol), ("origClientOrderId", order.client_id)]
     return Request("DELETE", "/fapi/v1/order", encode(params), queued=False)
+
+
+def look_up(symbol: str, client_id: str) -> Request:
+    """Resolves unknown outcomes, so it does not wait behind a recovery's reads."""
+    params = [("symbol", symbol), ("origClientOrderId", client_id)]
+    return Request("GET", "/fapi/v1/order", encode(params), queued=False)
 
 
 def leverage(symbol: str, times: int) -> Request:

@@ -69,6 +69,7 @@ def test_only_reads_wait_for_their_turn() -> None:
     cancel = queries.cancel(Cancel("BTCUSDT", "pms-1"))
     assert not queries.place(LIMIT).queued
     assert not cancel.queued
+    assert not queries.look_up("BTCUSDT", "pms-1").queued
     assert queries.read("/fapi/v1/openOrders").queued
 
 

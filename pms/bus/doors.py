@@ -7,6 +7,7 @@ Invariants: a stream entry is acknowledged only after `done`; before `open` and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -21,12 +22,14 @@ from pms.tasks import Tasks
 from schemas.commands import COMMANDS, REDUCING
 from schemas.keys import COMMAND_BODY_FIELD, COMMAND_GROUP, COMMAND_TYPE_FIELD, Keys
 
-BLOCK_S = 1
+BLOCK_MS = 500  # how long a reader waits in Redis, and so how long closing takes at most
 SCAN_S = 5.0
 READ_COUNT = 64
 DRAIN_COUNT = 1_000
 DRAIN_ROUNDS = 20  # a sender who fills a door faster than it is emptied must not hold up a close
 RETRY_S = 0.25
+_BLOCK = f"{BLOCK_MS / 1000}"
+_BLOCKING_S = BLOCK_MS / 1000 + ANSWER_S
 
 _log = structlog.get_logger("pms.bus.doors")
 
@@ -56,6 +59,7 @@ class Doors:
         self._acknowledging = False
         self._torn = True
         self._redis_ahead_ms = 0
+        self._closing = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
 
     def redis_now(self) -> int:
@@ -72,8 +76,7 @@ class Doors:
 
     async def close(self) -> None:
         """Read no more. What was read and is not finished stays pending in the group."""
-        for reader in self._readers:
-            reader.cancel()
+        self._closing.set()  # a reader that were cancelled could lose what was just popped for it
         if self._readers:
             await asyncio.wait(self._readers)
         for caller in (self._stream_reader, self._list_reader, self._ask):
@@ -103,8 +106,8 @@ class Doors:
 
     # streams
 
-    def _read_words(self, count: int, block_s: int = 0) -> tuple[str | int, ...]:
-        block = ("BLOCK", block_s * 1000) if block_s else ()
+    def _read_words(self, count: int, block_ms: int = 0) -> tuple[str | int, ...]:
+        block = ("BLOCK", block_ms) if block_ms else ()
         places = ("STREAMS", *self._streams, *(">" for _ in self._streams))
         return ("XREADGROUP", "GROUP", COMMAND_GROUP, self._consumer, "COUNT", count, *block, *places)
 
@@ -114,9 +117,7 @@ class Doors:
             await self._claim_pending()
             self._torn = False
         try:
-            entries = await self._stream_reader.call(
-                *self._read_words(READ_COUNT, BLOCK_S), within_s=BLOCK_S + ANSWER_S
-            )
+            entries = await self._stream_reader.call(*self._read_words(READ_COUNT, BLOCK_MS), within_s=_BLOCKING_S)
         except (Gone, Refusal):
             self._torn = True
             raise
@@ -190,7 +191,7 @@ class Doors:
     # lists
 
     async def _read_lists(self) -> None:
-        reply = await self._list_reader.call("BRPOP", *self._lists, BLOCK_S, within_s=BLOCK_S + ANSWER_S)
+        reply = await self._list_reader.call("BRPOP", *self._lists, _BLOCK, within_s=_BLOCKING_S)
         if isinstance(reply, list):
             self._take(self._popped(reply[0].decode(), reply[1]))
 
@@ -222,7 +223,7 @@ class Doors:
                         self._take(arrival)
             if cursor == b"0":
                 break
-        await self._clock.sleep(SCAN_S)
+        await self._pause(SCAN_S)
 
     async def _measure_time(self) -> None:
         reply = await self._ask.call("TIME")
@@ -231,9 +232,15 @@ class Doors:
 
     async def _repeat(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Redis away, or refusing for now: the next attempt follows; nothing is lost, since nothing was read."""
-        while True:
+        while not self._closing.is_set():
             try:
                 await step()
             except (Gone, Refusal) as error:
                 _log.debug("door_waits", reason=str(error))
-                await self._clock.sleep(RETRY_S)
+                await self._pause(RETRY_S)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not beyond closing."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()

@@ -70,7 +70,6 @@ class Inbox:
         self._lanes: Lanes[Item] = Lanes(tasks, self._process)
         self._requests = Requests(self._ask, store, keys, executor, clock, venue_now)
         self._recent: dict[tuple[str, str], _Known] = {}
-        self._closing = False
 
     async def open(self) -> None:
         """Open the doors. Raises Gone."""
@@ -78,7 +77,6 @@ class Inbox:
 
     async def close(self) -> None:
         """Close the doors and answer what waits SHUTTING_DOWN; what runs goes on (its owner closes the tasks)."""
-        self._closing = True
         await self._doors.close()
         for item in self._lanes.take(lambda _: True):
             if not item.arrival.entry_id:  # a stream entry stays pending for the next daemon

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,12 @@ class Bed:
                 self._heard.clear()
                 await self._heard.wait()
         return found[0]
+
+    async def eventually(self, holds: Callable[[], Awaitable[object]]) -> None:
+        """Look again until it holds: for what another connection sees of Redis, which nobody tells us."""
+        async with asyncio.timeout(8):
+            while not await holds():  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.005)
 
     async def stream(self) -> list[bytes]:
         """The bytes of all events in the stream."""

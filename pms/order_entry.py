@@ -1,0 +1,139 @@
+"""From an algo's action to an approved request with its record: the last stop before execution.
+
+Owns the way intent -> risk -> record. Refuses to send: what was approved waits in `leaving` until the step that names it is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from algos.step import AmendChild, PlaceChild
+from pms.core import orders, own_orders, risk
+from pms.core.risk import Approved, Denied
+from pms.ledger import Ledger
+from pms.market import Market
+from pms.runner import Runner
+from pms.unit import Unit
+from pms.venue import Amend, Cancel, Place
+from schemas.events_system import RefusedOrder, RiskRejected
+from schemas.market import ZERO, Instrument, Side
+from schemas.orders import Order, OrderState
+
+
+class OrderEntry:
+    """See the module."""
+
+    def __init__(
+        self, ledger: Ledger, market: Market, instruments: dict[str, Instrument], now: Callable[[], int]
+    ) -> None:
+        self._ledger = ledger
+        self._market = market
+        self._instruments = instruments
+        self._now = now
+        self._leaving: list[Approved] = []
+
+    def take_leaving(self) -> list[Approved]:
+        """What was approved since the last call: to be sent once its step is durable."""
+        leaving, self._leaving = self._leaving, []
+        return leaving
+
+    def place(self, unit: Unit, runner: Runner, action: PlaceChild) -> tuple[Order, Denied | None]:
+        """Record the intent of a new order. Where it is denied, the order comes back failed and nothing of it is recorded."""
+        order = self._intent(runner, action)
+        request = Place(
+            action.symbol,
+            action.client_order_id,
+            action.side,
+            "LIMIT",
+            action.time_in_force,
+            action.quantity,
+            action.price,
+            action.reduce_only,
+        )
+        verdict = risk.approve_place(request, self._seen(action.symbol))
+        if isinstance(verdict, Denied):
+            self._tell(unit, order, verdict)
+            return orders.not_placed(order, verdict.message, self._now()).order, verdict
+        unit.order(order, ("order_placed",))
+        self.track(order)
+        self._leaving.append(verdict)
+        return order, None
+
+    def amend(self, unit: Unit, action: AmendChild) -> tuple[Order, Denied | None]:
+        """Record that an order is about to move; denied, it rests as it was."""
+        order = self._ledger.orders[action.client_order_id]
+        request = Amend(action.symbol, action.client_order_id, action.side, action.quantity, action.price)
+        seen = self._seen(action.symbol, apart_from=order.client_order_id)
+        verdict = risk.approve_amend(request, action.reduce_only, seen)
+        if isinstance(verdict, Denied):
+            self._tell(unit, order, verdict)
+            return order, verdict
+        order = orders.amending(order, action.price, action.quantity, self._now()).order
+        unit.order(order)
+        self.track(order)
+        self._leaving.append(verdict)
+        return order, None
+
+    def cancel(self, unit: Unit, order: Order) -> None:
+        """Record that an order is about to be cancelled. Never denied."""
+        unit.order(orders.cancelling(order, self._now()).order)
+        self._leaving.append(risk.approve_cancel(Cancel(order.symbol, order.client_order_id)))
+
+    def track(self, order: Order) -> None:
+        """Tell the market which resting quantity is ours (law 9)."""
+        instrument = self._instruments.get(order.symbol)
+        if instrument is None:  # a symbol that the venue has given up: no book to be wrong about
+            return
+        own_orders.track(self._market.own(order.symbol), order, instrument, self._now())
+        self._market.own_changed(order.symbol)
+
+    def _intent(self, runner: Runner, action: PlaceChild) -> Order:
+        view = runner.kind.view(runner.state)
+        now = self._now()
+        return Order(
+            client_order_id=action.client_order_id,
+            sub_account_id=view.sub_account_id,
+            symbol=action.symbol,
+            side=action.side,
+            order_type="LIMIT",
+            time_in_force=action.time_in_force,
+            quantity=action.quantity,
+            price=action.price,
+            reduce_only=action.reduce_only,
+            state=OrderState.PLACING,
+            origin=runner.kind.origin,
+            parent_id=view.algo_id,
+            root_id=view.root_id,
+            created_at=now,
+            updated_at=now,
+            leverage=action.leverage,
+        )
+
+    def _seen(self, symbol: str, apart_from: str = "") -> risk.Market:
+        """What the gate judges by: rules, quote, mark, and our own resting orders but the one that moves."""
+        resting = [order for order in self._ledger.open_orders(symbol) if order.client_order_id != apart_from]
+        instrument = self._instruments[symbol]
+        mark = self._market.mark(symbol)
+        bids = [order.price for order in resting if order.side is Side.BUY]
+        asks = [order.price for order in resting if order.side is Side.SELL]
+        return risk.Market(
+            instrument=instrument,
+            quote=self._market.quote(symbol),
+            mark=ZERO if mark is None else mark.price,
+            open_orders=len(resting),
+            own_bid=instrument.ticks_down(max(bids)) if bids else 0,
+            own_ask=instrument.ticks_up(min(asks)) if asks else 0,
+        )
+
+    def _tell(self, unit: Unit, order: Order, denied: Denied) -> None:
+        unit.event(
+            RiskRejected(
+                ts=self._now(),
+                sub_account_id=order.sub_account_id,
+                reason_code=denied.code,
+                layer="gate",
+                order=msgspec.convert(order, RefusedOrder, from_attributes=True),
+            )
+        )

@@ -1,0 +1,177 @@
+"""One atomic step in the making: records, events, and then one commit (contract.md, "State keys").
+
+Owns the draft of the step. Refuses to decide what belongs in it. What is put into a unit is in the ledger's memory at once, and in Redis when the commit
+is done: all of it or nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from algos.registry import Kind
+from pms.bus.batch import Batch, Claim, Delete, Event, Index, Outcome, Put, Record
+from pms.core import positions
+from pms.core.positions import Booked
+from schemas import codec, events, keys
+from schemas.events_orders import Event as EventBody
+from schemas.events_orders import OrderEvent, PositionReduced, PositionUpdated
+from schemas.orders import Fill, Order
+from schemas.records import Applied, Position, SubAccount, Watermark
+
+if TYPE_CHECKING:
+    from pms.ledger import Ledger
+
+_TERMINAL_TTL_MS = keys.TERMINAL_TTL_S * 1000
+
+
+class Unit:
+    """The last word on each record, and events in order."""
+
+    def __init__(self, ledger: Ledger, now: int, request_id: str, over_anything: bool = False) -> None:
+        self._ledger = ledger
+        self._over_anything = over_anything
+        self._now = now
+        self._request_id = request_id
+        self._events: list[Event] = []
+        self._drafts: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @property
+    def empty(self) -> bool:
+        return not self._events and not self._drafts
+
+    def event(self, body: EventBody) -> None:
+        """Publish with this step. The request that caused it is added where the event names none."""
+        if self._request_id and not body.request_id:
+            body = msgspec.structs.replace(body, request_id=self._request_id)
+        self._events.append(Event(body.sub_account_id, body.type, events.encode_event(body)))
+
+    def order(self, order: Order, happened: Iterable[str] = ()) -> None:
+        """Keep an order's record and publish what happened to it."""
+        names = self._ledger.names
+        self._ledger.remember(order)
+        for kind in happened:
+            self.event(OrderEvent.of(kind, order, self._now))  # type: ignore[arg-type]
+        self._draft(
+            names.order(order.client_order_id),
+            order,
+            index=Index(names.open_orders(order.sub_account_id), order.client_order_id, not order.state.terminal),
+            ttl_ms=_TERMINAL_TTL_MS if order.state.terminal else 0,
+        )
+
+    def fill(self, order: Order, fill: Fill, leverage: int) -> Booked:
+        """Move the owner's position and the symbol's watermark by a newly booked fill."""
+        ledger = self._ledger
+        held = ledger.position(order.sub_account_id, order.symbol)
+        booked = positions.book(held, fill, leverage, self._now)
+        self.position(booked.position)
+        self.event(_position_event(booked, fill, self._now))
+        self._advance_watermark(fill)
+        return booked
+
+    def position(self, position: Position) -> None:
+        ledger = self._ledger
+        ledger.positions[(position.sub_account_id, position.symbol)] = position
+        self._draft(ledger.names.position(position.sub_account_id), position, field=position.symbol)
+
+    def _advance_watermark(self, fill: Fill) -> None:
+        ledger = self._ledger
+        seen = ledger.watermark.symbols.get(fill.symbol, Applied())
+        if (fill.time, fill.trade_id) <= (seen.trade_time, seen.trade_id):
+            return
+        applied = msgspec.structs.replace(seen, trade_time=fill.time, trade_id=fill.trade_id)
+        symbols = ledger.watermark.symbols | {fill.symbol: applied}
+        self.watermark(msgspec.structs.replace(ledger.watermark, symbols=symbols))
+
+    def watermark(self, watermark: Watermark) -> None:
+        self._ledger.watermark = watermark
+        self._draft(self._ledger.names.watermark, watermark)
+
+    def sub_account(self, account: SubAccount) -> None:
+        self._ledger.sub_accounts[account.id] = account
+        self._draft(self._ledger.names.subaccount(account.id), account)
+
+    def algo(self, kind: Kind, state: Any, happened: EventBody | None) -> None:
+        """Keep an algo's record, its row in what a UI lists, and its event."""
+        view = kind.view(state)
+        names = self._ledger.names
+        if happened is not None:
+            self.event(happened)
+        ended = view.status.terminal
+        self._draft(
+            names.algo(kind.name, view.algo_id),  # type: ignore[arg-type]
+            state,
+            index=Index(names.active(kind.name, view.sub_account_id), view.algo_id, not ended),  # type: ignore[arg-type]
+            ttl_ms=_TERMINAL_TTL_MS if ended else 0,
+            v=kind.version,
+        )
+
+    def _draft(
+        self, key: str, body: Any, field: str = "", index: Index | None = None, ttl_ms: int = 0, v: int = codec.VERSION
+    ) -> None:
+        self._drafts[(key, field)] = {
+            "body": body,
+            "index": index,
+            "ttl_ms": ttl_ms,
+            "v": v,
+            "event": len(self._events) - 1 if self._events else None,
+        }
+
+    def commit(
+        self,
+        claim: Claim | None = None,
+        puts: tuple[Put, ...] = (),
+        deletes: tuple[Delete, ...] = (),
+        progress: bool = False,
+    ) -> asyncio.Future[Outcome]:
+        """Hand the step over; memory has it already."""
+        records = tuple(self._record(key, field, draft) for (key, field), draft in self._drafts.items())
+        batch = Batch(
+            records=records, events=tuple(self._events), puts=puts, deletes=deletes, claim=claim, progress=progress
+        )
+        return self._ledger.commit(batch)
+
+    def _record(self, key: str, field: str, draft: dict[str, Any]) -> Record:
+        expected, rev = self._ledger.next_revision(key, field)
+        return Record(
+            key=key,
+            field=field,
+            body=codec.encode(draft["body"]),
+            expected_rev=None if self._over_anything else expected,
+            rev=rev,
+            v=draft["v"],
+            event=draft["event"],
+            index=draft["index"],
+            ttl_ms=draft["ttl_ms"],
+        )
+
+
+def _position_event(booked: Booked, fill: Fill, now: int) -> EventBody:
+    position = booked.position
+    shown: dict[str, Any] = {
+        "ts": now,
+        "sub_account_id": position.sub_account_id,
+        "position_id": position.position_id,
+        "symbol": position.symbol,
+        "side": position.side,
+        "entry_price": position.entry_price,
+        "quantity": position.quantity,
+        "notional": position.notional,
+        "margin": position.margin,
+        "leverage": position.leverage,
+        "liquidation_price": position.liquidation_price,
+    }
+    if booked.event == "position_updated":
+        return PositionUpdated(**shown)
+    return PositionReduced(
+        type=booked.event,  # type: ignore[arg-type]
+        closed_qty=booked.closed_qty,
+        remaining_qty=position.quantity,
+        realized_pnl=booked.realized_pnl,
+        fee=fill.commission,
+        close_price=fill.price,
+        **shown,
+    )

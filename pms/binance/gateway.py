@@ -44,8 +44,8 @@ from schemas.orders import Fill
 
 _log = structlog.get_logger("pms.binance.gateway")
 
-# How often the venue's time is measured. Drift would allow minutes (10 ms in five of them, where recvWindow has at least a
-# second), but asking also keeps a connection warm (`http.IDLE_S`): an order after a lull pays no TLS handshake.
+# How often the venue's time is measured. Drift would allow minutes (10 ms in five of them, and recvWindow has seconds),
+# but asking also keeps a connection warm (`http.IDLE_S`): an order after a lull pays no TLS handshake.
 CLOCK_S = 20.0
 
 HEDGE_MODE = (

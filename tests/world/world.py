@@ -24,7 +24,8 @@ from pms.bus.host import Holder
 from pms.bus.lease import LeaseHeld
 from pms.bus.link import ClientLink, Link
 from pms.clock import LoopClock
-from pms.daemon import Daemon, Parts
+from pms.assembly import Parts
+from pms.daemon import Daemon
 from pms.sim.assembly import Options, Simulator
 from pms.sim.journal import Journal
 from pms.tasks import Tasks

@@ -1,0 +1,149 @@
+"""The daemon put together: the one place that knows the concrete classes (design.md rule 11).
+
+Composes and starts nothing. What it stands on comes in as `Parts`, so that the same daemon runs over TCP and in one process with
+simulator and a fake Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from pms.accounts import Accounts
+from pms.alarms import Alarms
+from pms.binance.gateway import BinanceVenue, Credentials
+from pms.binance.market_stream import MarketStream
+from pms.binance.transport import Http, Sockets
+from pms.bus import host
+from pms.bus.caller import Caller
+from pms.bus.lease import Lease
+from pms.bus.link import Link
+from pms.bus.outbox import Outbox
+from pms.bus.store import Store
+from pms.clock import Clock
+from pms.config import Config
+from pms.core.backoff import Connects
+from pms.desk import Desk
+from pms.execution import Execution
+from pms.hands import DeskHands
+from pms.health import HealthWriter
+from pms.ledger import Ledger
+from pms.market import Market
+from pms.outcomes import Outcomes
+from pms.recover import Recovery
+from pms.tasks import Tasks
+from pms.venue import UserStreamState
+from pms.watch import Watch
+from schemas.keys import Keys
+from schemas.records import Health
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a daemon stands on. `caller` and `link` open connections to Redis, `chance` gives [0, 1)."""
+
+    http: Http
+    sockets: Sockets
+    link: Callable[[], Link]
+    clock: Clock
+    chance: Callable[[], float]
+    folder: Path | None
+    holder: host.Holder
+
+
+class Hears(Protocol):
+    """What the parts tell the daemon itself."""
+
+    def on_lost(self, reason: str) -> None:
+        """Another daemon holds the account."""
+        ...
+
+    def on_user_stream(self, state: UserStreamState) -> None: ...
+
+    def read_health(self) -> Health: ...
+
+
+class Assembly:
+    """All parts of one daemon, wired."""
+
+    def __init__(self, config: Config, parts: Parts, hears: Hears) -> None:
+        self.config = config
+        self.parts = parts
+        self.tasks = Tasks()
+        self.names = Keys(config.namespace)
+        self._compose_bus(hears)
+        self._compose_venue()
+        self._compose_desk(hears)
+
+    def _compose_bus(self, hears: Hears) -> None:
+        parts, clock = self.parts, self.parts.clock
+        self.watch = Watch(clock, self._deadline, hears.on_lost)
+        self.caller = self.new_caller()
+        tell = self.watch.on_store
+        self.lease = Lease(self.new_caller(), self.names, clock, self.tasks, parts.holder, parts.folder, tell)
+        outbox = Outbox(parts.folder)
+        self.store = Store(parts.link(), self.names, self.lease, clock, self.tasks, outbox, tell)
+
+    def new_caller(self) -> Caller:
+        """One more connection to Redis."""
+        return Caller(self.parts.link())
+
+    def _deadline(self) -> float:
+        return self.lease.deadline()
+
+    def _compose_venue(self) -> None:
+        config, parts = self.config, self.parts
+        credentials = Credentials(config.api_key.reveal(), config.api_secret.reveal())
+        self.venue = BinanceVenue(
+            parts.http,
+            parts.sockets,
+            config.stream_url,
+            credentials,
+            parts.clock,
+            self.tasks,
+            parts.chance,
+            lambda usage: None,
+        )
+        self.data = MarketStream(
+            self.venue.rest,
+            parts.sockets,
+            config.stream_url,
+            parts.clock,
+            self.tasks,
+            Connects(parts.chance, parts.clock.monotonic),
+            Connects(parts.chance, parts.clock.monotonic),
+            config.depth_speed,
+        )
+
+    def _compose_desk(self, hears: Hears) -> None:
+        parts = self.parts
+        self.ledger = Ledger(self.names, self.store)
+        self.alarms = Alarms(self.ledger)
+        self.health = HealthWriter(
+            self.store, self.names, parts.clock, parts.folder, hears.read_health, self._redis_down
+        )
+        self.market = Market(self.data, parts.clock, self.tasks, parts.chance, self.watch.on_book, self.health.on_price)
+        self.desk = Desk(self.ledger, self.market, parts.clock, self.venue.time_ms, self.alarms, {}, self.tasks)
+        self.watch.wire(self.desk)
+        self.outcomes = Outcomes(
+            self.desk, self.watch, lambda: self.lease.epoch, hears.on_user_stream, self.watch.on_fenced
+        )
+        self.desk.execution = Execution(self.venue, parts.clock, self.tasks, self.outcomes)
+        self.hands = DeskHands(self.desk, self.outcomes, self.venue)
+        config = self.config
+        self.recovery = Recovery(
+            self.desk,
+            self.hands,
+            self.venue,
+            parts.clock,
+            config.foreign_policy or "report",
+            config.resume_max_age_s * 1000,
+            config.resume_max_move_pct,
+        )
+        self.accounts = Accounts(self.ledger, Decimal(config.sub_account_balance), not config.live)
+
+    def _redis_down(self) -> bool:
+        return self.store.down_since is not None

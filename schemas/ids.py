@@ -1,8 +1,9 @@
 """The client order id: a pure function of who asked, and back (execution.md 11).
 
-`pms-TTTT-OOOOOOOOOO-EEEEEE-SSS-AAA-C`, base 36 lower case: tag of the sub-account, owner (the algo's or the manual order's id), epoch of the owner's
-record, slot, attempt, check character; 36 characters, the venue's limit. `parse` is total: every text has a verdict.
-Refuses to know where ids come from: uniqueness is the caller's (owner ids are allocated once, attempts only rise within an epoch).
+`pms-TTTT-OOOOOOOOOO-EEEEEE-SSS-AAA-C`, base 36 lower case: tag of the sub-account, owner (the algo's or the manual
+order's id), epoch of the owner's record, slot, attempt, check character; 36 characters, the venue's limit. `parse` is
+total: every text has a verdict. Refuses to know where ids come from: uniqueness is the caller's (owner ids are
+allocated once, attempts only rise within an epoch).
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Damaged(msgspec.Struct, frozen=True):
 
 
 class VenueOrder(msgspec.Struct, frozen=True):
-    """An order the venue itself made: liquidation, auto-deleveraging, settlement (binance.md 4). Never cancelled by us."""
+    """An order the venue itself made: liquidation, auto-deleveraging, settlement (binance.md 4). Never cancelled by
+    us."""
 
     text: str
 
@@ -71,7 +73,8 @@ def base36(number: int, width: int) -> str:
 
 
 def _check(body: str) -> str:
-    """ISO 7064 style hybrid check over the body (modulus 36): finds every single wrong character and every swap of neighbours."""
+    """ISO 7064 style hybrid check over the body (modulus 36): finds every single wrong character, and all but about one
+    in a thousand swaps of neighbours."""
     product = 36
     for character in body:
         total = (product + DIGITS.find(character) + 1) % 36 or 36
@@ -82,7 +85,7 @@ def _check(body: str) -> str:
 def make(order_id: OrderId) -> str:
     """The text of an id. Raises ValueError where a part is out of its range."""
     if len(order_id.tag) != TAG_LENGTH or len(order_id.owner) != OWNER_LENGTH:
-        raise ValueError(f"tag has {TAG_LENGTH} and owner {OWNER_LENGTH} characters: {order_id}")
+        raise ValueError(f"tag has {TAG_LENGTH} and owner {OWNER_LENGTH} characters: {order_id!r}")
     body = "-".join(
         (
             PREFIX,
@@ -112,6 +115,7 @@ def parse(text: str) -> Parsed:
 
 
 def tag_of(sub_account: str) -> str:
-    """The 4-character tag of a sub-account: a digest of its name. Two names may collide; the collision refuses the new sub-account."""
+    """The 4-character tag of a sub-account: a digest of its name. Two names may collide; the collision refuses the
+    new sub-account."""
     digest = hashlib.sha256(sub_account.encode()).digest()
     return base36(int.from_bytes(digest[:8], "big") % 36**TAG_LENGTH, TAG_LENGTH)

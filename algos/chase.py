@@ -1,7 +1,8 @@
 """chase: one limit order that follows the top of the book (algos.md).
 
-`start` makes the record, `step` moves it. Refuses to know Redis, the venue and the clock. Invariants: at most one child; a place or an amend never asks for
-more than the rest (laws 1 and 2); a terminal record only books late fills (law 4).
+`start` makes the record, `step` moves it. Refuses to know Redis, the venue and the clock. Invariants: at most one
+child; a place or an amend never asks for more than the rest (laws 1 and 2); a terminal record only books late fills
+(law 4).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def start(who: Identity, params: ChaseParams, instrument: Instrument, quote: Quo
         quantity=params.quantity,
         params=params,
         instrument=instrument,
-        epoch=who.epoch,
+        id_epoch=who.epoch,
         started_at=now,
         updated_at=now,
         request_id=who.request_id,
@@ -104,7 +105,13 @@ def _absorb(state: ChaseState, given: Input) -> ChaseState:
         case step.Recovered():
             pause = "" if state.params.reduce_only else given.pause
             return _replace(
-                state, epoch=given.epoch, attempt=0, paused=state.paused or pause, hold="", withdraw=False, stopped_at=0
+                state,
+                id_epoch=given.epoch,
+                attempt=0,
+                paused=state.paused or pause,
+                hold="",
+                withdraw=False,
+                stopped_at=0,
             )
         case step.StopRequest():
             return _replace(state, stopped_at=given.now)

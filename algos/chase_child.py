@@ -1,4 +1,5 @@
-"""chase, the booking half: what became of the child. Fills, endings at the venue, refused requests (laws 3, 4 and 7 of algos.md)."""
+"""chase, the booking half: what became of the child. Fills, endings at the venue, refused requests (laws 3, 4 and 7
+of algos.md)."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def synchronise(state: ChaseState, child: Child, order: Order, failed: bool) -> 
 
 
 def adopted(state: ChaseState, order: Order) -> ChaseState:
-    """Take a resting order of ours as the child. Its fills were booked before; a total beyond the rest is mended by an amend."""
+    """Take a resting order of ours as the child. Its fills were booked before; a total beyond the rest is mended by
+    an amend."""
     ticks = state.instrument.limit_ticks(state.side, order.price)
     child = Child(
         client_order_id=order.client_order_id,
@@ -86,7 +88,7 @@ def _accepted(state: ChaseState) -> ChaseState:
 
 
 def _expired(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
-    """The venue ended the child: an IOC's remainder, self-trade prevention, or something that ends the chase as well."""
+    """The venue ended the child: an IOC's remainder, self-trade prevention, or what ends the chase as well."""
     if child.time_in_force == "IOC" and update.cause in (Cause.NONE, Cause.TIME_IN_FORCE, Cause.SELF_TRADE):
         return state
     if update.cause in _STEPPED_ON or (update.cause is Cause.NONE and child.time_in_force == "GTX"):
@@ -95,7 +97,8 @@ def _expired(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState
 
 
 def _cancelled_by_venue(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
-    """CANCELED without our request. A GTX amend that would have crossed ends so (execution.md 8); else a person or program did it."""
+    """CANCELED without our request. A GTX amend that would have crossed ends so (execution.md 8); else a person or
+    program did it."""
     if child.state is OrderState.AMENDING and child.time_in_force == "GTX":
         return _stepped_back(state, update.now)
     if update.while_down:
@@ -106,7 +109,8 @@ def _cancelled_by_venue(state: ChaseState, child: Child, update: OrderUpdate) ->
 
 
 def _stepped_back(state: ChaseState, now: int) -> ChaseState:
-    """A post-only refusal: the next attempt stands one tick further back, after the throttle, within the budget (law 7)."""
+    """A post-only refusal: the next attempt stands one tick further back, after the throttle, within the budget (law
+    7)."""
     fresh = now - state.post_only_since >= step.POST_ONLY_WINDOW_MS
     since = now if fresh else state.post_only_since
     count = 1 if fresh else state.post_only_count + 1

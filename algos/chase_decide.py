@@ -1,6 +1,7 @@
 """chase, the deciding half: what a record wants of the market now.
 
-`settle` is the one entry: limits first, then leave, enter or follow, then status and wake-up. Pure; laws 1, 2, 5, 6 and 8 of algos.md live here.
+`settle` is the one entry: limits first, then leave, enter or follow, then status and wake-up. Pure; laws 1, 2, 5, 6 and
+8 of algos.md live here.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def _entry_ticks(state: ChaseState, quote: Quote) -> int:
 
 def _place(state: ChaseState, ticks: int, price: Decimal, quantity: Decimal) -> Result:
     attempt = state.attempt + 1
-    client_id = make(OrderId(state.tag, state.chase_id, state.epoch, 0, attempt))
+    client_id = make(OrderId(state.tag, state.chase_id, state.id_epoch, 0, attempt))
     force: TimeInForce = "IOC" if state.taking else "GTX" if state.params.post_only else "GTC"
     child = Child(
         client_order_id=client_id,
@@ -185,7 +186,8 @@ def moved(state: ChaseState, child: Child, quote: Quote) -> bool:
 
 
 def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
-    """Amend in place where price or total must change; the total is the child's own unless the parent was amended (law 2)."""
+    """Amend in place where price or total must change; the total is the child's own unless the parent was amended
+    (law 2)."""
     total = min(child.filled + state.instrument.quantity_down(state.rest), state.instrument.max_qty)
     resized = total != child.quantity and state.rest + child.filled < state.instrument.max_qty
     if child.time_in_force == "IOC" or not (resized or moved(state, child, quote)):

@@ -34,7 +34,9 @@ def check_chase(before: ChaseState | None, after: ChaseState, actions: tuple[Act
 def _check_order(before: ChaseState | None, after: ChaseState, action: Action) -> None:
     child = after.child
     assert not isinstance(action, CancelChild)
-    _require(child is not None and child.client_order_id == action.client_order_id, 1, "an order that the record misses")
+    _require(
+        child is not None and child.client_order_id == action.client_order_id, 1, "an order that the record misses"
+    )
     assert child is not None
     if isinstance(action, PlaceChild):
         old = None if before is None else before.child
@@ -51,4 +53,6 @@ def _check_grid(instrument: Instrument, action: PlaceChild | AmendChild) -> None
     _require(instrument.on_price_grid(action.price) and action.price > 0, 6, f"price {action.price} off the grid")
     _require(instrument.on_quantity_grid(action.quantity), 6, f"quantity {action.quantity} off the grid")
     sendable = instrument.sendable(action.quantity, action.price, action.reduce_only)
-    _require(sendable and action.quantity <= instrument.max_qty, 6, f"{action.quantity} at {action.price} can't be sent")
+    _require(
+        sendable and action.quantity <= instrument.max_qty, 6, f"{action.quantity} at {action.price} can't be sent"
+    )

@@ -16,9 +16,11 @@ def scaled_pct(pct: Decimal) -> int:
 
 
 def follow_ticks(side: Side, bid: int, ask: int, offset_ticks: int, offset_e8: int, aggressive: bool, back: int) -> int:
-    """The price of a passive order behind, at or one tick before own touch, never crossing the other side (algos.md, chase).
+    """The price of a passive order behind, at or one tick before own touch, never crossing the other side (algos.md,
+    chase).
 
-    `offset_ticks` wins over `offset_e8`; distances round away from the touch (law 6); `back` are ticks stepped back after post-only refusals.
+    `offset_ticks` wins over `offset_e8`; distances round away from the touch (law 6); `back` are ticks stepped back
+    after post-only refusals.
     """
     if side is Side.BUY:
         if offset_ticks:
@@ -59,7 +61,8 @@ def beyond(side: Side, mid2: int, limit2: int) -> bool:
 
 
 def slice_quantity(rest: Decimal, price: Decimal, instrument: Instrument, reduce_only: bool) -> Decimal:
-    """How much of `rest` one order asks for: all of it up to maxQty, leaving no remainder that can't be sent alone (law 6)."""
+    """How much of `rest` one order asks for: all of it up to maxQty, leaving no remainder that can't be sent alone
+    (law 6)."""
     whole = instrument.quantity_down(rest)
     if whole <= instrument.max_qty:
         return whole

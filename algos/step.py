@@ -1,7 +1,8 @@
 """The shape of every algo: inputs, actions and what they share.
 
-An algo is a pure function `step(state, input) -> (state, actions)`. The same state object back means nothing happened, and then no I/O follows.
-Time comes in with the input (`now`, venue-corrected Unix ms); ids and prices come from the state and the quote. Laws: algos.md.
+An algo is a pure function `step(state, input) -> (state, actions)`. The same state object back means nothing happened,
+and then no I/O follows. Time comes in with the input (`now`, venue-corrected Unix ms); ids and prices come from the
+state and the quote. Laws: algos.md.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class OrderUpdate(msgspec.Struct, frozen=True):
-    """The record of one of the algo's orders changed, with the fill that changed it or the failure of a request. `while_down`: it
-    happened while no daemon watched, so that its cause can't be known."""
+    """The record of one of the algo's orders changed, with the fill that changed it or the failure of a request.
+    `while_down`: it happened while no daemon watched, so that its cause can't be known."""
 
     now: int
     order: Order
@@ -86,8 +87,8 @@ class AmendRequest(msgspec.Struct, frozen=True):
 
 
 class StreamHealth(msgspec.Struct, frozen=True):
-    """`hold` names what is missing (book, user stream, Redis), empty when all is well. `withdraw`: it has been missing so
-    long that risk-adding children leave the market (design.md, "When a part is gone")."""
+    """`hold` names what is missing (book, user stream, Redis), empty when all is well. `withdraw`: it has been
+    missing so long that risk-adding children leave the market (design.md, "When a part is gone")."""
 
     now: int
     hold: str
@@ -102,8 +103,9 @@ class InstrumentChanged(msgspec.Struct, frozen=True):
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """The last input of a recovery, after every child was looked up and its fills booked. `epoch` is the lease's (execution.md
-    19: attempts restart). `pause` is the reason for which a risk-adding algo does not go on by itself (execution.md 25)."""
+    """The last input of a recovery, after every child was looked up and its fills booked. `epoch` is the lease's
+    (execution.md 19: attempts restart). `pause` is the reason for which a risk-adding algo does not go on by itself
+    (execution.md 25)."""
 
     now: int
     epoch: int
@@ -176,7 +178,8 @@ def back_off_ms(rejections: int) -> int:
 
 
 class View(msgspec.Struct, frozen=True):
-    """What the runner needs of any algo's state without knowing its kind. `news`: what is published at once when it changes."""
+    """What the runner needs of any algo's state without knowing its kind. `news`: what is published at once when it
+    changes."""
 
     algo_id: str
     root_id: str

@@ -1,6 +1,7 @@
 """Parameters and state record of the chase algo (algos.md, chase).
 
-The record holds everything needed to go on after a crash and to explain what was done. Times are venue-corrected Unix milliseconds.
+The record holds everything needed to go on after a crash and to explain what was done. Times are venue-corrected Unix
+milliseconds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _ENDED = frozenset(
 
 
 class ChaseParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What was asked, in the words of algos.md; `quantity` is already converted from `sizeUsdt` and on the step grid."""
+    """What was asked, in the words of algos.md; `quantity` is on the step grid, already converted from `sizeUsdt`."""
 
     symbol: str
     side: Side
@@ -68,7 +69,8 @@ class ChaseParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Child(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The one live order of a slot, as the algo knows it. `ticks` is `price` in whole ticks; `quantity` is the order's total."""
+    """The one live order of a slot, as the algo knows it. `ticks` is `price` in whole ticks; `quantity` is the
+    order's total."""
 
     client_order_id: str
     attempt: int
@@ -91,7 +93,8 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves
     the market meanwhile. `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven
     gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and
-    `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8.
+    `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `id_epoch` is the epoch that child ids
+    carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`.
     """
 
     chase_id: str
@@ -102,7 +105,7 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     quantity: Decimal
     params: ChaseParams
     instrument: Instrument
-    epoch: int
+    id_epoch: int
     started_at: int
     updated_at: int
     request_id: str = ""

@@ -1,7 +1,7 @@
 """Symbols, sides, instruments and quotes.
 
-Prices on the hot path are whole ticks and quantities in records are exact decimals; `Instrument` is the one place that converts and rounds
-(algos.md law 6). Refuses to know venues and orders.
+Prices on the hot path are whole ticks and quantities in records are exact decimals; `Instrument` is the one place that
+converts and rounds (algos.md law 6). Refuses to know venues and orders.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class PositionSide(StrEnum):
 
 
 def normalise_symbol(text: str) -> str:
-    """`BTC/USDT:USDT`, `BTC/USDT` and `btcusdt` become `BTCUSDT`, the venue's own form (contract.md). Raises ValueError."""
+    """`BTC/USDT:USDT`, `BTC/USDT` and `btcusdt` become `BTCUSDT`, the venue's own form (contract.md). Raises
+    ValueError."""
     match = _SETTLED.match(text)
     symbol = (match["base"] + match["quote"] if match else text).upper()
     if not 1 <= len(symbol) <= SYMBOL_MAX or not symbol.replace("_", "").isalnum():
@@ -91,15 +92,17 @@ class Instrument(msgspec.Struct, frozen=True, rename="camel"):
         return quantity - quantity % self.step
 
     def sendable(self, quantity: Decimal, price: Decimal, reduce_only: bool) -> bool:
-        """Whether the venue takes `quantity` at `price` as one order: minQty, and minNotional unless reduce-only (law 6)."""
+        """Whether the venue takes `quantity` at `price` as one order: minQty, and minNotional unless reduce-only (law
+        6)."""
         return quantity >= self.min_qty and (reduce_only or quantity * price >= self.min_notional)
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
     """The touch of one symbol less our own resting quantity (law 9), in whole ticks.
 
-    `high2` and `low2` bound twice the mid (bid + ask) since the receiver's last step, so that conflation hides no extreme.
-    `ts` is the venue's engine time of the frame in ms, `received` this host's Unix ms; quantities are decimals.
+    `high2` and `low2` bound twice the mid (bid + ask) since the receiver's last step, so that conflation hides no
+    extreme. `ts` is the venue's engine time of the frame in ms, `received` this host's Unix ms; quantities are
+    decimals.
     """
 
     bid: int

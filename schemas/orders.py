@@ -1,6 +1,7 @@
 """Orders and fills: the record kept from intent to terminal, and its life as a transition table.
 
-A record's state tells what *we* know, so in-flight and unknown are states (design.md rule 2). Refuses to know why an order exists.
+A record's state tells what *we* know, so in-flight and unknown are states (design.md rule 2). Refuses to know why an
+order exists.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ _LIVE = (OrderState.ACTIVE, OrderState.AMENDING, OrderState.CANCELLING, OrderSta
 _ENDS = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)
 TERMINAL = frozenset((*_ENDS, OrderState.FAILED))
 
-# From each state to those that may follow. `failed` means: certainly never at the venue, so only an order that was never
-# seen there may fail. A terminal state absorbs. The diagram in the README is drawn from this table.
+# From each state to those that may follow. `failed` means: certainly never at the venue, so only an order that was
+# never seen there may fail. A terminal state absorbs. The diagram in the README is drawn from this table.
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     OrderState.PLACING: frozenset((*_LIVE, *_ENDS, OrderState.FAILED)),
     OrderState.ACTIVE: frozenset((OrderState.AMENDING, OrderState.CANCELLING, OrderState.UNKNOWN, *_ENDS)),
@@ -109,9 +110,10 @@ class Fill(msgspec.Struct, frozen=True, rename="camel"):
 class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The record `pms:order:{clientOrderId}`.
 
-    `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity
-    the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked,
-    so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight.
+    `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the
+    largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the
+    order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law
+    3). `next_price`/`next_quantity` are those of an amend in flight.
     """
 
     client_order_id: str

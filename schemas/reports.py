@@ -24,10 +24,12 @@ class VenueStatus(StrEnum):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One order as the venue tells it: an answer, a stream event or a look-up. Cumulative, so order and repetition do not matter.
+    """One order as the venue tells it: an answer, a stream event or a look-up. Cumulative, so order and repetition do
+    not matter.
 
-    `client_id` is the id as the venue knows it, whoever gave it. `fill` is the execution that a stream event carries. `amended` marks an event
-    that confirms new price and total. `average` is absent where the channel does not tell it. `time` is the venue's, in ms.
+    `client_id` is the id as the venue knows it, whoever gave it. `fill` is the execution that a stream event carries.
+    `amended` marks an event that confirms new price and total. `average` is absent where the channel does not tell it.
+    `time` is the venue's, in ms.
     """
 
     client_id: str

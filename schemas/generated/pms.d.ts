@@ -336,7 +336,7 @@ export interface ChaseEvent {
   readonly reason: string;
 }
 
-/** What was asked, in the words of algos.md; `quantity` is already converted from `sizeUsdt` and on the step grid. */
+/** What was asked, in the words of algos.md; `quantity` is on the step grid, already converted from `sizeUsdt`. */
 export interface ChaseParams {
   readonly symbol: string;
   readonly side: Side;
@@ -358,7 +358,7 @@ export interface ChaseParams {
   readonly maxSlippageBps: number;
 }
 
-/** The record `pms:chase:{id}`.  `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves the market meanwhile. `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. */
+/** The record `pms:chase:{id}`.  `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves the market meanwhile. `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `id_epoch` is the epoch that child ids carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`. */
 export interface ChaseRecord {
   readonly v: number;
   readonly epoch: number;
@@ -372,6 +372,7 @@ export interface ChaseRecord {
   readonly quantity: number;
   readonly params: ChaseParams;
   readonly instrument: Instrument;
+  readonly idEpoch: number;
   readonly startedAt: number;
   readonly updatedAt: number;
   readonly requestId: string;

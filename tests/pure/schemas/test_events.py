@@ -87,7 +87,7 @@ def test_a_chases_event_carries_its_state_and_how_it_stalks() -> None:
         quantity=Decimal(1),
         params=params,
         instrument=instrument,
-        epoch=1,
+        id_epoch=1,
         started_at=1,
         updated_at=1,
         request_id="r-2",

@@ -12,7 +12,8 @@ from schemas.records import EXTERNAL, MAIN, SubAccount
 
 
 class Accounts:
-    """`main` and `external` exist from the start; paper creates others on first use, live answers SUBACCOUNT_UNKNOWN."""
+    """`main` and `external` exist from the start; paper creates others on first use, live answers
+    SUBACCOUNT_UNKNOWN."""
 
     def __init__(self, ledger: Ledger, opening_balance: Decimal, create_on_use: bool) -> None:
         self._ledger = ledger
@@ -26,7 +27,8 @@ class Accounts:
                 self._create(name, self._opening_balance if name == MAIN else ZERO, now)
 
     def named(self, name: str, now: int) -> SubAccount:
-        """The sub-account of a command. Raises Invalid (SUBACCOUNT_UNKNOWN, SUBACCOUNT_TAG_TAKEN, SUBACCOUNT_FROZEN)."""
+        """The sub-account of a command. Raises Invalid (SUBACCOUNT_UNKNOWN, SUBACCOUNT_TAG_TAKEN,
+        SUBACCOUNT_FROZEN)."""
         account = self._ledger.sub_accounts.get(name)
         if account is None:
             if not self._create_on_use:

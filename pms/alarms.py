@@ -21,7 +21,8 @@ class Alarms:
         self.open: dict[str, Alarm] = {}
 
     def sound(self, code: str, severity: Severity, subject: str, message: str, now: int) -> None:
-        """Raise an alarm, once per code and subject. The message says what happened, what was not done, what to do next."""
+        """Raise an alarm, once per code and subject. The message says what happened, what was not done, what to do
+        next."""
         field = f"{code}:{subject}"
         if field in self.open:
             return
@@ -29,9 +30,7 @@ class Alarms:
         self.open[field] = alarm
         _log.warning("alarm", code=code, subject=subject, message=message)
         unit = self._ledger.unit(now)
-        unit.event(
-            AlarmEvent(ts=now, code=code, severity=severity, subject=subject, message=message, since=now)
-        )
+        unit.event(AlarmEvent(ts=now, code=code, severity=severity, subject=subject, message=message, since=now))
         unit.commit(puts=(Put(key=self._ledger.names.alarms, field=field, value=codec.encode(alarm)),))
 
     def clear(self, code: str, subject: str, now: int) -> None:

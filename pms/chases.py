@@ -1,6 +1,7 @@
 """The commands that start, change and end chases: checks at the door, then one atomic step (contract.md, algos.md).
 
-Refuses to know doors and replies' bytes. Every refusal is an `Invalid` with a code of the closed list, and then nothing was done.
+Refuses to know doors and replies' bytes. Every refusal is an `Invalid` with a code of the closed list, and then nothing
+was done.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Taken(Exception):
 
 
 class OwnerIds:
-    """Ids of algos: kind letter, 8 base-36 digits of Unix ms, one to tell those of a millisecond apart. They only rise."""
+    """Ids of algos: kind letter, 8 base-36 digits of Unix ms, one to tell those of a millisecond apart. They only
+    rise."""
 
     def __init__(self) -> None:
         self._last = 0

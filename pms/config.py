@@ -1,4 +1,5 @@
-"""Settings: every environment variable the project reads, with its default and its meaning. The only place that reads the environment.
+"""Settings: every environment variable the project reads, with its default and its meaning. The only place that reads
+the environment.
 
 The set-up (`pms.bootstrap`) reads pip's own variables besides. Secrets are held in `Secret`, which never prints itself.
 """
@@ -16,7 +17,7 @@ Mode = Literal["paper", "shadow", "testnet", "live"]
 ForeignPolicy = Literal["cancel", "ours", "report"]
 
 PAPER_KEY = "paper"
-PAPER_SECRET = "paper"  # noqa: S105 - the simulator's own account, on loopback, with play money
+PAPER_SECRET = "paper"  # the simulator's own account, on loopback, with play money
 
 
 class ConfigError(Exception):
@@ -76,7 +77,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Config:
     """Settings from the environment. `live_label` is what the command line gave with `--live`. Raises ConfigError.
 
-    Live needs both `PMS_MODE=live` and `--live X` equal to `PMS_ACCOUNT_LABEL`, so that it never comes by accident (design.md, modes).
+    Live needs both `PMS_MODE=live` and `--live X` equal to `PMS_ACCOUNT_LABEL`, so that it never comes by accident
+    (design.md, modes).
     """
     env = os.environ if environ is None else environ
     mode = _choice(env, "PMS_MODE", get_args(Mode), "paper")
@@ -110,14 +112,18 @@ def _check_mode(env: Mapping[str, str], mode: str, live_label: str) -> None:
     label = env.get("PMS_ACCOUNT_LABEL", "")
     if mode != "live":
         if live_label:
-            raise ConfigError(f"--live {live_label} was given but PMS_MODE is '{mode}'. Set PMS_MODE=live to trade live.")
+            raise ConfigError(
+                f"--live {live_label} was given but PMS_MODE is '{mode}'. Set PMS_MODE=live to trade live."
+            )
         return
     if not label or live_label != label:
         raise ConfigError(
             "PMS_MODE=live trades real money, and needs `--live LABEL` with the same label as PMS_ACCOUNT_LABEL. "
             "Nothing was started. Set both, or leave PMS_MODE out for paper trading."
         )
-    missing = [name for name in ("PMS_API_KEY", "PMS_API_SECRET", "PMS_REST_URL", "PMS_STREAM_URL") if not env.get(name)]
+    missing = [
+        name for name in ("PMS_API_KEY", "PMS_API_SECRET", "PMS_REST_URL", "PMS_STREAM_URL") if not env.get(name)
+    ]
     if missing:
         raise ConfigError(f"PMS_MODE=live needs {', '.join(missing)}. Nothing was started.")
 

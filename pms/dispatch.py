@@ -1,7 +1,7 @@
 """Which command goes where: the inbox's `Executor` (contract.md, "Commands in").
 
-Refuses to know doors, replies' bytes and how anything is done. A type without a row here is of later work and never comes this far
-(`schemas.commands.LATER`).
+Refuses to know doors, replies' bytes and how anything is done. A type without a row here is of later work and never
+comes this far (`schemas.commands.LATER`).
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class Dispatch:
         runner = self._desk.runners.get(order.parent_id)
         if runner is not None:
             if len(runner.kind.view(runner.state).live_children) > 1:
-                raise Invalid(ErrorCode.OWNED_BY_ALGO, f"the order is one of several of {order.parent_id}; cancel that.")
+                raise Invalid(
+                    ErrorCode.OWNED_BY_ALGO, f"the order is one of several of {order.parent_id}; cancel that."
+                )
             return await self._chases.cancel(runner, "child_cancelled_by_command", context.request_id)
         if order.state is OrderState.ACTIVE:
             self._desk.cancel(order)

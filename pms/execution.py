@@ -1,7 +1,8 @@
 """From an approved request to a known outcome: sends, classifies, looks up (execution.md 1-6).
 
-Owns the requests in flight. Refuses to decide what to send and to keep order records: outcomes go back through `Outcomes` as plain calls.
-Each request runs in its own supervised task; a waiter may leave, the request goes on. Only certainly-not-done is ever tried again, and by the algo.
+Owns the requests in flight. Refuses to decide what to send and to keep order records: outcomes go back through
+`Outcomes` as plain calls. Each request runs in its own supervised task; a waiter may leave, the request goes on. Only
+certainly-not-done is ever tried again, and by the algo.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pms.bus.batch import Outcome as StoreOutcome
 from pms.clock import Clock
 from pms.core.risk import Approved
 from pms.tasks import Tasks
-from pms.venue import Amend, Cancel, Done, NotDone, Outcome, Place, Refused, Report, Unavailable, Unknown, Venue, VenueStatus
+from pms.venue import Amend, Cancel, Done, NotDone, Outcome, Place, Refused, Unavailable, Unknown, Venue
 from schemas.orders import Cause, Fill
+from schemas.reports import Report, VenueStatus
 
 ENTRY_WAIT_S = 2.0  # an entry whose record is not in Redis by then is not sent: its price is old news
 PLACE_SETTLE_MS = 2_000 + 10_000  # execution.md 2: recvWindow of a place + 10 s
@@ -54,7 +56,7 @@ class Outcomes(Protocol):
         """(symbol, exchange order id, created at) of an order that the venue says filled more than is booked."""
         ...
 
-    def may_send(self, exit: bool) -> str:
+    def may_send(self, exiting: bool) -> str:
         """Empty, or why nothing may leave now (lease, Redis, halt). Read right before each send (execution.md 19)."""
         ...
 
@@ -74,7 +76,8 @@ class Execution:
         return client_id in self._busy
 
     def submit(self, approved: Approved, durable: asyncio.Future[StoreOutcome]) -> None:
-        """Send once `durable` is done (the state that names the request is in Redis); exits do not wait (design.md rule 3)."""
+        """Send once `durable` is done (the state that names the request is in Redis); exits do not wait (design.md
+        rule 3)."""
         client_id = approved.request.client_id
         self._supervise(client_id, self._run(approved, durable), f"request {client_id}")
 
@@ -132,7 +135,9 @@ class Execution:
                 self._outcomes.on_not_done(client_id, action, outcome)
             case Unknown(message):
                 self._outcomes.on_unknown(client_id, action, message)
-                await self._look_up(request, action, settle_ms=AMEND_SETTLE_MS if action == "amend" else PLACE_SETTLE_MS)
+                await self._look_up(
+                    request, action, settle_ms=AMEND_SETTLE_MS if action == "amend" else PLACE_SETTLE_MS
+                )
 
     # --- unknown outcomes -----------------------------------------------------------------------------
 
@@ -153,9 +158,11 @@ class Execution:
                 return
             await self._clock.sleep(LOOK_UPS[min(attempt, len(LOOK_UPS) - 1)])
 
-    def _resolves(self, request: Place | Amend | Cancel, action: str, report: Report, waited_ms: float, settle_ms: int) -> bool:
-        """Whether a look-up settles the request. An unchanged order may still be changed by a late amend or cancel until
-        the window is over."""
+    def _resolves(
+        self, request: Place | Amend | Cancel, action: str, report: Report, waited_ms: float, settle_ms: int
+    ) -> bool:
+        """Whether a look-up settles the request. An unchanged order may still be changed by a late amend or cancel
+        until the window is over."""
         if action == "place" or report.status is not VenueStatus.OPEN:
             return True
         if isinstance(request, Amend) and (report.price, report.quantity) == (request.price, request.quantity):

@@ -1,6 +1,8 @@
-"""What the daemon shows of itself and of prices: `pms:health`, `pms:price:{SYMBOL}`, and the sign of life in the data directory.
+"""What the daemon shows of itself and of prices: `pms:health`, `pms:price:{SYMBOL}`, and the sign of life in the data
+directory.
 
-Owns the pace of these plain writes, none of which is state. Refuses to judge health: it asks. A price that can't be written now is dropped, the next comes.
+Owns the pace of these plain writes, none of which is state. Refuses to judge health: it asks. A price that can't be
+written now is dropped, the next comes.
 """
 
 from __future__ import annotations
@@ -22,10 +24,17 @@ ALIVE_FILE = "alive"
 
 
 class HealthWriter:
-    """Writes `pms:health` every `PACE_S` and the time beside it, so that the next start knows how long nobody watched."""
+    """Writes `pms:health` every `PACE_S` and the time beside it, so that the next start knows how long nobody
+    watched."""
 
     def __init__(
-        self, commits: Commits, names: Keys, clock: Clock, folder: Path | None, read: Callable[[], Health], down: Callable[[], bool]
+        self,
+        commits: Commits,
+        names: Keys,
+        clock: Clock,
+        folder: Path | None,
+        read: Callable[[], Health],
+        down: Callable[[], bool],
     ) -> None:
         self._commits = commits
         self._names = names

@@ -1,6 +1,7 @@
 """What the venue says, asked (`Outcomes`) and unasked (`Sink`), turned into changes of order records.
 
-Owns the way from a client id or an exchange id to a record, foreign orders included. Refuses to decide what follows: that is the desk's and the algos'.
+Owns the way from a client id or an exchange id to a record, foreign orders included. Refuses to decide what follows:
+that is the desk's and the algos'.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import structlog
 from algos.step import Failure
 from pms.core import orders
 from pms.desk import Desk
-from pms.venue import AccountChange, FillHint, NotDone, Refused, Report, UserStreamState, VenueStatus
+from pms.venue import AccountChange, FillHint, NotDone, Refused, UserStreamState
 from schemas.ids import Foreign, OrderId, VenueOrder, parse
 from schemas.market import ZERO
 from schemas.orders import Cause, Fill, Order, OrderState, Origin
 from schemas.records import EXTERNAL
+from schemas.reports import Report, VenueStatus
 
 _log = structlog.get_logger("pms.outcomes")
 
@@ -25,7 +27,7 @@ _log = structlog.get_logger("pms.outcomes")
 class Permits(Protocol):
     """Whether a request may leave now (lease, Redis)."""
 
-    def refusal(self, exit: bool) -> str:
+    def refusal(self, exiting: bool) -> str:
         """Empty, or the reason why not."""
         ...
 
@@ -50,8 +52,8 @@ class Outcomes:
 
     # --- pms.execution.Outcomes -----------------------------------------------------------------------
 
-    def may_send(self, exit: bool) -> str:
-        return self._permits.refusal(exit)
+    def may_send(self, exiting: bool) -> str:
+        return self._permits.refusal(exiting)
 
     def on_settled(self, client_id: str, report: Report) -> None:
         order = self._desk.ledger.orders[client_id]
@@ -63,7 +65,9 @@ class Outcomes:
 
     def on_not_done(self, client_id: str, action: str, outcome: NotDone) -> None:
         retry_at = self._desk.now() + outcome.retry_ms
-        self._failed(client_id, Failure(action, Cause.NONE, str(outcome.code), outcome.message, retry_at, refused=False))
+        self._failed(
+            client_id, Failure(action, Cause.NONE, str(outcome.code), outcome.message, retry_at, refused=False)
+        )
 
     def on_unknown(self, client_id: str, action: str, message: str) -> None:
         order = self._desk.ledger.orders[client_id]
@@ -126,7 +130,8 @@ class Outcomes:
             execution.fetch_missing(order.client_order_id)
 
     def found(self, order: Order, report: Report) -> None:
-        """A look-up of the recovery: what it shows happened unwatched, and it settles what a former life left in flight."""
+        """A look-up of the recovery: what it shows happened unwatched, and it settles what a former life left in
+        flight."""
         execution = self._desk.execution
         busy = execution is not None and execution.busy(order.client_order_id)
         self._apply(order, report, answers=not busy, while_down=True)
@@ -141,7 +146,8 @@ class Outcomes:
         return ledger.orders.get(report.client_id) or ledger.by_exchange_id(report.symbol, report.order_id)
 
     def _stranger(self, report: Report) -> Order | None:
-        """A record for an order that we have none of, so that its fills are booked. None where there is nothing to book."""
+        """A record for an order that we have none of, so that its fills are booked. None where there is nothing to
+        book."""
         whose = parse(report.client_id)
         if isinstance(whose, OrderId) and whose.epoch > self._epoch():
             self._on_fenced(whose.epoch)

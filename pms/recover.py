@@ -1,6 +1,7 @@
 """Recovery on the running daemon: at start, and after every gap of the user stream (design.md, "Recovery policy").
 
-Owns the run: its events, its record, what stays blocked, and how algos go on after it. Refuses to judge (recovery.plan) and to keep records (hands).
+Owns the run: its events, its record, what stays blocked, and how algos go on after it. Refuses to judge (recovery.plan)
+and to keep records (hands).
 """
 
 from __future__ import annotations
@@ -72,9 +73,7 @@ class Recovery:
     def _conclude(self, cause: str, started: int, made: Plan, outcomes: list[str]) -> None:
         now = self._desk.now()
         steps = tuple(_step(verdict, outcome) for verdict, outcome in zip(made.verdicts, outcomes, strict=True))
-        run = RecoveryRun(
-            cause=cause, started_at=started, finished_at=now, steps=steps, unresolved=made.unresolved
-        )
+        run = RecoveryRun(cause=cause, started_at=started, finished_at=now, steps=steps, unresolved=made.unresolved)
         with self._desk.step() as unit:
             for done in steps:
                 action = RecoveryAction(
@@ -154,7 +153,12 @@ def _step(verdict: Verdict, outcome: str) -> RecoveryStep:
     action = type(verdict).__name__.lower()
     report = getattr(verdict, "report", None)
     subject = report.client_id if report is not None else ""
-    subject = subject or getattr(verdict, "client_id", "") or getattr(verdict, "subject", "") or getattr(verdict, "symbol", "")
+    subject = (
+        subject
+        or getattr(verdict, "client_id", "")
+        or getattr(verdict, "subject", "")
+        or getattr(verdict, "symbol", "")
+    )
     fill = getattr(verdict, "fill", None)
     if fill is not None and not subject:
         subject = f"{fill.symbol} order {fill.exchange_order_id}"

@@ -1,6 +1,7 @@
 """Reading back what a former life of the daemon left in Redis: records into the ledger, algos' states to the desk.
 
-A damaged record goes to quarantine with the reason, never silently away; one of a newer version stops the start (contract.md). Reads by SCAN and MGET only.
+A damaged record goes to quarantine with the reason, never silently away; one of a newer version stops the start
+(contract.md). Reads by SCAN and MGET only.
 """
 
 from __future__ import annotations

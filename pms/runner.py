@@ -1,7 +1,8 @@
 """One running algo: its state, its mailbox, its step (design.md rules 5 and 6).
 
-Owns the newest state and the inputs that wait while a step is under way. Refuses to know Redis and the venue: what a step decided goes to its `Desk`
-by plain call. Here, and only here, any exception is caught: an algo's bug fails that algo and nothing else.
+Owns the newest state and the inputs that wait while a step is under way. Refuses to know Redis and the venue: what a
+step decided goes to its `Desk` by plain call. Here, and only here, any exception is caught: an algo's bug fails that
+algo and nothing else.
 """
 
 from __future__ import annotations
@@ -70,18 +71,12 @@ class Runner:
     def on_quote(self, quote: Quote) -> None:
         """The hot path: most quotes change nothing, and then nothing happens here either."""
         self.quote = quote
+        self._busy = True
         try:
-            state, actions = self._step(self.state, quote)
-        except Exception as error:
-            self._broken(error)
-            return
-        if state is not self.state:
-            self._busy = True
-            try:
-                self._decided(state, actions)
-                self._drain()
-            finally:
-                self._busy = False
+            self._take(quote)
+            self._drain()
+        finally:
+            self._busy = False
 
     def offer(self, given: Input) -> None:
         """Step with an input now, or after the step under way. Raises Overflow."""
@@ -98,18 +93,17 @@ class Runner:
 
     def _drain(self) -> None:
         while self._waiting:
-            try:
-                state, actions = self._step(self.state, self._waiting.popleft())
-            except Exception as error:
-                self._broken(error)
-                return
-            if state is not self.state:
-                self._decided(state, actions)
+            self._take(self._waiting.popleft())
 
-    def _decided(self, state: Any, actions: tuple[Action, ...]) -> None:
+    def _take(self, given: Input) -> None:
+        """One step, and what it decided."""
+        before = self.state
         try:
-            self.kind.check(self.state, state, actions)
-        except Exception as error:
+            state, actions = self._step(before, given)
+            if state is before:
+                return
+            self.kind.check(before, state, actions)
+        except Exception as error:  # noqa: BLE001 - the project's one broad except (design.md rule 10)
             self._broken(error)
             return
         self.state = state

@@ -46,7 +46,8 @@ class Tasks:
             self._on_failure(task.get_name(), error)
 
     async def close(self) -> None:
-        """Cancel what still runs and wait until all of it has ended. Called from within one of the tasks, it leaves that one."""
+        """Cancel what still runs and wait until all of it has ended. Called from within one of the tasks, it leaves
+        that one."""
         me = asyncio.current_task()
         while waiting := [task for task in self._running if task is not me]:
             for task in waiting:

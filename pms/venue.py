@@ -1,7 +1,8 @@
 """The exchange as a port. No venue's own words in here: an adapter (`pms.binance`) maps them.
 
-Outcomes are values, split by what the caller must do (execution.md 1, design.md rule 7): `Done`, `Refused` (told no), `NotDone` (certainly not
-executed), `Unknown` (may have been executed: look up by client id, never resend blindly). Credentials that do not work raise `AuthFailed` (stop).
+Outcomes are values, split by what the caller must do (execution.md 1, design.md rule 7): `Done`, `Refused` (told no),
+`NotDone` (certainly not executed), `Unknown` (may have been executed: look up by client id, never resend blindly).
+Credentials that do not work raise `AuthFailed` (stop).
 """
 
 from __future__ import annotations
@@ -12,11 +13,8 @@ from typing import Protocol
 import msgspec
 
 from schemas.market import Instrument, Side
-from schemas.orders import Cause as Cause
-from schemas.orders import Fill, OrderType, TimeInForce
-from schemas.reports import Report as Report
-from schemas.reports import VenuePosition as VenuePosition
-from schemas.reports import VenueStatus as VenueStatus
+from schemas.orders import Cause, Fill, OrderType, TimeInForce
+from schemas.reports import Report, VenuePosition
 
 
 class AuthFailed(Exception):
@@ -84,7 +82,8 @@ class Cancel(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A depth snapshot: levels best first as (price, quantity) floats exactly as decoded, and the update id it stands for."""
+    """A depth snapshot: levels best first as (price, quantity) floats exactly as decoded, and the update id it stands
+    for."""
 
     last_id: int
     bids: list[tuple[float, float]]
@@ -138,7 +137,8 @@ class Sink(Protocol):
 
 
 class Venue(Protocol):
-    """One exchange account. Request methods answer an `Outcome`; reads raise `Unavailable` when they could not be done."""
+    """One exchange account. Request methods answer an `Outcome`; reads raise `Unavailable` when they could not be
+    done."""
 
     async def place(self, order: Place) -> Outcome: ...
 
@@ -147,7 +147,8 @@ class Venue(Protocol):
     async def cancel(self, cancel: Cancel) -> Outcome: ...
 
     async def look_up(self, symbol: str, client_id: str) -> Report | None:
-        """The order of that id, or None when the venue answers that it knows none (which alone proves nothing, execution.md 2)."""
+        """The order of that id, or None when the venue answers that it knows none (which alone proves nothing,
+        execution.md 2)."""
         ...
 
     async def open_orders(self, symbol: str | None = None) -> list[Report]: ...
@@ -157,7 +158,8 @@ class Venue(Protocol):
         ...
 
     async def trades(self, symbol: str, since_ms: int, order_id: int | None = None) -> list[Fill]:
-        """The account's executions of a symbol since a time, oldest first, each once; pages by itself (execution.md 26)."""
+        """The account's executions of a symbol since a time, oldest first, each once; pages by itself (execution.md
+        26)."""
         ...
 
     async def positions(self) -> list[VenuePosition]: ...
@@ -186,7 +188,8 @@ class Venue(Protocol):
         ...
 
     def replay(self, gap: int) -> None:
-        """The gap of that number has been read: tell the sink what was kept since, in order, then that the stream is live.
+        """The gap of that number has been read: tell the sink what was kept since, in order, then that the stream is
+        live.
 
         Without effect where another gap has opened meanwhile: that one is to be read too.
         """
@@ -206,8 +209,8 @@ class Unavailable(Exception):
 
 
 class DepthFrame(msgspec.Struct, frozen=True, gc=False):
-    """One depth change as the wire gives it. Levels are (price, quantity) floats: opaque keys that are converted exactly
-    at the touch (`pms.core.book`), never used for money."""
+    """One depth change as the wire gives it. Levels are (price, quantity) floats: opaque keys that are converted
+    exactly at the touch (`pms.core.book`), never used for money."""
 
     symbol: str
     first_id: int
@@ -260,5 +263,3 @@ class MarketData(Protocol):
     def start(self, sink: MarketSink) -> None: ...
 
     async def close(self) -> None: ...
-
-

@@ -1,7 +1,7 @@
 """What is missing right now, and what follows for the algos (design.md, "When a part is gone").
 
-Owns the states of Redis, the user stream and each symbol's book, and tells runners what to hold for. Refuses to mend any of it. `Permits` for requests is
-read here too: lease and Redis, right before each send (execution.md 19, 20).
+Owns the states of Redis, the user stream and each symbol's book, and tells runners what to hold for. Refuses to mend
+any of it. `Permits` for requests is read here too: lease and Redis, right before each send (execution.md 19, 20).
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Watch:
 
     # --- what requests ask ----------------------------------------------------------------------------
 
-    def refusal(self, exit: bool) -> str:
+    def refusal(self, exiting: bool) -> str:
         if self._fenced:
             return f"fenced: {self._fenced}"
-        if exit:
+        if exiting:
             return ""
         if self._redis:
             return "redis_unavailable"
@@ -135,9 +135,7 @@ class Watch:
         """The input that tells a runner how things stand."""
         assert self._desk is not None, "runners exist only on a wired desk"
         symbol = runner.kind.view(runner.state).symbol
-        return step.StreamHealth(
-            self._desk.now(), self.hold_of(symbol), self._withdrawing, self._desk.quote_of(runner)
-        )
+        return step.StreamHealth(self._desk.now(), self.hold_of(symbol), self._withdrawing, self._desk.quote_of(runner))
 
     def _tell(self, symbol: str | None = None) -> None:
         desk = self._desk
@@ -146,11 +144,7 @@ class Watch:
         with desk.step() as unit:
             streams = {"redis": self._redis or "up", "user": self._user_stream or "live"}
             streams |= {name: self._books.get(name, "live") for name in desk.market.symbols()}
-            unit.event(
-                SystemStatus(
-                    ts=desk.now(), mode=self.mode, cause="", streams=streams, degraded=self.degraded
-                )
-            )
+            unit.event(SystemStatus(ts=desk.now(), mode=self.mode, cause="", streams=streams, degraded=self.degraded))
         for runner in tuple(desk.runners.values()):
             view = runner.kind.view(runner.state)
             if (symbol is None or view.symbol == symbol) and desk.follows(view.algo_id):

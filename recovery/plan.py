@@ -1,7 +1,7 @@
 """The plan of a recovery: from what the venue shows and what was recorded to verdicts, each with its evidence. Pure.
 
-Running it on what its own application leaves behind gives an empty plan (design.md). An outcome is never invented: what was looked up and is still not
-known stays unknown. Policy: design.md, "Recovery policy"; execution.md 11, 22-26.
+Running it on what its own application leaves behind gives an empty plan (design.md). An outcome is never invented: what
+was looked up and is still not known stays unknown. Policy: design.md, "Recovery policy"; execution.md 11, 22-26.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Settle(msgspec.Struct, frozen=True, tag=True):
 
 
 class Book(msgspec.Struct, frozen=True, tag=True):
-    """A trade that is not booked yet. `client_id` is empty where its order is nobody's record (sub-account `external`)."""
+    """A trade that is not booked yet. `client_id` is empty where its order is nobody's record (sub-account
+    `external`)."""
 
     client_id: str
     fill: Fill
@@ -79,8 +80,9 @@ Verdict = Settle | Book | Resolve | Adopt | CancelOrder | Show | Drift
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What was gathered. `looked_up` holds the answers for recorded live orders that do not rest at the venue (None: not found);
-    `trades` are newest-last; `strangers` names the client id of trades' orders that have no record, by exchange id."""
+    """What was gathered. `looked_up` holds the answers for recorded live orders that do not rest at the venue (None:
+    not found); `trades` are newest-last; `strangers` names the client id of trades' orders that have no record, by
+    exchange id."""
 
     now: int
     open_orders: tuple[Report, ...]
@@ -128,8 +130,12 @@ def plan(found: Found, recorded: Recorded, policy: ForeignPolicy) -> Plan:
     verdicts += adopted
     verdicts += _resolve(live, found)
     taken = {verdict.report.client_id for verdict in adopted}
-    verdicts += [verdict for report in found.open_orders if report.client_id not in taken
-                 for verdict in _judge(report, recorded, policy)]
+    verdicts += [
+        verdict
+        for report in found.open_orders
+        if report.client_id not in taken
+        for verdict in _judge(report, recorded, policy)
+    ]
     verdicts += _drift(found, recorded)
     return Plan(tuple(verdicts))
 
@@ -140,7 +146,9 @@ def _settle(live: Iterable[Order], found: Found) -> Iterable[Verdict]:
         report = resting.get(order.client_order_id)
         if report is not None:
             if _differs(order, report):
-                yield Settle(report, f"rests at the venue, filled {report.filled} of {report.quantity} at {report.price}")
+                yield Settle(
+                    report, f"rests at the venue, filled {report.filled} of {report.quantity} at {report.price}"
+                )
             continue
         report = found.looked_up.get(order.client_order_id)
         if report is not None:

@@ -1,7 +1,8 @@
 """gather -> plan -> apply: puts right what stands between the venue and the records (design.md, "Recovery policy").
 
-Used at start, after every gap of the user stream, and alone by `pms recover`. Owns the order of reads (presence from the venue first, then own memory; execution.md 22) and
-of actions; refuses to know how records are kept and requests are sent: see `Account` and `Hands`.
+Used at start, after every gap of the user stream, and alone by `pms recover`. Owns the order of reads (presence from
+the venue first, then own memory; execution.md 22) and of actions; refuses to know how records are kept and requests are
+sent: see `Account` and `Hands`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from schemas.orders import Fill
 from schemas.reports import Report, VenuePosition
 
 DRIFT_PAUSE_S = 2.0
-OVERLAP_MS = 60_000  # trades are read again from so long before the watermark: ids make it harmless, a late trade is caught
+# trades are read again from so long before the watermark: ids make it harmless, a late trade is caught
+OVERLAP_MS = 60_000
 
 
 class Account(Protocol):
@@ -109,8 +111,8 @@ async def examine(
 ) -> tuple[Found, Plan]:
     """Gather and plan; nothing is done.
 
-    A difference of positions in one look says nothing, since positions and trades are read one after the other: it counts when a
-    second look after a pause shows one again (execution.md 13).
+    A difference of positions in one look says nothing, since positions and trades are read one after the other: it
+    counts when a second look after a pause shows one again (execution.md 13).
     """
     found, made = await _look(account, hands, policy)
     if any(isinstance(verdict, Drift) for verdict in made.verdicts):

@@ -11,9 +11,9 @@ from decimal import Decimal
 import msgspec
 
 from pms.binance.events import STATUS
-from pms.venue import Cause, Report, VenuePosition, VenueStatus
 from schemas.market import ZERO, Instrument, Side
-from schemas.orders import Fill
+from schemas.orders import Cause, Fill
+from schemas.reports import Report, VenuePosition, VenueStatus
 
 MARGIN_ASSET = "USDT"  # others are not supported (execution.md 17)
 

@@ -11,7 +11,8 @@ from enum import StrEnum
 import msgspec
 
 from pms.binance.transport import Response
-from pms.venue import Cause, NotDone, Refused, Unknown
+from pms.venue import NotDone, Refused, Unknown
+from schemas.orders import Cause
 
 
 class Fate(StrEnum):

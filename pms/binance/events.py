@@ -11,9 +11,10 @@ from decimal import Decimal
 import msgspec
 
 from pms.binance.errors import EXPIRY_CAUSES
-from pms.venue import AccountChange, Cause, FillHint, Report, VenuePosition, VenueStatus
+from pms.venue import AccountChange, FillHint
 from schemas.market import ZERO, Side
-from schemas.orders import Fill
+from schemas.orders import Cause, Fill
+from schemas.reports import Report, VenuePosition, VenueStatus
 
 _field = msgspec.field
 

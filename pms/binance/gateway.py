@@ -32,15 +32,14 @@ from pms.venue import (
     Outcome,
     Place,
     Refused,
-    Report,
     Sink,
     Unavailable,
     Unknown,
     Venue,
-    VenuePosition,
 )
 from schemas.market import Instrument
 from schemas.orders import Fill
+from schemas.reports import Report, VenuePosition
 
 _log = structlog.get_logger("pms.binance.gateway")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pms.binance import codec, queries
 from pms.binance.rest import Rest
-from pms.venue import Report
 from schemas.orders import Fill
+from schemas.reports import Report
 
 WINDOW_MS = 7 * 86_400_000 - 1  # both ends count, and the venue takes no more than seven days
 KEPT_MS = 89 * 86_400_000  # trades are kept for three months, orders for 90 days; the shortest three months have 89

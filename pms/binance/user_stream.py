@@ -21,7 +21,8 @@ from pms.binance.transport import NotSent, Socket, Sockets
 from pms.clock import Clock
 from pms.core.backoff import Connects
 from pms.tasks import Tasks
-from pms.venue import AccountChange, AuthFailed, FillHint, Report, Sink, Unavailable, UserStreamState
+from pms.venue import AccountChange, AuthFailed, FillHint, Sink, Unavailable, UserStreamState
+from schemas.reports import Report
 
 _log = structlog.get_logger("pms.binance.user_stream")
 

@@ -1,16 +1,17 @@
-"""The order record's life: what each word of ours or the venue's does to it. Pure; transitions are `schemas.orders.TRANSITIONS`.
+"""The order record's life: what each word of ours or the venue's does to it. Pure; transitions are
+`schemas.orders.TRANSITIONS`.
 
-Cumulative quantities only grow, trades are booked once by id, reports may come in any order, twice or late. No terminal state
-without evidence (law 3 of algos.md), and none before all the fills that the venue has told are booked.
+Cumulative quantities only grow, trades are booked once by id, reports may come in any order, twice or late. No terminal
+state without evidence (law 3 of algos.md), and none before all the fills that the venue has told are booked.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from pms.venue import Report, VenueStatus
 from schemas.market import ZERO
 from schemas.orders import TRANSITIONS, Fill, Order, OrderState
+from schemas.reports import Report, VenueStatus
 
 _replace = msgspec.structs.replace
 
@@ -82,7 +83,9 @@ def request_failed(order: Order, reason: str, now: int) -> Change:
     """An amend or a cancel was refused or not done: the order rests as it was."""
     if order.state not in (OrderState.AMENDING, OrderState.CANCELLING):
         return Change(order)
-    order = _replace(_moved(order, OrderState.ACTIVE), next_price=None, next_quantity=None, reason=reason, updated_at=now)
+    order = _replace(
+        _moved(order, OrderState.ACTIVE), next_price=None, next_quantity=None, reason=reason, updated_at=now
+    )
     return Change(order)
 
 
@@ -90,8 +93,8 @@ def request_failed(order: Order, reason: str, now: int) -> Change:
 
 
 def reported(order: Order, report: Report, now: int, answers: bool = False) -> Change:
-    """Take in what the venue says of the order. `answers`: the report settles the request in flight (its own answer, or a look-up
-    after the window in which the request could still land)."""
+    """Take in what the venue says of the order. `answers`: the report settles the request in flight (its own answer,
+    or a look-up after the window in which the request could still land)."""
     before = order
     order, fill = _book(order, report.fill)
     if before.state.terminal:
@@ -157,7 +160,9 @@ def _newest(order: Order, report: Report) -> Order:
 def _open(order: Order, report: Report, answers: bool, first_seen: bool) -> tuple[Order, list[str]]:
     """The order rests at the venue. Presence settles a placing at once; an amend by its confirmation."""
     amends = order.next_price is not None
-    confirmed = amends and (report.amended or (order.price == order.next_price and order.quantity == order.next_quantity))
+    confirmed = amends and (
+        report.amended or (order.price == order.next_price and order.quantity == order.next_quantity)
+    )
     match order.state:
         case OrderState.PLACING:
             return _moved(order, OrderState.ACTIVE), ["order_active"]
@@ -178,7 +183,8 @@ def _end_reason(order: Order, report: Report) -> str:
 
 
 def _concluded(before: Order, order: Order, fill: Fill | None, events: list[str], now: int) -> Change:
-    """End the order once every fill the venue told of is booked; name the events; the same record where nothing changed."""
+    """End the order once every fill the venue told of is booked; name the events; the same record where nothing
+    changed."""
     end = order.venue_end
     if end is None and order.quantity > ZERO and order.filled_qty >= order.quantity:
         end = OrderState.FILLED

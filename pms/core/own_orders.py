@@ -1,4 +1,5 @@
-"""From an order's record to what `pms.core.own` keeps of it: where the order rests, and where it may rest while a request is in flight."""
+"""From an order's record to what `pms.core.own` keeps of it: where the order rests, and where it may rest while a
+request is in flight."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The virtual book of one (sub-account, symbol): what a fill does to it. Pure.
 
-One-way arithmetic (binance.md 8): adding averages the entry, reducing realises, a flip closes at the old entry and opens the rest at the
-fill's price under a new positionId (execution.md 11).
+One-way arithmetic (binance.md 8): adding averages the entry, reducing realises, a flip closes at the old entry and
+opens the rest at the fill's price under a new positionId (execution.md 11).
 """
 
 from __future__ import annotations

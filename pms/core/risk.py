@@ -1,7 +1,8 @@
 """The gate before every request: what may be sent is an `Approved`, and only this module makes one.
 
-Pure: it sees the instrument, the quote, the account's open orders and the order, and answers `Approved` or `Denied` with a code and the numbers.
-Cancels are never denied. Grids and minima: algos.md law 6; caps: execution.md 10; stale prices: law 5.
+Pure: it sees the instrument, the quote, the account's open orders and the order, and answers `Approved` or `Denied`
+with a code and the numbers. Cancels are never denied. Grids and minima: algos.md law 6; caps: execution.md 10; stale
+prices: law 5.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _SEAL = object()
 
 
 class Approved(msgspec.Struct, frozen=True):
-    """A request that passed the gate. `exit` requests only reduce risk: they do not wait for Redis (design.md rule 3)."""
+    """A request that passed the gate. `exit` requests only reduce risk: they do not wait for Redis (design.md rule
+    3)."""
 
     request: Place | Amend | Cancel
     exit: bool
@@ -43,8 +45,8 @@ class Denied(msgspec.Struct, frozen=True):
 
 
 class Market(msgspec.Struct, frozen=True):
-    """What the gate knows of a symbol: its rules, the newest quote (None: stale), the reference price, all open orders of the account,
-    and our own best resting prices in ticks (0: none)."""
+    """What the gate knows of a symbol: its rules, the newest quote (None: stale), the reference price, all open
+    orders of the account, and our own best resting prices in ticks (0: none)."""
 
     instrument: Instrument
     quote: Quote | None
@@ -84,7 +86,9 @@ def approve_amend(amend: Amend, reduce_only: bool, market: Market) -> Approved |
 
 def _grid(quantity: Decimal, price: Decimal, at_market: bool, rules: Instrument) -> Denied | None:
     if not rules.on_quantity_grid(quantity):
-        return Denied(ErrorCode.QUANTITY_OFF_GRID, f"{quantity} is no multiple of the step", str(rules.step), str(quantity))
+        return Denied(
+            ErrorCode.QUANTITY_OFF_GRID, f"{quantity} is no multiple of the step", str(rules.step), str(quantity)
+        )
     if not at_market and not (price > 0 and rules.on_price_grid(price)):
         return Denied(ErrorCode.PRICE_OFF_GRID, f"{price} is no multiple of the tick", str(rules.tick), str(price))
     return None
@@ -94,7 +98,9 @@ def _size(place: Place, market: Market) -> Denied | None:
     rules = market.instrument
     most = (rules.market_max_qty or rules.max_qty) if place.order_type == "MARKET" else rules.max_qty
     if place.quantity > most:
-        return Denied(ErrorCode.ABOVE_MAXIMUM, f"{place.quantity} is more than one order may have", str(most), str(place.quantity))
+        return Denied(
+            ErrorCode.ABOVE_MAXIMUM, f"{place.quantity} is more than one order may have", str(most), str(place.quantity)
+        )
     price = place.price if place.order_type == "LIMIT" else market.mark
     if rules.sendable(place.quantity, price, place.reduce_only):
         return None
@@ -106,10 +112,14 @@ def _size(place: Place, market: Market) -> Denied | None:
 def _state(place: Place, market: Market) -> Denied | None:
     rules = market.instrument
     if not rules.trading and not place.reduce_only:
-        return Denied(ErrorCode.SYMBOL_NOT_TRADING, f"{rules.symbol} is not trading", "TRADING", "other", Cause.NOT_TRADING)
+        return Denied(
+            ErrorCode.SYMBOL_NOT_TRADING, f"{rules.symbol} is not trading", "TRADING", "other", Cause.NOT_TRADING
+        )
     most = rules.max_orders if place.reduce_only else rules.max_orders - EXIT_RESERVE
     if market.open_orders >= most:
-        return Denied(ErrorCode.MAX_OPEN_ORDERS, "too many open orders on the symbol", str(most), str(market.open_orders))
+        return Denied(
+            ErrorCode.MAX_OPEN_ORDERS, "too many open orders on the symbol", str(most), str(market.open_orders)
+        )
     return _fresh(place.reduce_only, market)
 
 
@@ -127,7 +137,9 @@ def _band(side: Side, price: Decimal, at_market: bool, market: Market) -> Denied
     rules = market.instrument
     bound = market.mark * (rules.multiplier_up if side is Side.BUY else rules.multiplier_down)
     if (side is Side.BUY and price > bound) or (side is Side.SELL and price < bound):
-        return Denied(ErrorCode.PERCENT_PRICE, f"{price} is too far from mark", str(bound), str(price), Cause.PRICE_BAND)
+        return Denied(
+            ErrorCode.PERCENT_PRICE, f"{price} is too far from mark", str(bound), str(price), Cause.PRICE_BAND
+        )
     return None
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from pms.binance.transport import NotSent, Response
-from pms.venue import AccountChange, FillHint, Report, UserStreamState
+from pms.venue import AccountChange, FillHint, UserStreamState
+from schemas.reports import Report
 
 EPOCH_MS = 1_790_526_539_000
 SETTLE_TURNS = 50  # of the loop: more than any chain of callbacks here is long

@@ -24,20 +24,18 @@ from pms.venue import (
     Amend,
     AuthFailed,
     Cancel,
-    Cause,
     Done,
     FillHint,
     NotDone,
     Outcome,
     Place,
     Refused,
-    Report,
     Unavailable,
     Unknown,
-    VenueStatus,
 )
 from schemas.market import Side
-from schemas.orders import OrderType, TimeInForce
+from schemas.orders import Cause, OrderType, TimeInForce
+from schemas.reports import Report, VenueStatus
 from tests.contract.binance.fakes import Notes
 
 SYMBOL = "BTCUSDT"

@@ -16,8 +16,9 @@ from pms.binance.rest import READS_MAX, Declined, Rest
 from pms.binance.transport import Lost, NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.tasks import Tasks
-from pms.venue import AuthFailed, Cancel, Cause, Done, NotDone, Place, Refused, Unavailable, Unknown
+from pms.venue import AuthFailed, Cancel, Done, NotDone, Place, Refused, Unavailable, Unknown
 from schemas.market import Side
+from schemas.orders import Cause
 from tests.contract.binance.fakes import EPOCH_MS, Answering, Asked, FakeHttp, ManualClock, error, ok, settle
 
 PLACE = queries.place(Place("BTCUSDT", "pms-1", Side.BUY, "LIMIT", "GTX", Decimal("0.01"), Decimal(84000), False))

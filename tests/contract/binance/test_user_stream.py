@@ -16,8 +16,9 @@ from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
 from pms.core.backoff import CONNECTS_MAX, CONNECTS_WINDOW_S, Connects
 from pms.tasks import Tasks
-from pms.venue import AuthFailed, FillHint, Report, Unavailable, UserStreamState, VenueStatus
+from pms.venue import AuthFailed, FillHint, Unavailable, UserStreamState
 from schemas.market import Side
+from schemas.reports import Report, VenueStatus
 from tests.contract.binance.fakes import (
     EPOCH_MS,
     Asked,

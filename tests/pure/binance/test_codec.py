@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from pms.binance import codec
-from pms.venue import Cause, VenuePosition, VenueStatus
 from schemas.market import Side
+from schemas.orders import Cause
+from schemas.reports import VenuePosition, VenueStatus
 
 PLACED: dict[str, Any] = {
     "orderId": 33878894217,

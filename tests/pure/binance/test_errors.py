@@ -9,7 +9,8 @@ import pytest
 from pms.binance import errors
 from pms.binance.errors import Fate, Pause
 from pms.binance.transport import Response
-from pms.venue import Cause, NotDone, Refused, Unknown
+from pms.venue import NotDone, Refused, Unknown
+from schemas.orders import Cause
 
 
 def answer(status: int, code: int | None = None, text: str = "", body: bytes | None = None) -> Response:

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from pms.binance import events
-from pms.venue import AccountChange, Cause, FillHint, Report, VenuePosition, VenueStatus
+from pms.venue import AccountChange, FillHint
 from schemas.market import Side
-from schemas.orders import Fill
+from schemas.orders import Cause, Fill
+from schemas.reports import Report, VenuePosition, VenueStatus
 
 ORDER: dict[str, Any] = {
     "s": "DOTUSDT",

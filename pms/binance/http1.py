@@ -88,12 +88,10 @@ class Answer:
         code = rest[:3]
         if version not in ("HTTP/1.1", "HTTP/1.0") or not (code.isascii() and code.isdigit() and len(code) == 3):
             raise Malformed(f"no status line: {first[:80]!r}")
-        headers = {}
-        for line in lines:
-            name, colon, value = line.partition(":")
-            if not colon:
-                raise Malformed(f"no header: {line[:80]!r}")
-            headers[name.strip().lower()] = value.strip()
+        try:
+            headers = {name.lower(): value.strip() for name, value in [line.split(":", 1) for line in lines]}
+        except ValueError:
+            raise Malformed(f"a header line without a colon: {lines!r:.200}") from None
         status = int(code)
         if status >= 200:
             if version == "HTTP/1.0":

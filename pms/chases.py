@@ -36,11 +36,7 @@ END_POLL_S = 0.005
 
 
 class Taken(Exception):
-    """The request was accepted before: `stored` is its record, nothing was done now."""
-
-    def __init__(self, stored: bytes) -> None:
-        super().__init__("the request was accepted before")
-        self.stored = stored
+    """The request was accepted before: nothing was done now."""
 
 
 class OwnerIds:
@@ -59,7 +55,13 @@ class Chases:
     """See the module."""
 
     def __init__(
-        self, desk: Desk, accounts: Accounts, venue: Venue, clock: Clock, epoch: int, blocked: dict[str, str]
+        self,
+        desk: Desk,
+        accounts: Accounts,
+        venue: Venue,
+        clock: Clock,
+        epoch: Callable[[], int],
+        blocked: dict[str, str],
     ) -> None:
         self._desk = desk
         self._accounts = accounts
@@ -100,18 +102,26 @@ class Chases:
         claim: Callable[..., Claim | None],
     ) -> Runner:
         now = self._desk.now()
-        who = chase.Identity(self._ids.next("c", now), account.id, account.tag, self._epoch, request_id)
+        who = chase.Identity(self._ids.next("c", now), account.id, account.tag, self._epoch(), request_id)
         state, actions = chase.start(who, params, instrument, quote, now)
+        self._check_first(actions)
         runner = self._desk.begin(CHASE, state)
         outcome = await self._desk.launch(runner, actions, claim(chaseId=who.chase_id), request_id)
         if isinstance(outcome, Duplicate):
             self._desk.withdraw(runner)
-            raise Taken(outcome.stored)
+            raise Taken
         if runner.ended:
             await self._desk.market.release(params.symbol)
         else:
             self._desk.follow(runner)
         return runner
+
+    def _check_first(self, actions: tuple[step.Action, ...]) -> None:
+        """What the gate would refuse at once is refused to the caller, rather than tried for ever (law 7)."""
+        for action in actions:
+            denied = self._desk.entry.check(action) if isinstance(action, step.PlaceChild) else None
+            if denied is not None:
+                raise Invalid(denied.code, denied.message, limit=denied.limit, value=denied.value)
 
     async def preview(self, command: commands_algos.Chase, sub_account_id: str) -> tuple[ChaseParams, Decimal]:
         """What `start` would begin with: the parameters and the first price. Raises Invalid as `start` would."""

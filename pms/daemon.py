@@ -10,7 +10,7 @@ import asyncio
 import structlog
 
 from algos import step
-from pms import restore
+from pms import exits, restore
 from pms.assembly import Assembly, Parts
 from pms.bus import server
 from pms.bus.batch import Gone
@@ -40,12 +40,6 @@ class Refused(Exception):
         self.exit_code = exit_code
 
 
-EXIT_CONFIG = 78  # sysexits EX_CONFIG: restarting can't help
-EXIT_AUTH = 77
-EXIT_LEASE_HELD = 75
-EXIT_LEASE_LOST = 76
-EXIT_FIRST_CONTACT = 79
-
 
 class Daemon(Assembly):
     """See the module. `start` returns with the doors open; `ended` is done when the daemon must stop by itself."""
@@ -68,9 +62,9 @@ class Daemon(Assembly):
         await self._open_venue()
         self.accounts.ensure_reserved(self.desk.now())
         if first_contact and self.config.live and not self.ledger.watermark.consent_at:
-            raise Refused("first contact with this account. Look at `pms recover`, then apply it.", EXIT_FIRST_CONTACT)
+            raise Refused("first contact with this account. Look at `pms recover`, then apply it.", exits.FIRST_CONTACT)
         await self._recover(restored)
-        await self._open_doors()
+        await self._open_doors(restored)
 
     async def _take_over(self) -> bool:
         """Lease, examination and the writer. Returns whether Redis knew no epoch."""
@@ -78,7 +72,7 @@ class Daemon(Assembly):
         for finding in findings:
             _log.warning("redis_finding", code=finding.code, message=finding.message)
         if findings and self.config.live:
-            raise Refused(" ".join(finding.message for finding in findings), EXIT_CONFIG)
+            raise Refused(" ".join(finding.message for finding in findings), exits.CONFIG)
         taken = await self.lease.take()
         await server.purge_prices(self.caller, self.names)
         await self.store.start(taken)
@@ -93,7 +87,7 @@ class Daemon(Assembly):
         try:
             await self.venue.start(self.outcomes)
         except AuthFailed as error:
-            raise Refused(str(error), EXIT_AUTH) from error
+            raise Refused(str(error), exits.AUTH) from error
         self.desk.instruments.update(await self.venue.instruments())
 
     async def _recover(self, restored: restore.Restored) -> None:
@@ -107,6 +101,7 @@ class Daemon(Assembly):
         self._restored.set()
         await self._live.wait()
         await self.recovery.resume(runners, self.lease.epoch, down_ms)
+        self.watch.tell()
 
     def on_user_stream(self, state: UserStreamState) -> None:
         if state.live:
@@ -122,9 +117,11 @@ class Daemon(Assembly):
         await self.recovery.run("user_stream_gap" if self._live.is_set() else "start")
         self.venue.replay(gap)
 
-    async def _open_doors(self) -> None:
-        chases = Chases(self.desk, self.accounts, self.venue, self.parts.clock, self.lease.epoch, self.hands.blocked)
-        dispatch = Dispatch(self.desk, chases, self._gate)
+    async def _open_doors(self, restored: restore.Restored) -> None:
+        chases = Chases(
+            self.desk, self.accounts, self.venue, self.parts.clock, lambda: self.lease.epoch, self.hands.blocked
+        )
+        dispatch = Dispatch(self.desk, chases, self._gate, restored.ended)
         self.inbox = Inbox(
             self.new_caller,
             self.store,
@@ -141,7 +138,8 @@ class Daemon(Assembly):
         self.tasks.spawn(self._forget(), "forget")
 
     def _gate(self) -> str:
-        return "" if self.status == "open" else self.status
+        """Why nothing that adds risk is accepted now; empty when all is well."""
+        return self.watch.user_stream if self.status == "open" else self.status
 
     def read_health(self) -> Health:
         """What `pms:health` shows."""
@@ -179,7 +177,7 @@ class Daemon(Assembly):
     def on_lost(self, reason: str) -> None:
         if not self.ended.done():
             message = f"another daemon holds the account now ({reason}). This one has stopped acting."
-            self.ended.set_result(Refused(message, EXIT_LEASE_LOST))
+            self.ended.set_result(Refused(message, exits.LEASE_LOST))
 
     async def stop(self) -> None:
         """A checkpoint, within 5 s: doors closed, risk-adding children cancelled, everything written, the lease

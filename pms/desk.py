@@ -158,7 +158,7 @@ class Desk:
         durable = unit.commit(**commit)
         assert self.execution is not None, "the desk trades only once it is wired"
         for approved in leaving:
-            self.execution.submit(approved, durable)
+            self.execution.submit(approved, durable, claimed=commit.get("claim") is not None)
         return durable
 
     def on_decided(self, runner: Runner, decided: Decided) -> None:

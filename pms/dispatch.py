@@ -16,6 +16,7 @@ from pms.chases import Chases, Taken
 from pms.desk import Desk
 from pms.runner import Runner
 from schemas import commands, commands_algos, commands_orders
+from schemas.chase import ChaseState
 from schemas.errors import ErrorCode, Failure, Invalid
 from schemas.fields import Command
 from schemas.orders import Order, OrderState
@@ -27,7 +28,8 @@ Handle = Callable[[Any, Context], Awaitable[Reply]]
 class Dispatch:
     """See the module. `gate` says why nothing is accepted now, empty when the doors are open for trading."""
 
-    def __init__(self, desk: Desk, chases: Chases, gate: Callable[[], str]) -> None:
+    def __init__(self, desk: Desk, chases: Chases, gate: Callable[[], str], ended: dict[str, Any]) -> None:
+        self._ended = ended
         self._desk = desk
         self._chases = chases
         self._gate = gate
@@ -63,9 +65,8 @@ class Dispatch:
         """A chase whose record stands was started; everything else had not left (NOT_EXECUTED)."""
         chase_id = request.ids.get("chaseId", "")
         runner = self._desk.runners.get(chase_id)
-        if runner is None:
-            return None
-        return _chase_reply(runner)
+        state = self._ended.get(chase_id) if runner is None else runner.state
+        return None if state is None else _chase_reply(state)
 
     # --- chase ----------------------------------------------------------------------------------------
 
@@ -77,7 +78,7 @@ class Dispatch:
         except Taken:
             context.claimed = None  # the inbox finds the first one's outcome by its own claim
             return Failure.of(ErrorCode.REQUEST_ID_REUSED, "the request was accepted before.")
-        return _chase_reply(runner)
+        return _chase_reply(runner.state)
 
     async def _chase_cancel(self, command: commands_algos.ChaseCancel, context: Context) -> Reply:
         runner = self._chases.find(command.chase_id, _asked(context))
@@ -182,8 +183,7 @@ def _asked(context: Context) -> str:
     return context.sub_account
 
 
-def _chase_reply(runner: Runner) -> ChaseReply:
-    state = runner.state
+def _chase_reply(state: ChaseState) -> ChaseReply:
     return ChaseReply(
         chase_id=state.chase_id,
         current_order_price=state.current_order_price,

@@ -28,6 +28,7 @@ PLACE_SETTLE_MS = 2_000 + 10_000  # execution.md 2: recvWindow of a place + 10 s
 AMEND_SETTLE_MS = 1_000 + 2_000  # recvWindow of an amend + the matching engine's own delay
 LOOK_UPS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between look-ups of an unknown outcome; the last repeats
 LOOK_UPS_LEAST = 3  # execution.md 2: proof of absence needs at least so many
+REPEATED = "the command was accepted before: nothing of this step stands, its maker takes it back"
 TRADES_WAIT_S = 0.3  # the stream usually brings a fill's event this soon; after that its trades are fetched
 
 _log = structlog.get_logger("pms.execution")
@@ -75,11 +76,12 @@ class Execution:
         """Whether a request for an order is in flight or being looked up: its own outcome settles it, nothing else."""
         return client_id in self._busy
 
-    def submit(self, approved: Approved, durable: asyncio.Future[StoreOutcome]) -> None:
+    def submit(self, approved: Approved, durable: asyncio.Future[StoreOutcome], claimed: bool) -> None:
         """Send once `durable` is done (the state that names the request is in Redis); exits do not wait (design.md
-        rule 3)."""
+        rule 3), but for those of a step that claims a command: a repeat of it must not act twice."""
         client_id = approved.request.client_id
-        self._supervise(client_id, self._run(approved, durable), f"request {client_id}")
+        waits = claimed or not approved.exit
+        self._supervise(client_id, self._run(approved, durable, waits), f"request {client_id}")
 
     def _supervise(self, client_id: str, work: Coroutine[None, None, None], name: str) -> None:
         self._busy[client_id] = self._busy.get(client_id, 0) + 1
@@ -90,10 +92,12 @@ class Execution:
         if not self._busy[client_id]:
             del self._busy[client_id]
 
-    async def _run(self, approved: Approved, durable: asyncio.Future[StoreOutcome]) -> None:
+    async def _run(self, approved: Approved, durable: asyncio.Future[StoreOutcome], waits: bool) -> None:
         request = approved.request
         action = _action(request)
-        stopped = "" if approved.exit else await self._wait_durable(durable)
+        stopped = await self._wait_durable(durable) if waits else ""
+        if stopped == REPEATED:
+            return
         stopped = stopped or self._outcomes.may_send(approved.exit)
         if stopped:
             self._outcomes.on_not_done(request.client_id, action, NotDone(stopped))
@@ -108,7 +112,7 @@ class Execution:
             return "redis_unavailable"
         if (error := durable.exception()) is not None:
             return f"not_recorded: {error}"
-        return "" if isinstance(durable.result(), Committed) else "not_recorded: another request stands in its place"
+        return "" if isinstance(durable.result(), Committed) else REPEATED
 
     async def _send(self, request: Place | Amend | Cancel) -> Outcome:
         match request:

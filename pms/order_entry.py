@@ -1,6 +1,7 @@
 """From an algo's action to an approved request with its record: the last stop before execution.
 
-Owns the way intent -> risk -> record. Refuses to send: what was approved waits in `leaving` until the step that names it is committed.
+Owns the way intent -> risk -> record. Refuses to send: what was approved waits in `leaving` until the step that
+names it is committed.
 """
 
 from __future__ import annotations
@@ -39,20 +40,16 @@ class OrderEntry:
         leaving, self._leaving = self._leaving, []
         return leaving
 
+    def check(self, action: PlaceChild) -> Denied | None:
+        """What the gate would say now; nothing is recorded."""
+        verdict = risk.approve_place(_request(action), self._seen(action.symbol))
+        return verdict if isinstance(verdict, Denied) else None
+
     def place(self, unit: Unit, runner: Runner, action: PlaceChild) -> tuple[Order, Denied | None]:
-        """Record the intent of a new order. Where it is denied, the order comes back failed and nothing of it is recorded."""
+        """Record the intent of a new order. Where it is denied, the order comes back failed and nothing of it is
+        recorded."""
         order = self._intent(runner, action)
-        request = Place(
-            action.symbol,
-            action.client_order_id,
-            action.side,
-            "LIMIT",
-            action.time_in_force,
-            action.quantity,
-            action.price,
-            action.reduce_only,
-        )
-        verdict = risk.approve_place(request, self._seen(action.symbol))
+        verdict = risk.approve_place(_request(action), self._seen(action.symbol))
         if isinstance(verdict, Denied):
             self._tell(unit, order, verdict)
             return orders.not_placed(order, verdict.message, self._now()).order, verdict
@@ -137,3 +134,16 @@ class OrderEntry:
                 order=msgspec.convert(order, RefusedOrder, from_attributes=True),
             )
         )
+
+
+def _request(action: PlaceChild) -> Place:
+    return Place(
+        action.symbol,
+        action.client_order_id,
+        action.side,
+        "LIMIT",
+        action.time_in_force,
+        action.quantity,
+        action.price,
+        action.reduce_only,
+    )

@@ -28,9 +28,11 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Restored(msgspec.Struct):
-    """What came back besides the ledger's records."""
+    """What came back besides the ledger's records; `ended` are the states of algos that ended within the last day,
+    by id."""
 
     algos: list[tuple[Kind, Any]]
+    ended: dict[str, Any]
     quarantined: list[Quarantined]
     alarms: dict[str, Alarm]
 
@@ -47,12 +49,16 @@ async def read(caller: Caller, names: Keys, ledger: Ledger, now: int) -> Restore
     async for position, meta in reader.rows(names.position("*"), Position):
         ledger.restore_position(position, meta.rev)
     algos: list[tuple[Kind, Any]] = []
+    ended: dict[str, Any] = {}
     for kind in KINDS.values():
         async for key, state, meta in reader.strings(names.algos(kind.name), kind.record):  # type: ignore[arg-type]
             ledger.restore_algo(key, meta.rev)
-            if not kind.view(state).status.terminal:
+            view = kind.view(state)
+            if view.status.terminal:
+                ended[view.algo_id] = state
+            else:
                 algos.append((kind, state))
-    return Restored(algos, reader.quarantined, await _alarms(caller, names))
+    return Restored(algos, ended, reader.quarantined, await _alarms(caller, names))
 
 
 async def _alarms(caller: Caller, names: Keys) -> dict[str, Alarm]:

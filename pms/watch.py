@@ -32,7 +32,7 @@ class Watch:
         self._on_lost = on_lost
         self._desk: Desk | None = None
         self._redis = ""
-        self._user_stream = "user stream is not live yet"
+        self.user_stream = "user stream is not live yet"
         self._books: dict[str, str] = {}
         self._withdrawing = False
         self._timer: Alarm | None = None
@@ -61,8 +61,8 @@ class Watch:
     def degraded(self) -> tuple[str, ...]:
         """The parts that are missing, for people."""
         parts = [f"redis: {self._redis}"] if self._redis else []
-        if self._user_stream:
-            parts.append(f"user stream: {self._user_stream}")
+        if self.user_stream:
+            parts.append(f"user stream: {self.user_stream}")
         parts += [f"{symbol}: {reason}" for symbol, reason in sorted(self._books.items())]
         return tuple(parts)
 
@@ -84,13 +84,13 @@ class Watch:
         _log.warning("redis_down", reason=reason)
         self._redis = reason
         self._timer = self._clock.call_later(WITHDRAW_S, self._withdraw)
-        self._tell()
+        self.tell()
 
     def _withdraw(self) -> None:
         _log.warning("redis_down_long", seconds=WITHDRAW_S, then="risk-adding children leave the market")
         self._timer = None
         self._withdrawing = True
-        self._tell()
+        self.tell()
 
     def _redis_back(self, continuous: bool) -> None:
         if self._timer is not None:
@@ -101,20 +101,20 @@ class Watch:
         _log.info("redis_back", continuous=continuous)
         if not continuous and self._desk is not None:
             self._desk.rewrite()
-        self._tell()
+        self.tell()
 
     def on_user_stream(self, live: bool, reason: str) -> None:
         now = "" if live else (reason or "reconnecting")
-        if now != self._user_stream:
-            self._user_stream = now
-            self._tell()
+        if now != self.user_stream:
+            self.user_stream = now
+            self.tell()
 
     def on_book(self, symbol: str, fresh: bool, reason: str) -> None:
         if fresh:
             self._books.pop(symbol, None)
         else:
             self._books[symbol] = reason
-        self._tell(symbol)
+        self.tell(symbol)
 
     def on_fenced(self, epoch: int) -> None:
         """A higher epoch than ours acts on the account (execution.md 12)."""
@@ -127,7 +127,7 @@ class Watch:
         """What an algo on a symbol must hold for; empty when all is well."""
         if self._redis:
             return "redis"
-        if self._user_stream:
+        if self.user_stream:
             return "user_stream"
         return "book" if symbol in self._books else ""
 
@@ -137,12 +137,13 @@ class Watch:
         symbol = runner.kind.view(runner.state).symbol
         return step.StreamHealth(self._desk.now(), self.hold_of(symbol), self._withdrawing, self._desk.quote_of(runner))
 
-    def _tell(self, symbol: str | None = None) -> None:
+    def tell(self, symbol: str | None = None) -> None:
+        """Say how things stand: to people by event, and to the runners (of a symbol)."""
         desk = self._desk
         if desk is None:
             return
         with desk.step() as unit:
-            streams = {"redis": self._redis or "up", "user": self._user_stream or "live"}
+            streams = {"redis": self._redis or "up", "user": self.user_stream or "live"}
             streams |= {name: self._books.get(name, "live") for name in desk.market.symbols()}
             unit.event(SystemStatus(ts=desk.now(), mode=self.mode, cause="", streams=streams, degraded=self.degraded))
         for runner in tuple(desk.runners.values()):

@@ -57,6 +57,10 @@ class Parts(msgspec.Struct, frozen=True):
 class Hears(Protocol):
     """What the parts tell the daemon itself."""
 
+    def on_failure(self, task: str, error: BaseException) -> None:
+        """A task of ours ended with an error; it is logged and counted already."""
+        ...
+
     def on_lost(self, reason: str) -> None:
         """Another daemon holds the account."""
         ...
@@ -72,7 +76,7 @@ class Assembly:
     def __init__(self, config: Config, parts: Parts, hears: Hears) -> None:
         self.config = config
         self.parts = parts
-        self.tasks = Tasks()
+        self.tasks = Tasks(hears.on_failure)
         self.names = Keys(config.namespace)
         self._compose_bus(hears)
         self._compose_venue()

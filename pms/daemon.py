@@ -19,7 +19,7 @@ from pms.chases import Chases
 from pms.config import Config
 from pms.dispatch import Dispatch
 from pms.health import last_alive
-from pms.venue import AuthFailed, UserStreamState
+from pms.venue import AuthFailed, Unavailable, UserStreamState
 from schemas.records import DaemonStatus, Health
 
 VERSION = "0.1.0"
@@ -173,6 +173,11 @@ class Daemon(Assembly):
             self.ledger.forget_ended(self.desk.now() - FORGET_AFTER_MS)
 
     # --- stopping -------------------------------------------------------------------------------------
+
+    def on_failure(self, task: str, error: BaseException) -> None:
+        """Refused credentials end the daemon, wherever they were noticed (design.md rule 7)."""
+        if isinstance(error, AuthFailed) and not self.ended.done():
+            self.ended.set_result(Refused(str(error), EXIT_AUTH))
 
     def on_lost(self, reason: str) -> None:
         if not self.ended.done():

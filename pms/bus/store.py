@@ -129,6 +129,8 @@ class Store:
 
     def close(self) -> None:
         """Write nothing more. What still waits stays in the spill file for the next start."""
+        self._fenced = self._fenced or Fenced("the store is closed")
+        self._lost.set()
         self._link.close()
         self._open = False
         self._outbox.note_seq(self._seq)

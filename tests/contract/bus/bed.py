@@ -12,6 +12,7 @@ import fakeredis
 import pytest
 import redis.asyncio
 
+from pms.bus.batch import Gone
 from pms.bus.caller import Caller
 from pms.bus.fence import Notice
 from pms.bus.host import Holder
@@ -37,6 +38,18 @@ class FaultyLink:
         self.inner = inner
         self.sent: list[Command] = []
         self._left: int | None = None
+        self._away = False
+        self._on_lost: Callable[[str], None] | None = None
+
+    def leave(self) -> None:
+        """Redis is away until `come_back`."""
+        self._away = True
+        self.inner.close()
+        if self._on_lost is not None:
+            self._on_lost("away by the test")
+
+    def come_back(self) -> None:
+        self._away = False
 
     def lose(self, nth: int = 1) -> None:
         self._left = nth
@@ -44,6 +57,10 @@ class FaultyLink:
     async def open(
         self, preamble: Sequence[Command], on_reply: Callable[[Reply], None], on_lost: Callable[[str], None]
     ) -> None:
+        if self._away:
+            raise Gone("away by the test")
+        self._on_lost = on_lost
+
         def told(reply: Reply) -> None:
             if self._left is not None:
                 self._left -= 1

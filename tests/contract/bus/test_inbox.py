@@ -495,7 +495,10 @@ async def test_before_open_and_after_close_nothing_is_read(office) -> None:
     await office.inbox.close()
     await office.send("chase", "list", requestId="b", **CHASE)
     await office.send("chase", "stream", requestId="c", **CHASE)
+    for _ in range(20):  # a reader that still ran would have had its turn
+        await office.bed.redis.ping()
     assert await office.bed.redis.llen(office.bed.keys.command_list("chase")) == 1
+    assert (await office.bed.redis.xinfo_groups(office.bed.keys.commands))[0]["pending"] == 0
     assert len(office.desk.done) == 1
 
 

@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pms import acl
+from pms import acl, child, exits
 from pms.datadir import DataDir
 from schemas.keys import Keys
 
@@ -35,22 +35,14 @@ OLDEST = (6, 2)  # the commands we use are those of 6.2
 USUAL_PLACES = ("/usr/bin", "/usr/local/bin")
 SOCKET_PATH_LIMIT = 107  # bytes the kernel takes for a socket's path
 START_LIMIT_S = 60  # loading a large append-only file; an empty one takes 10-30 ms
-STOP_LIMIT_S = 10
 POLL_S = 0.005
 PORT_TRIES = 5
-EXIT_NO_REDIS = 69  # sysexits' EX_UNAVAILABLE
-
-# The child asks the kernel for SIGTERM when its parent dies, makes sure that this has not happened yet, becomes Redis.
-_LAUNCH = (
-    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); "
-    "os.getppid() == int(sys.argv[1]) or sys.exit(1); os.execv(sys.argv[2], sys.argv[2:])"
-)
 
 
 class EmbeddedFailed(Exception):
     """The private Redis did not start; the text says why and what to do. `exit_code` is for the command line."""
 
-    exit_code = EXIT_NO_REDIS
+    exit_code = exits.UNAVAILABLE
 
 
 class Binary(NamedTuple):
@@ -111,21 +103,6 @@ def choose_binary() -> Binary:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return True
-    return False
-
-
 def _quoted(value: object) -> str:
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
@@ -161,17 +138,16 @@ class EmbeddedRedis:
             raise EmbeddedFailed(f"{self._given} does not run as a redis-server, nothing was started")
         self._refuse_older(binary)
         self._socket = self._socket_path()
-        users = ["default", *acl.rules(self._keys)]
-        passwords = self._data.passwords("redis.secrets", users)
+        passwords = self._passwords()
         for _ in range(PORT_TRIES):
-            if not self._port or not _is_free(self._port):
-                self._port = _free_port()
+            if not self._port or not child.is_free(self._port):
+                self._port = child.free_port()
             self._launch(binary, passwords)
             if self._answers(passwords["default"]):
                 self._data.write_private("redis.version", ".".join(map(str, binary.version[:2])))
                 return self._describe(binary, passwords)
             self.stop()
-            if _is_free(self._port):
+            if child.is_free(self._port):
                 break  # it was not the port
         raise EmbeddedFailed(f"{binary.path} did not start. {self._last_words()}")
 
@@ -179,16 +155,15 @@ class EmbeddedRedis:
         """End the server; what it holds is on disk when this returns."""
         if self._child is None:
             return
-        self._child.terminate()
-        try:
-            self._child.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
+        child.stop(self._child)
         self._child = None
         if self._socket.parent != self._data.path:
             with contextlib.suppress(OSError):  # not empty or gone already: both harmless
                 self._socket.parent.rmdir()
+
+    def revive(self) -> None:
+        """Start a server that ended by itself at its old address, without waiting until it answers."""
+        self._launch(choose_binary() if self._given is None else Binary(self._given, (0, 0, 0)), self._passwords())
 
     def ended(self) -> bool:
         """Whether the server has ended by itself (killed, out of memory)."""
@@ -218,6 +193,9 @@ class EmbeddedRedis:
             raise EmbeddedFailed(f"{folder} is not a private folder of this user; remove it, nothing was started")
         return folder / "redis.sock"
 
+    def _passwords(self) -> dict[str, str]:
+        return self._data.passwords("redis.secrets", ["default", *acl.rules(self._keys)])
+
     def _configuration(self, passwords: dict[str, str]) -> str:
         lines = [
             "bind 127.0.0.1",
@@ -239,19 +217,8 @@ class EmbeddedRedis:
 
     def _launch(self, binary: Binary, passwords: dict[str, str]) -> None:
         conf = self._data.write_private("redis.conf", self._configuration(passwords))
-        log = self._data.path / "redis.log"
-        if log.exists():
-            log.replace(self._data.path / "redis.log.1")
-        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
-            self._child = subprocess.Popen(
-                [sys.executable, "-IS", "-c", _LAUNCH, str(os.getpid()), str(binary.path), str(conf)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # Ctrl-C is for us: we still need Redis to put things away
-                pass_fds=(self._data.lock,),
-                umask=0o077,
-            )
+        program = [str(binary.path), str(conf)]
+        self._child = child.start(program, self._data.lock, self._data.path / "redis.log")
 
     def _answers(self, password: str) -> bool:
         """Wait until the server has loaded its state and answers; False where it ended or took too long."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from pms import datadir, embedded
+from pms import datadir, embedded, exits
 from pms.datadir import DataDir, DataDirInUse
 from pms.embedded import EmbeddedFailed, EmbeddedRedis
 from schemas.keys import Keys
@@ -218,7 +218,7 @@ def test_without_any_redis_the_refusal_names_the_package_and_the_setting(data, m
     monkeypatch.setattr(embedded, "binaries", lambda: iter(()))
     with pytest.raises(EmbeddedFailed, match=r"apt-get install redis-server.*PMS_REDIS_URL") as caught:
         EmbeddedRedis(data, KEYS, port=0).start()
-    assert caught.value.exit_code == embedded.EXIT_NO_REDIS
+    assert caught.value.exit_code == exits.UNAVAILABLE
 
 
 def test_a_binary_that_does_not_run_is_refused_by_name(data, tmp_path) -> None:

@@ -86,9 +86,12 @@ class Daemon(Assembly):
         self.data.start(self.market)
         try:
             await self.venue.start(self.outcomes)
+            self.desk.instruments.update(await self.venue.instruments())
         except AuthFailed as error:
             raise Refused(str(error), exits.AUTH) from error
-        self.desk.instruments.update(await self.venue.instruments())
+        except Unavailable as error:
+            message = f"the venue can't be read: {error}. Nothing was sent. See that it can be reached; then start again."
+            raise Refused(message, exits.UNAVAILABLE) from error
 
     async def _recover(self, restored: restore.Restored) -> None:
         """What was found is put right before anything resumes; then the kept events are told, then algos go on."""
@@ -177,7 +180,7 @@ class Daemon(Assembly):
     def on_failure(self, task: str, error: BaseException) -> None:
         """Refused credentials end the daemon, wherever they were noticed (design.md rule 7)."""
         if isinstance(error, AuthFailed) and not self.ended.done():
-            self.ended.set_result(Refused(str(error), EXIT_AUTH))
+            self.ended.set_result(Refused(str(error), exits.AUTH))
 
     def on_lost(self, reason: str) -> None:
         if not self.ended.done():

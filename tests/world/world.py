@@ -1,11 +1,13 @@
 """Daemon, simulator and a fake Redis in one process on a virtual clock: everything later is proven in here.
 
-All chance comes from one seed and all time from the loop, so a run repeats exactly. `kill` is a SIGKILL: nothing of the daemon gets another turn.
+All chance comes from one seed and all time from the loop, so a run repeats exactly. `kill` is a SIGKILL: nothing of the
+daemon gets another turn, while the venue and Redis live on. The still market moves by `market` only.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 import time
@@ -16,21 +18,24 @@ from typing import Any
 from unittest import mock
 
 import fakeredis
-import msgspec
 from fakeredis.commands_mixins.streams_mixin import StreamsCommandsMixin
 
 from pms import config
+from pms.assembly import Parts
 from pms.bus.host import Holder
 from pms.bus.lease import LeaseHeld
-from pms.bus.link import ClientLink, Link
+from pms.bus.link import ClientLink
 from pms.clock import LoopClock
-from pms.assembly import Parts
 from pms.daemon import Daemon
-from pms.sim.assembly import Options, Simulator
-from pms.sim.journal import Journal
+from pms.sim.assembly import STILL, Options, Simulator
+from pms.sim.model import Order as VenueOrder
+from pms.sim.script import OnRequest, OnSocket
 from pms.tasks import Tasks
 from tests.virtual import VirtualLoop
+from tests.world.books import check_books
+from tests.world.market import Market
 from tests.world.memory import MemoryHttp, MemorySockets
+from tests.world.mortal import Life, MortalClient, MortalClock, MortalHttp
 
 _read_group = StreamsCommandsMixin._xreadgroup
 
@@ -58,71 +63,90 @@ class World:
         self.tasks = Tasks()
         self._folder = folder
         options.setdefault("symbols", ("BTCUSDT",))
-        options.setdefault("profile", "still")
+        options.setdefault("profile", STILL)
         seed = options.setdefault("seed", 1)
         self.options = Options(api_keys={config.PAPER_KEY: config.PAPER_SECRET}, **options)
         self._chance = random.Random(seed)
-        self._journal: Journal | None = None
         self.sim = Simulator(self.options, self.clock, self.tasks)
+        self.markets: dict[str, Market] = {}
+        if self.options.profile == STILL:
+            self.sim.feed.stop()  # the market moves by our calls
+            self.markets = {symbol: Market(self.sim.venue, symbol, self.clock) for symbol in self.options.symbols}
+            for market in self.markets.values():
+                self.tasks.spawn(market.run(), f"market {market.symbol}")
         self.sim.start()
         self.daemon: Daemon | None = None
+        self.life = Life()
         self._lives = 0
         self._requests = 0
 
     def client(self) -> Any:
         return fakeredis.FakeAsyncRedis(server=self.server, protocol=2)
 
+    @property
+    def market(self) -> Market:
+        return self.markets["BTCUSDT"]
+
     # --- the daemon's life ----------------------------------------------------------------------------
 
-    async def start(self, **environment: str) -> Daemon:
+    async def start(self, within_s: float = 60, **environment: str) -> Daemon:
         """A new life of the daemon; waits out a dead one's lease."""
-        while True:
-            daemon = self._compose(environment)
-            try:
-                await daemon.start()
-                return daemon
-            except LeaseHeld:
-                await daemon.tasks.close()
-                await self.clock.sleep(1)
+        async with asyncio.timeout(within_s):
+            while True:
+                daemon = self._compose(environment)
+                try:
+                    await daemon.start()
+                    return daemon
+                except LeaseHeld:
+                    await self._end(daemon)
+                    await self.clock.sleep(1)
 
-    def _compose(self, environment: dict[str, str]) -> Daemon:
+    async def second(self) -> None:
+        """Another daemon on another host tries to start beside ours. Raises what its start raises."""
+        daemon, life = self.daemon, self.life
+        other = self._compose({}, "elsewhere", None)
+        try:
+            await other.start()
+        finally:
+            await self._end(other)
+            self.daemon, self.life = daemon, life
+
+    def _compose(self, environment: dict[str, str], host: str = "world", folder: Path | None = None) -> Daemon:
         self._lives += 1
+        life = self.life = Life()
         self.http = MemoryHttp(self.sim.gate)
         self.sockets = MemorySockets(self.sim.gate)
-        self._link_tasks = Tasks()
+        life.sockets = self.sockets
         settings = config.load({"PMS_REST_URL": "http://venue", "PMS_STREAM_URL": "ws://venue", **environment})
         parts = Parts(
-            http=self.http,
+            http=MortalHttp(self.http, life),
             sockets=self.sockets,
-            link=self._link,
-            clock=self.clock,
+            link=lambda: ClientLink(MortalClient(self.client(), life), life.tasks),
+            clock=MortalClock(self.clock, life),
             chance=self._chance.random,
-            folder=self._folder,
-            holder=Holder("world", "boot", "ns", self._lives, self._lives),
+            folder=self._folder if host == "world" else folder,
+            holder=Holder(host, "boot", "ns", self._lives, self._lives),
         )
         self.daemon = Daemon(settings, parts)
         return self.daemon
-
-    def _link(self) -> Link:
-        return ClientLink(self.client(), self._link_tasks)
 
     async def stop(self) -> None:
         """SIGTERM."""
         assert self.daemon is not None
         await self.daemon.stop()
-        await self._link_tasks.close()
+        await self._end(self.daemon)
         self.daemon = None
 
     async def kill(self) -> None:
         """SIGKILL: sockets and tasks are gone at once, nothing is said to anybody."""
         assert self.daemon is not None
-        self.http.down = self.sockets.down = True
-        self.sockets.die()
-        for runner in self.daemon.desk.runners.values():
-            runner.close()
-        await self._link_tasks.close()
-        await self.daemon.tasks.close()
+        await self._end(self.daemon)
         self.daemon = None
+
+    async def _end(self, daemon: Daemon) -> None:
+        self.life.die()
+        await self.life.tasks.close()
+        await daemon.tasks.close()
 
     async def close(self) -> None:
         if self.daemon is not None:
@@ -194,24 +218,86 @@ class World:
     def exchange(self) -> Any:
         return self.sim.venue.exchange
 
-    def resting(self, symbol: str = "BTCUSDT") -> list[Any]:
-        """Our open orders at the venue."""
-        return list(self.exchange.open_orders(self.account, symbol))
-
     @property
     def account(self) -> str:
         return config.PAPER_KEY
 
+    def resting(self, symbol: str = "BTCUSDT") -> list[VenueOrder]:
+        """Our open orders at the venue."""
+        return list(self.exchange.open_orders(self.account, symbol))
+
+    def placed(self, symbol: str = "BTCUSDT") -> list[VenueOrder]:
+        """Every order of ours that the venue ever took."""
+        return list(self.exchange.all_orders(self.account, symbol, limit=1000))
+
+    def held(self, symbol: str = "BTCUSDT") -> Decimal:
+        """Our position at the venue, signed."""
+        (view,) = self.exchange.positions(self.account, symbol)
+        return Decimal(view.amount)
+
+    def order_requests(self) -> list[str]:
+        """Methods of the order requests that this life of the daemon has sent."""
+        return [method for method, path in self.http.requests if path == "/fapi/v1/order" and method != "GET"]
+
+    # --- faults ---------------------------------------------------------------------------------------
+
+    def fault(self, method: str, path: str = "/fapi/v1/order", **what: Any) -> None:
+        """The next matching request meets this (`pms.sim.script.OnRequest`)."""
+        self.sim.gate.script.add(OnRequest(method=method, path=path, **what))
+
+    def socket_fault(self, path: str, **what: Any) -> None:
+        self.sim.gate.script.add(OnSocket(path=path, **what))
+
+    def heal(self) -> None:
+        self.sim.gate.script.clear()
+        for line in self.sim.gate.lines:
+            line.muted = False
+
+    def mute(self, route: str) -> None:
+        """The sockets of a route (`/private`, `/public`, `/market`) stay open and say nothing any more."""
+        for line in self.sim.gate.lines:
+            if line.path.startswith(route):
+                line.mute()
+
+    def cut(self, route: str) -> None:
+        for line in self.sim.gate.lines:
+            if line.path.startswith(route):
+                line.cut(1006)
+
+    # --- chases ---------------------------------------------------------------------------------------
+
+    async def chase(self, **body: Any) -> str:
+        """Start a chase, by default a BUY of 0.010, that has to be accepted. Returns its id."""
+        reply = await self.command("chase", **{"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010"} | body)
+        assert reply["success"], reply
+        return str(reply["chaseId"])
+
+    async def state(self, chase_id: str) -> dict[str, Any]:
+        return await self.record(f"chase:{chase_id}")
+
+    async def ends(self, chase_id: str, within_s: float = 10) -> dict[str, Any]:
+        """Wait for a chase's ending; its record."""
+
+        async def ended() -> bool:
+            return (await self.state(chase_id))["status"] in ("filled", "cancelled", "failed")
+
+        await self.until(ended, within_s)
+        return await self.state(chase_id)
+
 
 def in_world(**options: Any) -> Callable[[Callable[..., Coroutine[Any, Any, None]]], Callable[..., None]]:
-    """Run an async test in a world of its own on a virtual clock."""
+    """Run an async test in a world of its own on a virtual clock. The world is its first parameter; others are
+    pytest's. At the end the books must agree (`tests.world.books`) unless `books=False`."""
+    books = options.pop("books", True)
 
     def wrap(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-        def run(tmp_path: Path) -> None:
+        def run(tmp_path: Path, **parameters: Any) -> None:
             async def live() -> None:
                 world = World(tmp_path, **options)
                 try:
-                    await test(world)
+                    await test(world, **parameters)
+                    if books:
+                        await check_books(world)
                 finally:
                     await world.close()
 
@@ -221,10 +307,9 @@ def in_world(**options: Any) -> Callable[[Callable[..., Coroutine[Any, Any, None
         run.__name__ = test.__name__
         run.__doc__ = test.__doc__
         run.__module__ = test.__module__
+        own = list(inspect.signature(test).parameters.values())[1:]
+        folder = inspect.Parameter("tmp_path", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        run.__signature__ = inspect.Signature([folder, *own])  # type: ignore[attr-defined]
         return run
 
     return wrap
-
-
-def as_decimals(payload: bytes) -> Any:
-    return msgspec.json.decode(payload, type=dict[str, Any])

@@ -1,0 +1,113 @@
+"""One life of the daemon: every effect it has on the world passes here, so that it can end between any two of them.
+
+Effects that count are the atomic steps written to Redis and the order requests, each before and after it took place. At
+`die_at` the life freezes: that effect's caller and every later one wait for ever, as a killed process does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pms.binance.transport import Response
+from pms.clock import Alarm, Clock
+from pms.tasks import Tasks
+from tests.world.memory import MemoryHttp, MemorySockets
+
+ORDERS = "/fapi/v1/order"
+
+
+class Life:
+    """See the module. `effects` names what counted, in order."""
+
+    def __init__(self) -> None:
+        self.tasks = Tasks()
+        self.effects: list[str] = []
+        self.die_at = 0
+        self.frozen = asyncio.Event()
+        self.over = False
+        self.sockets: MemorySockets | None = None
+
+    async def effect(self, what: str) -> None:
+        """An effect is about to happen, or has just happened."""
+        if not self.frozen.is_set():
+            self.effects.append(what)
+            if len(self.effects) != self.die_at:
+                return
+            self.frozen.set()
+            self._hang_up()
+        await self.alive()
+
+    async def alive(self) -> None:
+        if self.frozen.is_set():
+            await asyncio.get_running_loop().create_future()
+
+    def die(self) -> None:
+        """From now on nothing of this life does anything."""
+        self.over = True
+        self.frozen.set()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self.sockets is not None:
+            self.sockets.down = True
+            self.sockets.die()
+
+
+class MortalHttp:
+    """`transport.Http` of one life."""
+
+    def __init__(self, http: MemoryHttp, life: Life) -> None:
+        self._http = http
+        self._life = life
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
+        counts = method != "GET" and target.partition("?")[0] == ORDERS
+        if counts:
+            await self._life.effect(f"before {method}")
+        await self._life.alive()
+        try:
+            return await self._http.request(method, target, headers, body)
+        finally:
+            if counts and not self._life.over:
+                await self._life.effect(f"after {method}")
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+class MortalClient:
+    """What `ClientLink` needs of a Redis client, of one life."""
+
+    def __init__(self, client: Any, life: Life) -> None:
+        self._client = client
+        self._life = life
+        self.response_callbacks = client.response_callbacks
+
+    async def execute_command(self, *words: Any) -> Any:
+        counts = words[0] == "EVALSHA"
+        if counts:
+            await self._life.effect("before step")
+        await self._life.alive()
+        reply = await self._client.execute_command(*words)
+        if counts:
+            await self._life.effect("after step")
+        return reply
+
+
+class MortalClock:
+    """`Clock` of one life: its alarms do not ring after the end."""
+
+    def __init__(self, clock: Clock, life: Life) -> None:
+        self._clock = clock
+        self._life = life
+        self.now_ms = clock.now_ms
+        self.monotonic = clock.monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        await self._life.alive()
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Alarm:
+        return self._clock.call_later(seconds, lambda: None if self._life.frozen.is_set() else call())

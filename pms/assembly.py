@@ -31,6 +31,7 @@ from pms.desk import Desk
 from pms.execution import Execution
 from pms.hands import DeskHands
 from pms.health import HealthWriter
+from pms.instruments import Instruments
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.outcomes import Outcomes
@@ -132,8 +133,14 @@ class Assembly:
         self.market = Market(self.data, parts.clock, self.tasks, parts.chance, self.watch.on_book, self.health.on_price)
         self.desk = Desk(self.ledger, self.market, parts.clock, self.venue.time_ms, self.alarms, {}, self.tasks)
         self.watch.wire(self.desk)
+        self.instruments = Instruments(self.venue, self.desk, parts.clock)
         self.outcomes = Outcomes(
-            self.desk, self.watch, lambda: self.lease.epoch, hears.on_user_stream, self.watch.on_fenced
+            self.desk,
+            self.watch,
+            lambda: self.lease.epoch,
+            hears.on_user_stream,
+            self.watch.on_fenced,
+            self.instruments.ask,
         )
         self.desk.execution = Execution(self.venue, parts.clock, self.tasks, self.outcomes)
         self.hands = DeskHands(self.desk, self.outcomes, self.venue)

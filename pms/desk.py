@@ -27,6 +27,7 @@ from pms.order_entry import OrderEntry
 from pms.runner import PROGRESS_MS, Decided, Runner
 from pms.tasks import Tasks
 from pms.unit import Unit
+from schemas.chase import AlgoStatus
 from schemas.market import Instrument
 from schemas.orders import Cause, Order, OrderState
 
@@ -180,10 +181,29 @@ class Desk:
         if event is not None:
             runner.told, runner.told_at = view.news, now
         unit.algo(kind, state, event)
+        self._alarm_blocked(view, state.reason)
         if view.status.terminal:
             self._detach(runner, view.algo_id, view.symbol)
         else:
             self._arm(runner, view.wake_at)
+
+    def _alarm_blocked(self, view: step.View, reason: str) -> None:
+        """An algo that backs off from the same refusal is told to people, once, until it goes on (law 7)."""
+        if view.status is AlgoStatus.BLOCKED:
+            message
+           
+           
+           
+           
+           
+           
+           
+           
+           
+            = f"{view.algo_id} is refused again and again
+            ({reason}). It tries at most once a minute; mend or cancel it." self.alarms.sound("algo_blocked", "warning", view.algo_id, message, self.now())
+        else:
+            self.alarms.clear("algo_blocked", view.algo_id, self.now())
 
     def on_broken(self, runner: Runner, error: Exception) -> None:
         """StepTaker: an algo's code failed; its children leave the market and it is told."""

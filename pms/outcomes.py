@@ -42,12 +42,14 @@ class Outcomes:
         epoch: Callable[[], int],
         on_user_stream: Callable[[UserStreamState], None],
         on_fenced: Callable[[int], None],
+        on_filter: Callable[[], None],
     ) -> None:
         self._desk = desk
         self._permits = permits
         self._epoch = epoch
         self._on_user_stream = on_user_stream
         self._on_fenced = on_fenced
+        self._on_filter = on_filter
         self.account: AccountChange | None = None
 
     # --- pms.execution.Outcomes -----------------------------------------------------------------------
@@ -61,6 +63,8 @@ class Outcomes:
 
     def on_refused(self, client_id: str, action: str, refusal: Refused) -> None:
         code = str(refusal.code)
+        if refusal.cause is Cause.FILTER:
+            self._on_filter()
         self._failed(client_id, Failure(action, refusal.cause, code, refusal.message))
 
     def on_not_done(self, client_id: str, action: str, outcome: NotDone) -> None:

@@ -12,9 +12,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
-import msgspec
-
 from pms.clock import Clock
+from pms.quotes import conflated
 from pms.tasks import Tasks
 from schemas.market import Quote
 
@@ -28,18 +27,6 @@ class Receiver(Protocol):
 
 
 Callback = Callable[[Quote], Awaitable[None]]
-
-
-def widened(quote: Quote, high2: int, low2: int) -> Quote:
-    """`quote` with a high and low that reach at least so far; the same object where they do already."""
-    if high2 <= quote.high2 and low2 >= quote.low2:
-        return quote
-    return msgspec.structs.replace(quote, high2=max(high2, quote.high2), low2=min(low2, quote.low2))
-
-
-def conflated(older: Quote | None, newer: Quote) -> Quote:
-    """`newer` with the high and low of both."""
-    return newer if older is None else widened(newer, older.high2, older.low2)
 
 
 class Fanout:

@@ -14,16 +14,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from decimal import Decimal
+from math import inf
 
-import msgspec
 import structlog
 
 from pms.clock import Clock
 from pms.core.backoff import full_jitter
 from pms.core.book import Book, Touch, Verdict
 from pms.core.own import OwnOrders
-from pms.fanout import Fanout, conflated, widened
+from pms.fanout import Fanout
+from pms.quotes import Mark, conflated, widened
 from pms.tasks import Tasks
 from pms.venue import DepthFrame, MarketData, TouchFrame, Unavailable
 from schemas.market import Instrument, Quote
@@ -38,14 +38,6 @@ TRIES_BEFORE_RESUBSCRIBING = 3
 
 _APPLIED, _GAP = Verdict.APPLIED, Verdict.GAP
 _log = structlog.get_logger("pms.market")
-
-
-class Mark(msgspec.Struct, frozen=True, gc=False):
-    """The venue's mark price; `ts` is the venue's time, `received` this host's, both Unix ms."""
-
-    price: Decimal
-    ts: int
-    received: int
 
 
 class Line:
@@ -80,7 +72,8 @@ class Line:
         self.fresh = False
         self._touch: Touch | None = None  # what the last frame left, as decoded
         self._due = False  # the pump is on its way
-        self._high = self._low = 0.0  # bid + ask since the last pump, as decoded
+        self._high, self._low = -inf, inf  # of bid + ask since the last pump, as decoded
+        self._served: Quote | None = None  # by the last pump
         self._newest: Quote | None = None  # where our own orders take part: the last frame's quote,
         self._passed: Quote | None = None  # and all since the last pump
         self._frames = 0
@@ -101,16 +94,28 @@ class Line:
         else:
             if verdict is _GAP:
                 self._stale("an update was missed")
-                self._start_sync()
+                self.join()
             self._wake.set()
 
     def on_touch(self, frame: TouchFrame) -> None:
-        if self.book.ticker(frame) and self.fresh:
+        if not self.fresh or not self.book.ticker(frame):
+            return
+        bid, ask = frame.bid, frame.ask
+        if self.own.places or bid <= 0.0 or bid >= ask:
             self._changed()
+            return
+        self._touch = None
+        middle = bid + ask  # `_moved`, spelled out: a busy symbol has hundreds of these a second
+        if middle > self._high:
+            self._high = middle
+        if middle < self._low:
+            self._low = middle
+        if not self._due:
+            self._schedule()
 
     def _changed(self) -> None:
         """The book has moved: have the pump run if the touch is another. Numbers are made exact there, once a burst."""
-        if self.own:
+        if self.own.places:
             self._changed_among_own()
             return
         touch = self.book.touch()
@@ -119,16 +124,15 @@ class Line:
         self._touch = touch
         if touch is None or touch[0] >= touch[2] or not self.fresh:
             self._turn()
-        if touch is None or not self.fresh:
-            return
-        middle = touch[0] + touch[2]
+        if touch is not None and self.fresh:
+            self._moved(touch[0] + touch[2])
+
+    def _moved(self, middle: float) -> None:
+        """The touch is another; `middle` is its bid + ask as decoded."""
+        self._high = max(self._high, middle)
+        self._low = min(self._low, middle)
         if not self._due:
-            self._high = self._low = middle
             self._schedule()
-        elif middle > self._high:
-            self._high = middle
-        elif middle < self._low:
-            self._low = middle
 
     def _changed_among_own(self) -> None:
         """The touch as decoded does not tell what is left of it, so each frame is looked at."""
@@ -138,23 +142,30 @@ class Line:
             self._newest = quote
             if quote is not None:
                 self._passed = conflated(self._passed, quote)
-                self._schedule()
+                if not self._due:
+                    self._schedule()
 
     def _schedule(self) -> None:
-        if not self._due:
-            self._due = True
-            self._call_soon(self._pump)
+        self._due = True
+        self._call_soon(self._pump)
 
     def _pump(self) -> None:
         """The newest quote, with the high and low since the last, to all who follow."""
         high, low, passed = self._high, self._low, self._passed
-        self._due, self._passed, self._high, self._low = False, None, 0.0, 0.0
-        quote = self.quote
+        self._due = False
+        self._forget_passed()
+        quote = self._turn() if self.fresh else None
         if quote is None:
             return
         if high > low:
             quote = widened(quote, self.book.mid2(high), self.book.mid2(low))
-        self.fanout.serve(conflated(passed, quote))
+        quote = conflated(passed, quote)
+        if quote is not self._served:
+            self._served = quote
+            self.fanout.serve(quote)
+
+    def _forget_passed(self) -> None:
+        self._high, self._low, self._passed = -inf, inf, None
 
     @property
     def quote(self) -> Quote | None:
@@ -181,7 +192,7 @@ class Line:
         """Nothing held may be trusted until the next snapshot."""
         self.book.reset()
         self._stale(reason)
-        self._start_sync()
+        self.join()
 
     def changed(self, instrument: Instrument) -> None:
         """The symbol's rules were read again; prices in ticks of another size are other prices."""
@@ -207,10 +218,11 @@ class Line:
         if silent_s >= self._quiet_s + PROOF_S and self.fresh:
             self._stale("the depth stream is silent")
         if silent_s >= self._quiet_s or not self.book.live:
-            self._start_sync()
+            self.join()
 
     def _stale(self, reason: str) -> None:
-        self._newest = self._passed = None
+        self._newest = self._served = None
+        self._forget_passed()
         if not self.fresh and self.reason == reason:
             return
         self.fresh, self.reason = False, reason
@@ -218,15 +230,12 @@ class Line:
 
     # --- joining ----------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """The symbol is subscribed: join."""
-        self._start_sync()
-
     def close(self) -> None:
         self._closed = True
         self._wake.set()
 
-    def _start_sync(self) -> None:
+    def join(self) -> None:
+        """See that the book is joined to the stream, or proven. Goes on by itself until it is."""
         if not self._syncing and not self._closed:
             self._syncing = True
             self._tasks.spawn(self._sync(), f"sync-{self.symbol}")
@@ -243,7 +252,10 @@ class Line:
                     return
                 fetched += refused_s is None
                 if refused_s is None and fetched % TRIES_BEFORE_RESUBSCRIBING == 0:
-                    await self._resubscribe()
+                    _log.warning("depth_resubscribed", symbol=self.symbol, reason=self.reason)
+                    await self._data.unwatch(self.symbol)
+                    if not self._closed:
+                        await self._data.watch(self.symbol)
                 retry_s = max(refused_s or 0.0, next(delays))
                 if self.book.heard:
                     await self._clock.sleep(retry_s)
@@ -272,12 +284,6 @@ class Line:
         if anchored:
             await self._until(lambda: self.book.live, FIRST_FRAME_S)
         return None
-
-    async def _resubscribe(self) -> None:
-        _log.warning("depth_resubscribed", symbol=self.symbol, reason=self.reason)
-        await self._data.unwatch(self.symbol)
-        if not self._closed:
-            await self._data.watch(self.symbol)
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Return when the condition holds, the time is over, or the line is closed."""

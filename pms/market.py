@@ -13,7 +13,8 @@ from decimal import Decimal
 from pms.clock import Clock
 from pms.core.own import OwnOrders
 from pms.fanout import Callback, Listener, Receiver
-from pms.line import Line, Mark
+from pms.line import Line
+from pms.quotes import Mark
 from pms.tasks import Tasks
 from pms.venue import DepthFrame, MarketData, TouchFrame
 from schemas.market import Instrument, Quote
@@ -63,7 +64,7 @@ class Market:
             line = self._lines[instrument.symbol] = self._line(instrument)
             line.watchers = 1
             await self._data.watch(instrument.symbol)
-            line.start()
+            line.join()
             return
         line.watchers += 1
         line.changed(instrument)
@@ -130,14 +131,18 @@ class Market:
     # --- venue.MarketSink -------------------------------------------------------------------------------
 
     def on_depth(self, frame: DepthFrame) -> None:
-        line = self._lines.get(frame.symbol)
-        if line is not None:
-            line.on_depth(frame)
+        try:
+            line = self._lines[frame.symbol]
+        except KeyError:
+            return  # released meanwhile
+        line.on_depth(frame)
 
     def on_touch(self, frame: TouchFrame) -> None:
-        line = self._lines.get(frame.symbol)
-        if line is not None:
-            line.on_touch(frame)
+        try:
+            line = self._lines[frame.symbol]
+        except KeyError:
+            return  # released meanwhile
+        line.on_touch(frame)
 
     def on_mark(self, symbol: str, price: Decimal, time: int) -> None:
         line = self._lines.get(symbol)

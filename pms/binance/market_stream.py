@@ -6,6 +6,8 @@ silent) and the way of a frame from bytes to sink. Refuses to keep books. Hosts 
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import structlog
 
@@ -25,7 +27,24 @@ SNAPSHOT_LEVELS = (
 UNCONFIRMED_MS = 250  # a subscription is acknowledged within a round trip
 
 _DEPTH, _TOUCH = frames.DEPTH_HEAD, frames.TOUCH_HEAD
+_depth, _touch = frames.depth, frames.touch
 _log = structlog.get_logger("pms.binance.market_stream")
+
+
+class Deaf(MarketSink):
+    """The sink until there is one."""
+
+    def on_depth(self, frame: DepthFrame) -> None:
+        return
+
+    def on_touch(self, frame: TouchFrame) -> None:
+        return
+
+    def on_mark(self, symbol: str, price: Decimal, time: int) -> None:
+        return
+
+    def on_stream_lost(self, symbol: str, reason: str) -> None:
+        return
 
 
 class MarketStream(MarketData):
@@ -46,7 +65,8 @@ class MarketStream(MarketData):
         self._rest = rest
         self._speed = speed
         self._watched: dict[str, None] = {}
-        self._sink: MarketSink | None = None
+        self._sink: MarketSink = Deaf()
+        self._on_depth, self._on_touch = self._sink.on_depth, self._sink.on_touch  # bound once: the hot path
         self._unread = 0
         self._public = Route(
             f"{host}/public/ws", False, sockets, clock, tasks, public, self._on_public, self._on_public_lost
@@ -56,7 +76,7 @@ class MarketStream(MarketData):
         )
 
     def start(self, sink: MarketSink) -> None:
-        self._sink = sink
+        self._sink, self._on_depth, self._on_touch = sink, sink.on_depth, sink.on_touch
 
     async def watch(self, symbol: str) -> None:
         """Ask for a symbol's streams. Subscribing goes on by itself, through every reconnect, until `unwatch`."""
@@ -87,28 +107,27 @@ class MarketStream(MarketData):
     # --- frames -----------------------------------------------------------------------------------------
 
     def _on_public(self, frame: bytes) -> None:
-        sink = self._sink
-        if sink is None:
-            return
         try:
             if frame.startswith(_TOUCH):
-                sink.on_touch(frames.touch(frame))
-            elif frame.startswith(_DEPTH):
-                sink.on_depth(frames.depth(frame))
+                self._on_touch(_touch(frame))
+                return
+            self._public.frames += 1  # tickers are no proof of life: every symbol has its depth, and they cost
+            if frame.startswith(_DEPTH):
+                self._on_depth(_depth(frame))
             else:
-                self._on_other(self._public, sink, frame)
+                self._on_other(self._public, frame)
         except msgspec.MsgspecError as error:
             self._not_read(frame, error)
 
     def _on_market(self, frame: bytes) -> None:
-        if self._sink is None:
-            return
+        self._market.frames += 1
         try:
-            self._on_other(self._market, self._sink, frame)
+            self._on_other(self._market, frame)
         except msgspec.MsgspecError as error:
             self._not_read(frame, error)
 
-    def _on_other(self, route: Route, sink: MarketSink, frame: bytes) -> None:
+    def _on_other(self, route: Route, frame: bytes) -> None:
+        sink = self._sink
         match frames.read(frame):
             case frames.Mark(symbol, price, time):
                 sink.on_mark(symbol, price, time)
@@ -128,9 +147,8 @@ class MarketStream(MarketData):
             )
 
     def _on_public_lost(self, reason: str) -> None:
-        if self._sink is not None:
-            for symbol in tuple(self._watched):
-                self._sink.on_stream_lost(symbol, reason)
+        for symbol in tuple(self._watched):
+            self._sink.on_stream_lost(symbol, reason)
 
 
 def _market_streams(symbol: str) -> tuple[str]:

@@ -37,7 +37,9 @@ _encode = msgspec.json.encode
 
 
 class Route:
-    """`on_frame` gets every frame and hands replies back to `on_reply`; `on_lost` is told why an open socket ended."""
+    """`on_frame` gets every frame, counts those that prove life in `frames`, and hands replies to `on_reply`; `on_lost`
+    is told why an open socket ended.
+    """
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class Route:
         self._socket: Socket | None = None
         self._end = ""  # why the open socket is to be thrown away
         self._ids = self._turn = 0
-        self._frames = self._frames_seen = 0
+        self.frames = self._frames_seen = 0
         self._heard_at = self._sent_at = 0.0
 
     def want(self, streams: Sequence[str]) -> None:
@@ -116,7 +118,7 @@ class Route:
             await self._clock.sleep(self._connects.delay())
             self._end = ""
             try:
-                self._socket = await self._sockets.connect(self._url, self._heard, self._closing())
+                self._socket = await self._sockets.connect(self._url, self._on_frame, self._closing())
             except NotSent as error:
                 _log.warning("route_not_opened", url=self._url, error=str(error))
                 continue
@@ -134,7 +136,7 @@ class Route:
         """A new socket knows nothing of what was asked before."""
         self._outbox.clear()
         self._waiting.clear()
-        self._frames_seen, self._heard_at = self._frames, self._clock.monotonic()
+        self._frames_seen, self._heard_at = self.frames, self._clock.monotonic()
         self._ask("SUBSCRIBE", list(self._wanted))
 
     def _closing(self) -> Callable[[str], None]:
@@ -142,10 +144,6 @@ class Route:
         self._turn += 1
         turn = self._turn
         return lambda reason: self._cut(reason) if turn == self._turn else None
-
-    def _heard(self, frame: bytes) -> None:
-        self._frames += 1
-        self._on_frame(frame)
 
     def _cut(self, reason: str) -> None:
         self._end = self._end or reason
@@ -187,8 +185,8 @@ class Route:
         now = self._clock.monotonic()
         if any(now - asked[2] > REPLY_S for asked in self._waiting.values()):
             self._cut(f"no answer to a request within {REPLY_S:.0f} s")
-        elif self._frames != self._frames_seen:
-            self._frames_seen, self._heard_at = self._frames, now
+        elif self.frames != self._frames_seen:
+            self._frames_seen, self._heard_at = self.frames, now
             self._connects.proven()
         elif self._confirmed and now - self._heard_at > SILENT_S:
             if self._steady:

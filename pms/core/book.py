@@ -51,7 +51,7 @@ class Book:
         self._quote: Quote | None = None
         self.live = False
         self.crossed = False
-        self.last_id = 0
+        self.last_id = self._newest_id = 0  # of frames, and of tickers as well
         self.time = 0
 
     @property
@@ -99,15 +99,16 @@ class Book:
         self.reset()
         self._bids.load(snapshot.bids)
         self._asks.load(snapshot.asks)
-        self.last_id, self.time, self._anchored = snapshot.last_id, snapshot.time, True
+        self.last_id = self._newest_id = snapshot.last_id
+        self.time, self._anchored = snapshot.time, True
         joined = [self.offer(frame) for frame in held]
         return Verdict.GAP not in joined
 
     def ticker(self, frame: TouchFrame) -> bool:
         """Take a best bid and ask, which hide better levels until a frame has them. False: not newer than the book."""
-        newest = self.last_id if self._ticker is None else self._ticker.update_id
-        if not self.live or frame.update_id <= newest:
+        if frame.update_id <= self._newest_id or not self.live:
             return False
+        self._newest_id = frame.update_id
         self._ticker = frame
         return True
 
@@ -122,7 +123,7 @@ class Book:
         """
         if not self.live:
             return None
-        if own:
+        if own.places:
             return self._quote_less(own, received)
         touch = self.touch()
         if touch is None:
@@ -139,8 +140,8 @@ class Book:
     def _apply(self, frame: DepthFrame) -> None:
         self.last_id = frame.last_id
         self.time = frame.time
-        if self._ticker is not None and self._ticker.update_id <= frame.last_id:
-            self._ticker = None
+        if self._newest_id <= frame.last_id:
+            self._newest_id, self._ticker = frame.last_id, None
         self._bids.apply(frame.bids)
         self._asks.apply(frame.asks)
 

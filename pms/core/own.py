@@ -33,23 +33,20 @@ class _Rest(msgspec.Struct, gc=False):
 
 
 class OwnOrders:
-    """All of the account's own orders in one symbol, of every sub-account. False while there are none."""
+    """All of the account's own orders in one symbol, of every sub-account. `places` is empty while there are none."""
 
     def __init__(self) -> None:
-        self._at: dict[tuple[Side, int], list[_Rest]] = {}
+        self.places: dict[tuple[Side, int], list[_Rest]] = {}
         self._standing: dict[str, _Rest] = {}
         self._flying: dict[str, _Rest] = {}
         self._ended: deque[_Rest] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._at)
 
     def in_flight(self, client_id: str, side: Side, ticks: int, quantity: Decimal) -> None:
         """A placing or an amend to `ticks` with `quantity` still to fill is about to leave."""
         self.settled(client_id)
         flying = _Rest(client_id, (side, ticks), quantity, 0)
         self._flying[client_id] = flying
-        self._at.setdefault(flying.place, []).append(flying)
+        self.places.setdefault(flying.place, []).append(flying)
 
     def settled(self, client_id: str) -> None:
         """The fate of the request in flight is known, and `resting` or `gone` has said what became of the order."""
@@ -66,7 +63,7 @@ class OwnOrders:
             self._end(old, since_ms)
         standing = _Rest(client_id, (side, ticks), quantity, since_ms)
         self._standing[client_id] = standing
-        self._at.setdefault(standing.place, []).append(standing)
+        self.places.setdefault(standing.place, []).append(standing)
 
     def gone(self, client_id: str, at_ms: int) -> None:
         """The order ended at `at_ms`, or never was."""
@@ -77,7 +74,7 @@ class OwnOrders:
 
     def quantity_at(self, side: Side, ticks: int, time: int) -> Decimal:
         """How much of what a frame of engine time `time` shows at a price is ours."""
-        rests = self._at.get((side, ticks))
+        rests = self.places.get((side, ticks))
         if rests is None:
             return ZERO
         most: dict[str, Decimal] = {}
@@ -97,7 +94,7 @@ class OwnOrders:
         self.forget(at_ms)
 
     def _drop(self, rest: _Rest) -> None:
-        rests = self._at[rest.place]
+        rests = self.places[rest.place]
         rests[:] = [other for other in rests if other is not rest]
         if not rests:
-            del self._at[rest.place]
+            del self.places[rest.place]

@@ -1,8 +1,8 @@
 """The feed's bench: frames from a socket to the touch, and one quote to many algos, beside the loop that does no more.
 
 `python -m tests.bench.feed [RECORDING]` prints one JSON row per path: {name, unit, p50, p99, reference, ratio,
-budget, ok}; the budgets are perf.md's. Product and reference take turns on the same frames in one run; times are
-wall time of a batch over its count, so that p50 and p99 are those of batches.
+budget, ok}; the budgets are perf.md's. Product and reference take turns on the same frames in one run; times of
+frames are our own processor time of a batch over its count, so that p50 and p99 are those of batches.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 import uvloop
 
 from algos import chase
 from algos.registry import CHASE
 from pms.binance import frames
 from pms.binance.market_stream import MarketStream
-from pms.binance.sockets import AioSockets
+from pms.binance.ws import WebSockets
 from pms.clock import SystemClock
 from pms.core.backoff import Connects
 from pms.core.book import Book
 from pms.core.own import OwnOrders
+from pms.fanout import Fanout
 from pms.market import Market
 from pms.runner import Runner
 from pms.tasks import Tasks
@@ -45,6 +47,7 @@ DEPTH_BATCH, TICKER_BATCH, WARM = 60, 1_000, 2
 ALGOS, QUOTES = 10_000, 60
 STEP = Decimal("0.001")
 LIMIT = Decimal(10**7)
+DEPTH_NAME = "depth frame from the socket to touch"
 
 
 class Row(msgspec.Struct):
@@ -141,7 +144,7 @@ def _snapshot(prepared: Frames, last_id: int) -> Snapshot:
 async def product(port: int, snapshot: Snapshot, tick: Decimal, waiter: Waiter) -> Any:
     """The daemon's own path: sockets, stream, market, one follower."""
     tasks, clock = Tasks(), SystemClock()
-    sockets = AioSockets(tasks)
+    sockets = WebSockets(clock, random.random)
     paces = [Connects(random.random, clock.monotonic) for _ in range(2)]
     served: Any = Served(snapshot)
     stream = MarketStream(served, sockets, f"ws://127.0.0.1:{port}", clock, tasks, *paces)
@@ -189,14 +192,14 @@ def _texts(prepared: list[bytes]) -> list[str]:
 
 
 async def _timed(server: Server, path: str, kind: str, batch: tuple[int, int, int], waiter: Waiter) -> float:
-    """Microseconds a frame."""
+    """Microseconds of our own processor time a frame: neither the server nor the neighbours count."""
     first, count, last = batch
     done = waiter.expect(last)
-    start = time.perf_counter()
+    start = time.process_time()
     server.send(path, kind, first, count)
     async with asyncio.timeout(30):
         await done
-    return (time.perf_counter() - start) / count * 1e6
+    return (time.process_time() - start) / count * 1e6
 
 
 async def _raced(
@@ -215,7 +218,15 @@ async def _raced(
     return product_us[WARM:], reference_us[WARM:]
 
 
-async def depth_row(server: Server, prepared: Frames, tick: Decimal) -> Row:
+async def _sleeper(quote: Quote) -> None:
+    await SystemClock().sleep(5)
+
+
+async def _raiser(quote: Quote) -> None:
+    raise ZeroDivisionError
+
+
+async def depth_row(server: Server, prepared: Frames, tick: Decimal, burden: bool = False) -> Row:
     snapshot = _snapshot(prepared, prepared.first_id)
     book = Book(tick, STEP)
     book.anchor(snapshot)
@@ -225,9 +236,18 @@ async def depth_row(server: Server, prepared: Frames, tick: Decimal) -> Row:
     raw = RawSocket("/reference", loop.on_payload)
     await asyncio.get_running_loop().create_connection(lambda: raw, "127.0.0.1", server.port)
     await raw.open
-    async with product(server.port, snapshot, tick, mine):
+    async with product(server.port, snapshot, tick, mine) as market:
+        if burden:
+            listeners = [market.listen("BTCUSDT", callback) for callback in (_sleeper, _raiser)]
         times = await _raced(server, "depth", plan, mine, theirs, lambda last: setattr(loop, "target", last))
-    return row("depth frame from the socket to touch", "us", *times, 1.5, "ratio")
+    if burden:
+        assert listeners[1].failures
+    name = "the same beside a listener that sleeps 5 s and one that raises" if burden else DEPTH_NAME
+    return row(name, "us", *times, 1.5, "ratio")
+
+
+async def burdened_row(server: Server, prepared: Frames, tick: Decimal) -> Row:
+    return await depth_row(server, prepared, tick, burden=True)
 
 
 async def ticker_row(server: Server, prepared: Frames, tick: Decimal) -> Row:
@@ -290,7 +310,6 @@ class Last:
 
 async def fanout_rows() -> list[Row]:
     """One quote through a symbol's pump to all its algos, from the pump to the last algo's step."""
-    from pms.fanout import Fanout
 
     def quote(turn: int) -> Quote:
         return Quote(1_000, 1_001, Decimal(turn + 1), Decimal(1), 2_001, 2_001, turn, turn, turn)
@@ -330,7 +349,7 @@ async def rows(recording: Path | None) -> list[Row]:
     tick = Decimal("0.1")
     with tempfile.TemporaryDirectory() as folder:
         found = []
-        for measure in (depth_row, ticker_row):
+        for measure in (depth_row, burdened_row, ticker_row):
             server = Server(prepared, folder)
             try:
                 found.append(await measure(server, prepared, tick))
@@ -340,6 +359,7 @@ async def rows(recording: Path | None) -> list[Row]:
 
 
 def main() -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     recording = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     for found in uvloop.run(rows(recording)):
         print(msgspec.json.encode(found).decode())

@@ -22,12 +22,14 @@ Levels = list[tuple[float, float]]
 class Depth(msgspec.Struct, gc=False):
     u: int
     pu: int
+    T: int
     b: Levels
     a: Levels
 
 
 class Ticker(msgspec.Struct, gc=False):
     u: int
+    T: int
     b: float
     B: float
     a: float
@@ -86,7 +88,7 @@ class DepthLoop:
         self.last_id = last_id
         self.done = done
         self.target = 0
-        self.touch: tuple[float, float, float, float] = (0, 0, 0, 0)
+        self.touch: tuple[float, float, float, float, int] = (0, 0, 0, 0, 0)
         self._decode = msgspec.json.Decoder(Depth, strict=False).decode
 
     def on_payload(self, payload: bytes) -> None:
@@ -114,7 +116,7 @@ class DepthLoop:
         while ask_heap[0] not in asks:
             heappop(ask_heap)
         bid, ask = -bid_heap[0], ask_heap[0]
-        self.touch = (bid, bids[bid], ask, asks[ask])
+        self.touch = (bid, bids[bid], ask, asks[ask], frame.T)
         if frame.u == self.target:
             self.done()
 
@@ -124,13 +126,13 @@ class TickerLoop:
         self.last_id = 0
         self.done = done
         self.target = 0
-        self.touch: tuple[float, float, float, float] = (0, 0, 0, 0)
+        self.touch: tuple[float, float, float, float, int] = (0, 0, 0, 0, 0)
         self._decode = msgspec.json.Decoder(Ticker, strict=False).decode
 
     def on_payload(self, payload: bytes) -> None:
         frame = self._decode(payload)
         if frame.u > self.last_id:
             self.last_id = frame.u
-            self.touch = (frame.b, frame.B, frame.a, frame.A)
+            self.touch = (frame.b, frame.B, frame.a, frame.A, frame.T)
         if frame.u == self.target:
             self.done()

@@ -421,6 +421,52 @@ async def test_a_listener_that_raises_is_counted_and_paused_and_goes_on(stage: S
     assert stage.quote.bid_qty == 30
 
 
+@setting
+async def test_our_own_orders_coming_or_going_within_a_burst_leave_no_false_extreme(stage: Setting) -> None:
+    own = stage.market.own("BTCUSDT")
+    await stage.watched()
+    follower = Follower()
+    stage.market.subscribe("BTCUSDT", follower)
+    await asyncio.sleep(0)
+    stage.exchange.change({100.0: 1.25})
+    own.in_flight("a", Side.BUY, 1000, Decimal("0.5"))
+    stage.exchange.change({100.0: 1.5})
+    own.settled("a")
+    stage.exchange.change({100.0: 1.75})
+    await asyncio.sleep(0)
+    assert (follower.quotes[-1].bid_qty, follower.quotes[-1].high2, follower.quotes[-1].low2) == (
+        Decimal("1.75"),
+        2001,
+        2001,
+    )
+
+
+@setting
+async def test_a_high_reached_by_tickers_only_is_kept(stage: Setting) -> None:
+    await stage.watched()
+    follower = Follower()
+    stage.market.subscribe("BTCUSDT", follower)
+    await asyncio.sleep(0)
+    for step, (bid, ask) in enumerate([(100.0, 100.1), (100.4, 100.5), (99.0, 99.2), (100.0, 100.1)], 1):
+        update_id = stage.exchange.last_id + step
+        stage.market.on_touch(TouchFrame("BTCUSDT", update_id, bid, 1.0, ask, 1.0, EPOCH + 100 + step))
+    await asyncio.sleep(0)
+    assert (follower.quotes[-1].bid, follower.quotes[-1].high2, follower.quotes[-1].low2) == (1000, 2009, 1982)
+
+
+@setting
+async def test_a_crossed_or_one_sided_ticker_is_no_extreme(stage: Setting) -> None:
+    await stage.watched()
+    follower = Follower()
+    stage.market.subscribe("BTCUSDT", follower)
+    await asyncio.sleep(0)
+    stage.market.on_touch(TouchFrame("BTCUSDT", stage.exchange.last_id + 1, 100.0, 1.0, 0.0, 0.0, EPOCH + 101))
+    assert stage.market.health("BTCUSDT") == (False, "the book has one side only")
+    stage.exchange.change({100.0: 1.25})
+    await asyncio.sleep(0)
+    assert (follower.quotes[-1].high2, follower.quotes[-1].low2) == (2001, 2001)
+
+
 # --- prices, marks, own orders --------------------------------------------------------------------------
 
 

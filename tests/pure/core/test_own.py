@@ -59,9 +59,9 @@ def test_an_order_counts_once_at_a_price_it_is_amended_in_place(own: OwnOrders) 
 
 def test_a_refused_placing_leaves_nothing(own: OwnOrders) -> None:
     own.in_flight("a", SELL, 100, TEN)
-    assert own
+    assert own.places
     own.settled("a")
-    assert not own
+    assert not own.places
     assert own.quantity_at(SELL, 100, 1000) == 0
 
 
@@ -88,15 +88,15 @@ def test_older_words_and_repeats_change_nothing(own: OwnOrders) -> None:
 
 def test_an_order_that_nobody_knew_may_be_gone(own: OwnOrders) -> None:
     own.gone("a", 1000)
-    assert not own
+    assert not own.places
 
 
 def test_what_ended_is_forgotten(own: OwnOrders) -> None:
     for turn in range(1000):
         own.resting("a", BUY, turn, TEN, turn * 1000)
-    assert len(own._at) <= KEEP_MS // 1000 + 2
+    assert len(own.places) <= KEEP_MS // 1000 + 2
     own.gone("a", 1_000_000)
     own.forget(1_000_000 + KEEP_MS)
-    assert own
+    assert own.places
     own.forget(1_000_001 + KEEP_MS)
-    assert not own
+    assert not own.places

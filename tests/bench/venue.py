@@ -1,0 +1,239 @@
+"""The least of a venue that the daemon trades on: what it asks at the start, streams, orders answered at once.
+
+Raw asyncio protocols, so that little of what is measured is the venue's. It keeps the books it streams and the open
+orders, and sends the user events of both. Refuses to match, to check and to count. Who measures asks `arrival`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from tests.bench.frame_server import framed
+from tests.bench.recorded_frames import Frames
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_ORDER = "/fapi/v1/order"
+RULES = [
+    {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "0.10", "maxPrice": "10000000"},
+    {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
+    {"filterType": "PERCENT_PRICE", "multiplierUp": "2", "multiplierDown": "0.5"},
+    {"filterType": "MIN_NOTIONAL", "notional": "50"},
+    {"filterType": "MAX_NUM_ORDERS", "limit": 1000},
+]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Market:
+    """One symbol's prepared frames, and the book they have made so far."""
+
+    def __init__(self, symbol: str, prepared: Frames) -> None:
+        self.symbol = symbol
+        self.last_id = prepared.first_id
+        self.bid = 0.0
+        self._texts = prepared.depth
+        self._sides = (dict(prepared.bids), dict(prepared.asks))
+        self._next = 0
+
+    def step(self) -> tuple[bytes, str]:
+        """The next frame, framed, and the best bid that it leaves; the book moves with it."""
+        frame = msgspec.json.decode(self._texts[self._next])
+        self._next += 1
+        frame |= {"s": self.symbol, "ps": self.symbol, "E": now_ms(), "T": now_ms()}
+        for side, levels in zip(self._sides, (frame["b"], frame["a"]), strict=True):
+            for price, quantity in levels:
+                if float(quantity):
+                    side[price] = quantity
+                else:
+                    side.pop(price, None)
+        self.last_id = frame["u"]
+        self.bid = max(map(float, self._sides[0]))
+        return framed(msgspec.json.encode(frame)), f"{self.bid:.1f}"
+
+    def snapshot(self) -> dict[str, Any]:
+        bids, asks = (sorted(side.items(), key=lambda level: float(level[0])) for side in self._sides)
+        return {"lastUpdateId": self.last_id, "T": now_ms(), "bids": bids[:-1001:-1], "asks": asks[:1000]}
+
+
+class Venue:
+    """`order(query)` of the newest request per path is told to whoever awaits `arrival(path)`."""
+
+    def __init__(self, markets: list[Market]) -> None:
+        self.markets = {market.symbol: market for market in markets}
+        self.sockets: dict[str, Client] = {}  # by path, the newest
+        self.orders: dict[str, dict[str, str]] = {}
+        self.trades = 0
+        self._ids = 0
+        self._awaited: dict[str, asyncio.Future[tuple[int, dict[str, str]]]] = {}
+        self._plain: dict[str, Callable[[dict[str, str]], Any]] = {
+            "/fapi/v1/time": lambda _: {"serverTime": now_ms()},
+            "/fapi/v1/accountConfig": lambda _: {"dualSidePosition": False, "multiAssetsMargin": False},
+            "/fapi/v1/listenKey": lambda _: {"listenKey": "key"},
+            "/fapi/v1/depth": lambda query: self.markets[query["symbol"]].snapshot(),
+            "/fapi/v1/leverage": lambda query: {"symbol": query["symbol"], "leverage": int(query["leverage"])},
+            "/fapi/v1/exchangeInfo": lambda _: {"symbols": [self._rules(symbol) for symbol in self.markets]},
+        }
+
+    def _rules(self, symbol: str) -> dict[str, Any]:
+        return {"symbol": symbol, "status": "TRADING", "marginAsset": "USDT", "filters": RULES}
+
+    def arrival(self, path: str) -> asyncio.Future[tuple[int, dict[str, str]]]:
+        """The next order request on a path: when its bytes came (perf_counter_ns), and its parameters."""
+        future = self._awaited[path] = asyncio.get_running_loop().create_future()
+        return future
+
+    def private(self) -> Client:
+        return self.sockets["/private/ws/key"]
+
+    # --- requests -------------------------------------------------------------------------------------
+
+    def answer(self, client: Client, stamp: int, method: str, target: str) -> None:
+        path, _, text = target.partition("?")
+        query = dict(parse_qsl(text))
+        if not path.endswith("/order") or method == "GET":
+            plain = self._plain.get(path)
+            client.respond(msgspec.json.encode([] if plain is None else plain(query)))
+            return
+        awaited = self._awaited.pop(path, None)
+        if awaited is not None and not awaited.done():
+            awaited.set_result((stamp, query))
+        if path == _ORDER:
+            self._order(client, method, query)
+        else:
+            client.respond(b"{}")
+
+    def _order(self, client: Client, method: str, query: dict[str, str]) -> None:
+        name = query.get("newClientOrderId") or query["origClientOrderId"]
+        if method == "POST":
+            self._ids += 1
+            self.orders[name] = {"i": str(self._ids), "c": name, "z": "0", **query}
+        order = self.orders[name]
+        order |= {field: query[field] for field in ("price", "quantity") if method == "PUT"}
+        status = "CANCELED" if method == "DELETE" else "NEW"
+        client.respond(
+            msgspec.json.encode(
+                {
+                    **{"orderId": int(order["i"]), "symbol": order["symbol"], "status": status, "side": order["side"]},
+                    **{"clientOrderId": name, "price": order["price"], "origQty": order["quantity"]},
+                    **{"executedQty": order["z"], "type": "LIMIT", "timeInForce": "GTX", "updateTime": now_ms()},
+                }
+            )
+        )
+        execution = {"POST": "NEW", "PUT": "AMENDMENT", "DELETE": "CANCELED"}[method]
+        self.private().write(_event(order, execution, status, {}))
+        if status == "CANCELED":
+            del self.orders[name]
+
+    def fill(self, name: str, quantity: int) -> bytes:
+        """The frame of a trade of so many thousandths; the last one ends the order."""
+        order = self.orders[name]
+        self.trades += 1
+        filled = round(float(order["z"]) * 1000) + quantity
+        whole = filled >= round(float(order["quantity"]) * 1000)
+        order["z"] = f"{filled / 1000:.3f}"
+        trade = {"l": f"{quantity / 1000:.3f}", "L": order["price"], "n": "0.01", "N": "USDT", "m": True, "rp": "0"}
+        if whole:
+            del self.orders[name]
+        return framed(_event(order, "TRADE", "FILLED" if whole else "PARTIALLY_FILLED", {**trade, "t": self.trades}))
+
+    # --- streams --------------------------------------------------------------------------------------
+
+    async def tell_marks(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            for market in self.markets.values():
+                client = self.sockets.get("/market/ws")
+                if client is not None and market.bid:
+                    mark = {"e": "markPriceUpdate", "E": now_ms(), "s": market.symbol, "p": f"{market.bid:.2f}"}
+                    client.write(msgspec.json.encode(mark))
+
+
+def _event(order: dict[str, str], execution: str, status: str, more: dict[str, Any]) -> bytes:
+    body = {
+        **{"s": order["symbol"], "c": order["c"], "S": order["side"], "o": "LIMIT", "f": "GTX", "q": order["quantity"]},
+        **{"p": order["price"], "ap": order["price"], "x": execution, "X": status, "i": int(order["i"])},
+        **{"z": order["z"], "T": now_ms(), "l": "0", "L": "0", "t": 0, "m": False, "R": False, "rp": "0", **more},
+    }
+    return msgspec.json.encode({"e": "ORDER_TRADE_UPDATE", "E": now_ms(), "T": now_ms(), "o": body})
+
+
+class Client(asyncio.Protocol):
+    """One connection: HTTP, until it asks for a WebSocket."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._rest = b""
+        self._path = ""
+        self._names: list[str] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def write(self, payload: bytes) -> None:
+        """One text frame."""
+        self._transport.write(framed(payload))
+
+    def send(self, frame: bytes) -> None:
+        """One frame that is framed already."""
+        self._transport.write(frame)
+
+    def respond(self, body: bytes) -> None:
+        self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    def data_received(self, data: bytes) -> None:
+        stamp = time.perf_counter_ns()
+        self._rest += data
+        if self._path:
+            self._frames(stamp)
+            return
+        while (end := self._rest.find(b"\r\n\r\n")) >= 0 and not self._path:
+            head, self._rest = self._rest[:end], self._rest[end + 4 :]
+            method, target, _ = head[: head.index(b"\r\n")].decode().split(" ")
+            if b"upgrade: websocket" in head.lower():
+                self._upgrade(head, target)
+            else:
+                self._venue.answer(self, stamp, method, target)
+
+    def _upgrade(self, head: bytes, path: str) -> None:
+        fields = dict(line.lower().split(b": ", 1)[:1] + line.split(b": ", 1)[1:] for line in head.split(b"\r\n")[1:])
+        accept = base64.b64encode(hashlib.sha1(fields[b"sec-websocket-key"] + _GUID).digest())
+        self._transport.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        )
+        self._path = path
+        self._venue.sockets[path] = self
+
+    def _frames(self, stamp: int) -> None:
+        """Masked frames: an echo ends its round trip, a ping is answered, a request is acknowledged."""
+        while len(self._rest) >= 6:
+            opcode, size, at = self._rest[0] & 15, self._rest[1] & 127, 2
+            if size == 126:
+                size, at = int.from_bytes(self._rest[2:4], "big"), 4
+            if len(self._rest) < at + 4 + size:
+                return
+            mask, masked = self._rest[at : at + 4], self._rest[at + 4 : at + 4 + size]
+            self._rest = self._rest[at + 4 + size :]
+            payload = bytes(byte ^ mask[index & 3] for index, byte in enumerate(masked))
+            if opcode == 9:
+                self._transport.write(bytes((0x8A, len(payload))) + payload)
+            elif opcode == 1 and self._path == "/echo":
+                self._venue._awaited.pop("/echo").set_result((stamp, {}))
+            elif opcode == 1:
+                self._acknowledge(msgspec.json.decode(payload))
+
+    def _acknowledge(self, asked: dict[str, Any]) -> None:
+        if asked["method"] == "SUBSCRIBE":
+            self._names += asked["params"]
+        result = self._names if asked["method"] == "LIST_SUBSCRIPTIONS" else None
+        self.write(msgspec.json.encode({"result": result, "id": asked["id"]}))

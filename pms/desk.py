@@ -190,18 +190,11 @@ class Desk:
     def _alarm_blocked(self, view: step.View, reason: str) -> None:
         """An algo that backs off from the same refusal is told to people, once, until it goes on (law 7)."""
         if view.status is AlgoStatus.BLOCKED:
-            message
-           
-           
-           
-           
-           
-           
-           
-           
-           
-            = f"{view.algo_id} is refused again and again
-            ({reason}). It tries at most once a minute; mend or cancel it." self.alarms.sound("algo_blocked", "warning", view.algo_id, message, self.now())
+            message = (
+                f"{view.algo_id} is refused again and again ({reason}). It tries at most once a minute; mend its cause "
+                "or cancel it."
+            )
+            self.alarms.sound("algo_blocked", "warning", view.algo_id, message, self.now())
         else:
             self.alarms.clear("algo_blocked", view.algo_id, self.now())
 

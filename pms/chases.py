@@ -26,6 +26,7 @@ from schemas.chase import ChaseParams, ChaseState
 from schemas.errors import ErrorCode, Invalid
 from schemas.ids import base36
 from schemas.market import Instrument, Quote
+from schemas.orders import Cause
 from schemas.records import SubAccount
 from schemas.replies import Success
 
@@ -120,7 +121,7 @@ class Chases:
         """What the gate would refuse at once is refused to the caller, rather than tried for ever (law 7)."""
         for action in actions:
             denied = self._desk.entry.check(action) if isinstance(action, step.PlaceChild) else None
-            if denied is not None:
+            if denied is not None and denied.cause is not Cause.SELF_TRADE:  # that one a chase gets around by itself
                 raise Invalid(denied.code, denied.message, limit=denied.limit, value=denied.value)
 
     async def preview(self, command: commands_algos.Chase, sub_account_id: str) -> tuple[ChaseParams, Decimal]:

@@ -15,7 +15,7 @@ import structlog
 
 from algos import step
 from algos.registry import Kind
-from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild
+from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild, View
 from pms.alarms import Alarms
 from pms.bus.batch import Claim
 from pms.clock import Clock
@@ -187,7 +187,7 @@ class Desk:
         else:
             self._arm(runner, view.wake_at)
 
-    def _alarm_blocked(self, view: step.View, reason: str) -> None:
+    def _alarm_blocked(self, view: View, reason: str) -> None:
         """An algo that backs off from the same refusal is told to people, once, until it goes on (law 7)."""
         if view.status is AlgoStatus.BLOCKED:
             message = (

@@ -45,11 +45,11 @@ class Dispatch:
         }
 
     async def handle(self, command: Command, context: Context) -> Reply:
-        """The outcome of one command; refusals are raised as Invalid."""
-        handle = self._handles.get(type(command))
-        if handle is None:
-            raise Invalid(ErrorCode.NOT_AVAILABLE, f"{command.type} is not available yet; nothing was done.")
-        return await handle(command, context)
+        """The outcome of one command."""
+        try:
+            return await self._handles[type(command)](command, context)
+        except Invalid as refusal:
+            return refusal.failure()
 
     def owner(self, command: Command) -> str:
         """The sub-account of what an id in the command names; empty where nothing is named or known."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from pms.bus.batch import Batch, Put
 from pms.clock import Clock
 from pms.ledger import Commits
-from pms.line import Mark
+from pms.quotes import Mark
 from schemas import codec
 from schemas.keys import HEALTH_TTL_S, PRICE_TTL_S, Keys
 from schemas.market import Instrument, Quote

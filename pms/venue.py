@@ -251,7 +251,7 @@ class MarketData(Protocol):
     """The venue's public streams."""
 
     async def watch(self, symbol: str) -> None:
-        """Subscribe to depth, touch and mark price of a symbol. Returns when subscribed, not when data came."""
+        """Ask for depth, touch and mark price of a symbol, which goes on through every reconnect until `unwatch`."""
         ...
 
     async def unwatch(self, symbol: str) -> None: ...

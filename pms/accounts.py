@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from pms.ledger import Ledger
+from pms.unit import Unit
 from schemas.errors import ErrorCode, Invalid
 from schemas.ids import tag_of
 from schemas.market import ZERO
@@ -46,7 +47,7 @@ class Accounts:
                 message = f"'{name}' and '{other.id}' would share the order tag {tag}. Choose another name."
                 raise Invalid(ErrorCode.SUBACCOUNT_TAG_TAKEN, message)
         account = SubAccount(id=name, name=name, tag=tag, initial_balance=balance, balance=balance, created_at=now)
-        unit = self._ledger.unit(now)
+        unit = Unit(self._ledger, now)
         unit.sub_account(account)
         unit.commit()
         return account

@@ -6,6 +6,7 @@ import structlog
 
 from pms.bus.batch import Delete, Put
 from pms.ledger import Ledger
+from pms.unit import Unit
 from schemas import codec
 from schemas.events_system import AlarmEvent
 from schemas.records import Alarm, Severity
@@ -29,7 +30,7 @@ class Alarms:
         alarm = Alarm(code=code, severity=severity, subject=subject, message=message, since=now)
         self.open[field] = alarm
         _log.warning("alarm", code=code, subject=subject, message=message)
-        unit = self._ledger.unit(now)
+        unit = Unit(self._ledger, now)
         unit.event(AlarmEvent(ts=now, code=code, severity=severity, subject=subject, message=message, since=now))
         unit.commit(puts=(Put(key=self._ledger.names.alarms, field=field, value=codec.encode(alarm)),))
 
@@ -40,7 +41,7 @@ class Alarms:
         if alarm is None:
             return
         _log.info("alarm_cleared", code=code, subject=subject)
-        unit = self._ledger.unit(now)
+        unit = Unit(self._ledger, now)
         unit.event(
             AlarmEvent(
                 ts=now,

@@ -26,7 +26,7 @@ from pms.market import Market
 from pms.order_entry import OrderEntry
 from pms.runner import PROGRESS_MS, Decided, Runner
 from pms.tasks import Tasks
-from pms.unit import Unit
+from pms.unit import Unit, rewriting
 from schemas.chase import AlgoStatus
 from schemas.market import Instrument
 from schemas.orders import Cause, Order, OrderState
@@ -109,7 +109,7 @@ class Desk:
     def launch(self, runner: Runner, actions: tuple[Action, ...], claim: Claim | None, request_id: str) -> Any:
         """Make a new algo known and act for it: record, event, first order and claim in one step. Returns the
         commit's future."""
-        unit = self._unit = self.ledger.unit(self.now(), request_id)
+        unit = self._unit = Unit(self.ledger, self.now(), request_id)
         try:
             self.register(runner)
             self.record(unit, runner, started=True)
@@ -130,7 +130,7 @@ class Desk:
 
     def rewrite(self) -> None:
         """Write every record anew: Redis came back empty or older while we lived (execution.md 20)."""
-        unit = self.ledger.rewriting(self.now())
+        unit = rewriting(self.ledger, self.now())
         for runner in self.runners.values():
             unit.algo(runner.kind, runner.state, None)
         unit.commit()
@@ -143,7 +143,7 @@ class Desk:
         if self._unit is not None:
             yield self._unit
             return
-        unit = self._unit = self.ledger.unit(self.now(), request_id)
+        unit = self._unit = Unit(self.ledger, self.now(), request_id)
         try:
             yield unit
         finally:

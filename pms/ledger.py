@@ -16,7 +16,6 @@ import structlog
 
 from pms.bus.batch import Batch, Conflict, Outcome
 from pms.core import positions
-from pms.unit import Unit
 from schemas.keys import Keys
 from schemas.orders import Order
 from schemas.records import Position, SubAccount, Watermark
@@ -26,6 +25,23 @@ _log = structlog.get_logger("pms.ledger")
 
 class Commits(Protocol):
     """Takes batches in order; see pms.bus.store.Store."""
+
+    def commit(self, batch: Batch) -> asyncio.Future[Outcome]: ...
+
+
+class Ledger:
+    """All records of one account, by key."""
+
+    def __init__(self, names: Keys, commits: Commits) -> None:
+        self.names = names
+        self._commits = commits
+        self.orders: dict[str, Order] = {}
+        self.positions: dict[tuple[str, str], Position] = {}
+        self.sub_accounts: dict[str, SubAccount] = {}
+        self.watermark = Watermark()
+        self.open_by_symbol: defaultdict[str, set[str]] = defaultdict(set)
+        self._by_exchange_id: dict[tuple[str, int], str] = {}
+        self._revisions: dict[tuple[str, str], int] = {}
 
     def commit(self, batch: Batch) -> asyncio.Future[Outcome]: ...
 

@@ -18,6 +18,7 @@ from pms.config import ForeignPolicy
 from pms.desk import Desk
 from pms.hands import DeskHands
 from pms.runner import Runner
+from pms.unit import Unit
 from pms.venue import Unavailable, Venue
 from recovery import reconcile
 from recovery.plan import Plan, Verdict
@@ -86,7 +87,7 @@ class Recovery:
             unit.event(completed)
         self.last = run
         names = self._desk.ledger.names
-        self._desk.ledger.unit(now).commit(puts=(Put(key=names.recovery_last, value=codec.encode(run)),))
+        Unit(self._desk.ledger, now).commit(puts=(Put(key=names.recovery_last, value=codec.encode(run)),))
         _log.info("recovery_completed", cause=cause, counts=made.counts(), unresolved=made.unresolved)
 
     def _publish(self, event: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -16,14 +16,12 @@ from algos.registry import Kind
 from pms.bus.batch import Batch, Claim, Delete, Event, Index, Outcome, Put, Record
 from pms.core import positions
 from pms.core.positions import Booked
+from pms.ledger import Ledger
 from schemas import codec, events, keys
 from schemas.events_orders import Event as EventBody
 from schemas.events_orders import OrderEvent, PositionReduced, PositionUpdated
 from schemas.orders import Fill, Order
 from schemas.records import Applied, Position, SubAccount, Watermark
-
-if TYPE_CHECKING:
-    from pms.ledger import Ledger
 
 _TERMINAL_TTL_MS = keys.TERMINAL_TTL_S * 1000
 
@@ -31,7 +29,7 @@ _TERMINAL_TTL_MS = keys.TERMINAL_TTL_S * 1000
 class Unit:
     """The last word on each record, and events in order."""
 
-    def __init__(self, ledger: Ledger, now: int, request_id: str, over_anything: bool = False) -> None:
+    def __init__(self, ledger: Ledger, now: int, request_id: str = "", over_anything: bool = False) -> None:
         self._ledger = ledger
         self._over_anything = over_anything
         self._now = now
@@ -147,6 +145,19 @@ class Unit:
             index=draft["index"],
             ttl_ms=draft["ttl_ms"],
         )
+
+
+def rewriting(ledger: Ledger, now: int) -> Unit:
+    """A step that writes every record from memory, whatever stands in Redis (execution.md 20)."""
+    unit = Unit(ledger, now, over_anything=True)
+    for account in ledger.sub_accounts.values():
+        unit.sub_account(account)
+    for order in ledger.orders.values():
+        unit.order(order)
+    for position in ledger.positions.values():
+        unit.position(position)
+    unit.watermark(ledger.watermark)
+    return unit
 
 
 def _position_event(booked: Booked, fill: Fill, now: int) -> EventBody:

@@ -15,6 +15,7 @@ import msgspec
 
 Mode = Literal["paper", "shadow", "testnet", "live"]
 ForeignPolicy = Literal["cancel", "ours", "report"]
+LogFormat = Literal["auto", "json", "text"]
 
 PAPER_KEY = "paper"
 PAPER_SECRET = "paper"  # the simulator's own account, on loopback, with play money
@@ -62,7 +63,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     depth_speed: str
     paper_balance: int
     sub_account_balance: int
-    log_format: Literal["auto", "json", "text"]
+    log_format: LogFormat
 
     @property
     def live(self) -> bool:
@@ -89,8 +90,8 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
     return Config(
         mode=mode,  # type: ignore[arg-type]
         account_label=env.get("PMS_ACCOUNT_LABEL", ""),
-        namespace=env.get("PMS_NAMESPACE", "pms"),
-        data_dir=Path(env.get("PMS_DATA_DIR", ".pms")).absolute(),
+        namespace=_namespace(env),
+        data_dir=_data_dir(env),
         redis_url=env.get("PMS_REDIS_URL", ""),
         redis_fsync=_choice(env, "PMS_REDIS_FSYNC", ("everysec", "always"), "everysec"),  # type: ignore[arg-type]
         rest_url=env.get("PMS_REST_URL", "").rstrip("/"),
@@ -104,8 +105,41 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         depth_speed=_choice(env, "PMS_DEPTH_SPEED", ("100ms", "0ms"), "100ms"),
         paper_balance=_number(env, "PMS_PAPER_BALANCE", 1_000_000),
         sub_account_balance=_number(env, "PMS_SUBACCOUNT_BALANCE", 10_000),
-        log_format=_choice(env, "PMS_LOG_FORMAT", ("auto", "json", "text"), "auto"),  # type: ignore[arg-type]
+        log_format=log_format(env),
     )
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """Where a command finds a daemon's Redis: the URL, or the data directory in which a private one leaves its own."""
+
+    namespace: str
+    data_dir: Path
+    redis_url: str
+
+
+def reach(environ: Mapping[str, str] | None = None) -> Reach:
+    """The settings of commands that only talk to a daemon; whether it trades live is none of theirs."""
+    env = os.environ if environ is None else environ
+    return Reach(_namespace(env), _data_dir(env), env.get("PMS_REDIS_URL", ""))
+
+
+def log_format(environ: Mapping[str, str] | None = None) -> LogFormat:
+    """The form of the log, for programs without other settings. Raises ConfigError."""
+    env = os.environ if environ is None else environ
+    return _choice(env, "PMS_LOG_FORMAT", get_args(LogFormat), "auto")  # type: ignore[return-value]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Our environment with additions, for a program that we start or become."""
+    return {**os.environ, **more}
+
+
+def _namespace(env: Mapping[str, str]) -> str:
+    return env.get("PMS_NAMESPACE", "pms")
+
+
+def _data_dir(env: Mapping[str, str]) -> Path:
+    return Path(env.get("PMS_DATA_DIR", ".pms")).absolute()
 
 
 def _check_mode(env: Mapping[str, str], mode: str, live_label: str) -> None:

@@ -13,7 +13,7 @@ from algos import step
 from pms import exits, restore
 from pms.assembly import Assembly, Parts
 from pms.bus import server
-from pms.bus.batch import Gone
+from pms.bus.batch import Fenced, Gone
 from pms.bus.inbox import Inbox
 from pms.chases import Chases
 from pms.config import Config
@@ -197,12 +197,14 @@ class Daemon(Assembly):
         self.status = "stopping"
         if self.inbox is not None:
             await self.inbox.close()
-        await self._withdraw_children()
-        self.health.write()
-        await self._flush()
+        if self.lease.epoch:  # never taken: nothing is ours to withdraw or to write
+            await self._withdraw_children()
+            self.health.write()
+            await self._flush()
         await self.venue.close()
         await self.data.close()
-        await self._release()
+        if self.lease.epoch:
+            await self._release()
         await self.tasks.close()
         self.store.close()
         self.caller.close()
@@ -233,5 +235,5 @@ class Daemon(Assembly):
         try:
             async with asyncio.timeout(FLUSH_S):
                 await self.lease.release()
-        except (TimeoutError, Gone) as error:
+        except (TimeoutError, Gone, Fenced) as error:
             _log.warning("lease_not_released", reason=repr(error), then="it runs out by itself")

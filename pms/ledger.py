@@ -60,22 +60,6 @@ class Ledger:
         self._by_exchange_id: dict[tuple[str, int], str] = {}
         self._revisions: dict[tuple[str, str], int] = {}
 
-    def unit(self, now: int, request_id: str = "") -> Unit:
-        """Begin one atomic step."""
-        return Unit(self, now, request_id)
-
-    def rewriting(self, now: int) -> Unit:
-        """A step that writes every record from memory, whatever stands in Redis (execution.md 20)."""
-        unit = Unit(self, now, "", over_anything=True)
-        for account in self.sub_accounts.values():
-            unit.sub_account(account)
-        for order in self.orders.values():
-            unit.order(order)
-        for position in self.positions.values():
-            unit.position(position)
-        unit.watermark(self.watermark)
-        return unit
-
     def commit(self, batch: Batch) -> asyncio.Future[Outcome]:
         """Commit, and once more over whatever stands where a client deleted or wrote one of our records (contract.md:
         deleting a record does not lose the algo of a running daemon)."""

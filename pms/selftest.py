@@ -22,7 +22,7 @@ def command(arguments: list[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *shared_out, *arguments]
 
 
-def run_tests(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Replace this process by pytest, in the checkout; its exit code is the command's."""
     os.chdir(ROOT)
     os.execv(sys.executable, command(arguments))

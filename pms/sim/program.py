@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import signal
 from collections.abc import Callable
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--unlimited", action="store_true", help="count requests and orders, but refuse none for their number")
     add("--reset", action="store_true", help="forget all accounts, orders and trades first; asks")
     add("--yes", action="store_true", help="do not ask")
+    add("--json", action="store_true", help="say where it listens as one line of JSON")
     add("--stats", action="store_true", help="compare the synthetic market with the recordings and end")
 
 
@@ -121,7 +123,8 @@ async def _serve(
         await server.start()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        simulator.start(lambda: say(_welcome(server, simulator, options, path)))
+        welcome = _report if args.json else _welcome
+        simulator.start(lambda: say(welcome(server, simulator, options, path)))
         await stop.wait()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -129,18 +132,34 @@ async def _serve(
         await server.close()
         await tasks.close()
         kept.close()
-    say("The simulator has stopped; the venue's state is kept.")
+    if not args.json:
+        say("The simulator has stopped; the venue's state is kept.")
     return FAILED if tasks.failures else 0
 
 
+def _market(options: Options) -> str:
+    return "recorded: " + ", ".join(map(str, options.replay)) if options.replay else f"synthetic, {options.profile}"
+
+
+def _report(server: Server, simulator: Simulator, options: Options, path: Path) -> str:
+    """What `_welcome` says, as one line for a program (pms.paper reads it)."""
+    told = {
+        "rest": f"http://{server.host}:{server.rest_port}",
+        "streams": f"ws://{server.host}:{server.stream_port}",
+        "market": _market(options),
+        "symbols": list(simulator.venue.rules),
+        "state": str(path),
+    }
+    return json.dumps(told)
+
+
 def _welcome(server: Server, simulator: Simulator, options: Options, path: Path) -> str:
-    market = "recorded: " + ", ".join(map(str, options.replay)) if options.replay else f"synthetic, {options.profile}"
     return "\n".join(
         (
             "Simulated Binance USD-M futures",
             f"  REST     http://{server.host}:{server.rest_port}",
             f"  streams  ws://{server.host}:{server.stream_port}/public, /market and /private",
-            f"  market   {market}; {', '.join(simulator.venue.rules)}",
+            f"  market   {_market(options)}; {', '.join(simulator.venue.rules)}",
             f"  keys     {', '.join(options.api_keys)}",
             f"  state    {path}",
             "Stop it with Ctrl-C.",

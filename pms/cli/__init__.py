@@ -1,0 +1,77 @@
+"""The command line: which command is whose module, and nothing more (each imports only what it needs, when it runs).
+
+Owns the list of commands and what every one shares: usage errors end with 64, Ctrl-C with 130, a reader that left with
+nothing said. Refuses to know what a command does. A command's module has `add_arguments(parser)` and
+`main(args)`; a raw one only `main(arguments)`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import NamedTuple, NoReturn
+
+from pms import exits
+
+
+class Command(NamedTuple):
+    """Where a command lives, and what it is for. `raw`: its arguments go on as they are."""
+
+    module: str
+    purpose: str
+    raw: bool = False
+
+
+COMMANDS = {
+    "up": Command("pms.cli.serve", "start everything: Redis, the simulated venue and the daemon (paper trading)"),
+    "run": Command("pms.cli.serve", "the daemon for a supervisor: Redis and venue by settings, ours where none is set"),
+    "sim": Command("pms.cli.simulator", "the simulated Binance USD-M venue by itself, for any Binance client"),
+    "demo": Command("pms.cli.demo", "run the whole stack on its own for about a minute and check that all agree"),
+    "chase": Command("pms.cli.chase", "one limit order that follows the top of the book"),
+    "cancel": Command("pms.cli.cancel", "cancel an algo or an order by its id"),
+    "algos": Command("pms.cli.show", "the running algos"),
+    "orders": Command("pms.cli.show", "the open orders"),
+    "tail": Command("pms.cli.tail", "events as they happen, without a gap"),
+    "recover": Command("pms.cli.recover", "what recovery did, or would do"),
+    "redis-cli": Command("pms.cli.console", "redis-cli on the daemon's Redis", raw=True),
+    "bench": Command("pms.bench", "measure against the budgets", raw=True),
+    "test": Command("pms.selftest", "lint, types and all tests; arguments go to pytest", raw=True),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the exit code of sysexits."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(exits.USAGE, f"{self.prog}: {message}. Nothing was done; see {self.prog} --help.\n")
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; returns its exit code."""
+    parser = Parser(prog="pms", epilog="pms COMMAND --help tells more.", formatter_class=argparse.RawTextHelpFormatter)
+    listing = "\n".join(f"{name:10} {command.purpose}" for name, command in COMMANDS.items())
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=listing)
+    args = parser.parse_args(argv[:1])
+    try:
+        return _run(args.command, argv[1:])
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except BrokenPipeError:  # `pms tail | head`: whoever read us has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+
+
+def _run(name: str, rest: list[str]) -> int:
+    command = COMMANDS[name]
+    module = importlib.import_module(command.module)
+    if command.raw:
+        code: int = module.main(rest)
+        return code
+    parser = Parser(prog=f"pms {name}", description=f"{command.purpose}.")
+    parser.set_defaults(command=name)
+    module.add_arguments(parser)
+    done: int = module.main(parser.parse_args(rest))
+    return done

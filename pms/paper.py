@@ -1,0 +1,104 @@
+"""The simulated venue as our child, for paper trading: started with the daemon, on ports that are free, ended with it.
+
+Owns its command line, its ports and where it says that it listens. Refuses to know what it simulates. What the venue
+keeps (accounts, orders, trades) lies in the data directory and goes on after any end.
+"""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import sys
+
+import msgspec
+
+from pms import child, exits
+from pms.bootstrap import ROOT
+from pms.config import PAPER_KEY, PAPER_SECRET
+from pms.datadir import DataDir
+
+REST_PORT, STREAM_PORT = 18_080, 18_081
+START_LIMIT_S = 60  # until a market has its first book; a recording is opened in a second, the synthetic at once
+
+
+class VenueFailed(Exception):
+    """The simulator did not start; the text says why and what to do. `exit_code` is for the command line."""
+
+    exit_code = exits.UNAVAILABLE
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """Where the running simulator is, and what its market is."""
+
+    rest: str
+    streams: str
+    market: str
+    symbols: list[str]
+    state: str
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Of REST and of the streams."""
+        return int(self.rest.rpartition(":")[2]), int(self.streams.rpartition(":")[2])
+
+
+class PaperVenue:
+    """See the module. `arguments` are those of `pms sim` that choose the market."""
+
+    def __init__(self, data: DataDir, arguments: list[str]) -> None:
+        self._data = data
+        self._arguments = arguments
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ports = (REST_PORT, STREAM_PORT) if child.is_free(REST_PORT) and child.is_free(STREAM_PORT) else (0, 0)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid if self._child is not None else 0
+
+    def launch(self) -> None:
+        """Start it and return at once; what it needs to be ready, it does meanwhile."""
+        rest, streams = self._ports
+        program = [
+            sys.executable,
+            "-m",
+            "pms",
+            "sim",
+            "--json",
+            "--rest-port",
+            str(rest),
+            "--stream-port",
+            str(streams),
+        ]
+        own = ["--data", str(self._data.path / "venue"), "--key", f"{PAPER_KEY}:{PAPER_SECRET}"]
+        log = self._data.path / "venue.log"
+        self._child = child.start([*program, *own, *self._arguments], self._data.lock, log, cwd=ROOT, talks=True)
+
+    def ready(self) -> Listening:
+        """Wait until it listens and its market is open. Raises `VenueFailed`."""
+        assert self._child is not None, "launched before"
+        assert self._child.stdout is not None, "it talks to us"
+        readable, _, _ = select.select((self._child.stdout,), (), (), START_LIMIT_S)
+        line = self._child.stdout.readline().decode().strip() if readable else ""
+        if not line.startswith("{"):
+            log = self._data.path / "venue.log"
+            last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
+            raise VenueFailed(f"The simulator did not start: {line or last or 'no word from it'} (its log: {log})")
+        listening = msgspec.json.decode(line, type=Listening)
+        self._ports = listening.ports
+        return listening
+
+    def revive(self) -> None:
+        """Start it again at its address, without waiting until it listens."""
+        if self._child is not None and self._child.stdout is not None:
+            self._child.stdout.close()
+        self.launch()
+
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._child is not None and self._child.poll() is not None
+
+    def stop(self) -> None:
+        """End it; what it keeps is on disk when this returns."""
+        if self._child is not None:
+            child.stop(self._child)
+            self._child = None

@@ -43,23 +43,6 @@ class Ledger:
         self._by_exchange_id: dict[tuple[str, int], str] = {}
         self._revisions: dict[tuple[str, str], int] = {}
 
-    def commit(self, batch: Batch) -> asyncio.Future[Outcome]: ...
-
-
-class Ledger:
-    """All records of one account, by key."""
-
-    def __init__(self, names: Keys, commits: Commits) -> None:
-        self.names = names
-        self._commits = commits
-        self.orders: dict[str, Order] = {}
-        self.positions: dict[tuple[str, str], Position] = {}
-        self.sub_accounts: dict[str, SubAccount] = {}
-        self.watermark = Watermark()
-        self.open_by_symbol: defaultdict[str, set[str]] = defaultdict(set)
-        self._by_exchange_id: dict[tuple[str, int], str] = {}
-        self._revisions: dict[tuple[str, str], int] = {}
-
     def commit(self, batch: Batch) -> asyncio.Future[Outcome]:
         """Commit, and once more over whatever stands where a client deleted or wrote one of our records (contract.md:
         deleting a record does not lose the algo of a running daemon)."""

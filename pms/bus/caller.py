@@ -16,6 +16,9 @@ from pms.bus.link import Command, Link, Refusal, Reply, Word
 ANSWER_S = 2.0  # a local answer takes 0.1 ms; a server this late is stopped or swapping
 
 
+Answers = list[asyncio.Future[Reply]]
+
+
 class Caller:
     """Calls over a link that is opened when needed.
 
@@ -39,14 +42,26 @@ class Caller:
         """Several in one write; error replies stand in the list as `Refusal`. Raises Gone."""
         if not self._open:
             await self._connect()
+        return await self.answers(self.begin(commands), within_s)
+
+    def begin(self, commands: Sequence[Command]) -> Answers:
+        """Send now and await the `answers` later: while a task gets its turn the server has answered. Empty where not
+        connected.
+        """
+        if not self._open:
+            return []
         loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[Reply]] = [loop.create_future() for _ in commands]
+        futures: Answers = [loop.create_future() for _ in commands]
         self._waiting.extend(futures)
         for command in commands:
             self._link.send(command)
+        return futures
+
+    async def answers(self, begun: Answers, within_s: float = ANSWER_S) -> list[Reply]:
+        """What `begin` began. Raises Gone."""
         try:
             async with asyncio.timeout(within_s):
-                return [await future for future in futures]
+                return [await future for future in begun]
         except TimeoutError:
             self._drop("no answer in time")
             raise Gone(f"no answer within {within_s} s") from None

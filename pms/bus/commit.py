@@ -5,13 +5,14 @@ Owns the argument layout that commit.lua reads. Refuses to know connections.
 
 from __future__ import annotations
 
-import msgspec
-
 from pms.bus.batch import Batch, Committed, Event
 from pms.bus.link import Word
 from pms.bus.outbox import Entry
 from pms.bus.scripts import COMMIT
+from schemas.events import encode_event
+from schemas.events_system import SeqJump
 from schemas.keys import Keys
+from schemas.records import SYSTEM
 
 
 class Function:
@@ -51,8 +52,8 @@ def committed(batch: Batch, last: int) -> Committed:
 
 def jump(last: int, to: int, now_ms: int) -> Batch:
     """The batch that announces numbering on from `to` after `last` (contract.md, events out)."""
-    body = {"type": "seq_jump", "v": 1, "ts": now_ms, "subAccountId": "system", "from": last, "to": to}
-    return Batch(events=(Event("system", "seq_jump", msgspec.json.encode(body)),))
+    told = SeqJump(ts=now_ms, sub_account_id=SYSTEM, from_seq=last, to_seq=to)
+    return Batch(events=(Event(SYSTEM, told.type, encode_event(told)),))
 
 
 def _rest(body: bytes) -> bytes:

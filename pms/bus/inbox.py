@@ -15,7 +15,7 @@ import structlog
 from pms.bus import acceptance
 from pms.bus.acceptance import Arrival, Item
 from pms.bus.batch import Gone
-from pms.bus.caller import Caller
+from pms.bus.caller import Answers, Caller
 from pms.bus.doors import Doors
 from pms.bus.executor import Context, Executor
 from pms.bus.lanes import Lanes
@@ -31,6 +31,8 @@ from schemas.keys import Keys
 
 REPLY_S = 3.0  # contract.md: reply within 3 s
 RECENT_MAX = 10_000  # finished requests remembered in this process; older ones are looked up in Redis
+
+Turn = tuple[Item, Answers]  # a command, and the look-up of its request id on its way
 
 _log = structlog.get_logger("pms.bus.inbox")
 
@@ -67,7 +69,7 @@ class Inbox:
         self._admin_only = admin_only
         self._ask = caller()
         self._doors = Doors(caller, keys, f"epoch-{store.epoch}", clock, tasks, self.take)
-        self._lanes: Lanes[Item] = Lanes(tasks, self._process)
+        self._lanes: Lanes[Turn] = Lanes(tasks, self._process)
         self._requests = Requests(self._ask, store, keys, executor, clock, venue_now)
         self._recent: dict[tuple[str, str], _Known] = {}
 
@@ -78,7 +80,7 @@ class Inbox:
     async def close(self) -> None:
         """Close the doors and answer what waits SHUTTING_DOWN; what runs goes on (its owner closes the tasks)."""
         await self._doors.close()
-        for item in self._lanes.take(lambda _: True):
+        for item, _ in self._lanes.take(lambda _: True):
             if not item.arrival.entry_id:  # a stream entry stays pending for the next daemon
                 message = "the daemon stops; nothing was done. Send it again."
                 await self._refuse(item, Failure.of(ErrorCode.SHUTTING_DOWN, message))
@@ -93,9 +95,10 @@ class Inbox:
         except Invalid as error:
             self._tasks.spawn(self._refuse_unread(arrival, error), "bus.inbox refuse")
             return
+        turn = (item, self._requests.ask_ahead(item))
         if item.command.type in REDUCING:
-            self._tasks.spawn(self._process(item), f"bus.inbox {item.command.type}")
-        elif not self._lanes.put(item.sub_account, item):
+            self._tasks.spawn(self._process(turn), f"bus.inbox {item.command.type}")
+        elif not self._lanes.put(item.sub_account, turn):
             message = f"too many commands of {item.sub_account} wait; nothing was done. Send it again later."
             self._tasks.spawn(self._refuse(item, Failure.of(ErrorCode.RATE_LIMITED, message)), "bus.inbox refuse")
 
@@ -103,8 +106,9 @@ class Inbox:
         decoded = decode_command(arrival.type, arrival.body, arrival.strict)
         return acceptance.identify(arrival, decoded, self._executor.owner(decoded.command))
 
-    async def _process(self, item: Item) -> None:
+    async def _process(self, turn: Turn) -> None:
         """One command to its stored outcome, and its acknowledgement."""
+        item, ahead = turn
         key = (item.sub_account, item.request_id)
         known = self._recent.get(key) if item.request_id else None
         if known is not None:
@@ -113,7 +117,7 @@ class Inbox:
             known = _Known(item.digest)
             if item.request_id:
                 self._remember(key, known)
-            reply = await self._first(item)
+            reply = await self._first(item, ahead)
             known.reply.set_result(reply)
             if self._recent.get(key) is known and not kept(reply):
                 del self._recent[key]
@@ -126,9 +130,9 @@ class Inbox:
             if self._recent[oldest].reply.done():
                 del self._recent[oldest]
 
-    async def _first(self, item: Item) -> bytes:
+    async def _first(self, item: Item, ahead: Answers) -> bytes:
         """The reply to a request that this process sees for the first time."""
-        stored, foreign = await self._requests.look_up(item)
+        stored, foreign = await self._requests.look_up(item, ahead)
         if stored is not None:
             return await self._requests.seen_before(item, stored)
         if foreign:
@@ -176,7 +180,7 @@ class Inbox:
         """Take what waits in scope, in our lanes and unread at both doors, and answer it; the rest goes its way."""
         message = f"a {sweep.command.type} overtook it; nothing was done."
         failure = Failure.of(ErrorCode.SUPERSEDED, message, by=sweep.request_id)
-        taken = self._lanes.take(lambda item: acceptance.superseded(item, sweep))
+        taken = [item for item, _ in self._lanes.take(lambda turn: acceptance.superseded(turn[0], sweep))]
         try:
             arrivals = await self._doors.drain()
         except (Gone, Refusal) as error:

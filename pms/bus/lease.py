@@ -105,8 +105,7 @@ class Lease:
         dead = self._dead_predecessor()
         answer = await self._run("take", str(self._clock.now_ms() // 1000), dead)
         if answer.word == "HELD" and not answer.lease.endswith(self._rest):
-            held = msgspec.json.decode(answer.lease, type=_Held)
-            raise LeaseHeld(held)
+            raise LeaseHeld(_holder_of(answer.lease))
         # Held by ourselves: the answer to our own taking was lost and the client asked again.
         self._epoch = answer.now
         if answer.word == "HELD":
@@ -207,6 +206,13 @@ class Lease:
         except msgspec.DecodeError:
             return ""
         return text if host.is_dead(predecessor, self._holder) else ""
+
+
+def _holder_of(text: str) -> host.Holder:
+    try:
+        return msgspec.json.decode(text, type=_Held)
+    except msgspec.DecodeError:  # not a lease of this version: somebody's all the same
+        return host.Holder(host=f"a host unknown ({text[:80]})", boot_id="", pid_namespace="", pid=0, started=0)
 
 
 def _epoch_of(text: str) -> int:

@@ -15,8 +15,9 @@ import structlog
 from pms.bus import acceptance, outcomes
 from pms.bus.acceptance import Arrival, Item
 from pms.bus.batch import Batch, Duplicate, Gone
-from pms.bus.caller import Caller
+from pms.bus.caller import Answers, Caller
 from pms.bus.executor import Context, Executor
+from pms.bus.link import Command
 from pms.bus.outcomes import Asked, Outcomes, Reply, Request
 from pms.bus.store import Store
 from pms.clock import Clock
@@ -54,25 +55,38 @@ class Requests:
         door: Literal["stream", "list"] = "stream" if item.arrival.strict else "list"
         return Context(self._asked(item), self._outcomes, door, item.arrival.admin)
 
-    async def look_up(self, item: Item) -> tuple[Request | None, bool]:
-        """The request record, if there is one, and whether the reply's place is another sub-account's."""
-        if not item.request_id:
-            return None, False
+    def ask_ahead(self, item: Item) -> Answers:
+        """Begin the look-up before the command has its turn.
+
+        What comes in between comes through this process, which knows it.
+        """
+        return self._ask.begin(self._questions(item)) if item.request_id else []
+
+    def _questions(self, item: Item) -> list[Command]:
         mark = outcomes.owner_mark(item.sub_account)
-        commands = [
+        return [
             ("GET", self._keys.request(item.sub_account, item.request_id)),
             ("GETRANGE", self._keys.result(item.request_id), 0, len(mark) - 1),
         ]
+
+    async def look_up(self, item: Item, ahead: Answers) -> tuple[Request | None, bool]:
+        """The request record, if there is one, and whether the reply's place is another sub-account's."""
+        if not item.request_id:
+            return None, False
         while True:
             try:
-                stored, begins = await self._ask.calls(commands)
+                if ahead:
+                    stored, begins = await self._ask.answers(ahead)
+                else:
+                    stored, begins = await self._ask.calls(self._questions(item))
             except Gone:
                 if item.command.type in REDUCING:  # exits do not wait for Redis
                     return None, False
+                ahead = []
                 await self._clock.sleep(RETRY_S)
                 continue
             record = codec.decode(Request, stored) if isinstance(stored, bytes) else None
-            return record, isinstance(begins, bytes) and begins not in (b"", mark)
+            return record, isinstance(begins, bytes) and begins not in (b"", outcomes.owner_mark(item.sub_account))
 
     async def answer(self, item: Item, reply: Reply, context: Context) -> bytes:
         encoded = self._encode(item, reply)
@@ -127,7 +141,7 @@ class Requests:
 
     async def refuse(self, item: Item, failure: Failure) -> None:
         """Answer a command that is not carried out, unless it was answered before."""
-        stored, foreign = await self.look_up(item)
+        stored, foreign = await self.look_up(item, [])
         if stored is not None:
             await self.seen_before(item, stored)
         elif foreign:

@@ -50,6 +50,12 @@ async def test_the_second_daemon_is_told_who_holds_the_account(bed) -> None:
     assert int(await bed.redis.get(bed.keys.epoch)) == first.epoch
 
 
+async def test_a_lease_nobody_can_read_is_somebodys_all_the_same(bed) -> None:
+    await bed.redis.set(bed.keys.lease, "mine")
+    with pytest.raises(LeaseHeld, match="mine"):
+        await bed.lease().take()
+
+
 async def test_the_epoch_is_the_time_in_seconds_and_always_higher_than_the_last(bed) -> None:
     bed.clock = PatientClock()
     first = bed.lease()

@@ -7,6 +7,7 @@ names it is committed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import msgspec
 
@@ -109,12 +110,13 @@ class OrderEntry:
         )
 
     def _seen(self, symbol: str, apart_from: str = "") -> risk.Market:
-        """What the gate judges by: rules, quote, mark, and our own resting orders but the one that moves."""
+        """What the gate judges by: rules, quote, mark, and our own orders but the one that moves, each at the price where
+        it rests and at the one to which it may be moving."""
         resting = [order for order in self._ledger.open_orders(symbol) if order.client_order_id != apart_from]
         instrument = self._instruments[symbol]
         mark = self._market.mark(symbol)
-        bids = [order.price for order in resting if order.side is Side.BUY]
-        asks = [order.price for order in resting if order.side is Side.SELL]
+        bids = [price for order in resting if order.side is Side.BUY for price in _places(order)]
+        asks = [price for order in resting if order.side is Side.SELL for price in _places(order)]
         return risk.Market(
             instrument=instrument,
             quote=self._market.quote(symbol),
@@ -147,3 +149,8 @@ def _request(action: PlaceChild) -> Place:
         action.price,
         action.reduce_only,
     )
+
+
+def _places(order: Order) -> tuple[Decimal, ...]:
+    """Where an order may rest now: an amend in flight has it at both prices."""
+    return (order.price,) if order.next_price is None else (order.price, order.next_price)

@@ -93,7 +93,7 @@ async def _check_positions(world: World, events: list[dict[str, Any]]) -> None:
             position = _decode(row)
             books[position["subAccountId"], position["symbol"]] = position
     told = {
-        (event["subAccountId"], event["symbol"]): event["side"] == "SHORT" and -event["quantity"] or event["quantity"]
+        (event["subAccountId"], event["symbol"]): event["quantity"] * (-1 if event["side"] == "SHORT" else 1)
         for event in events
         if event["type"] in ("position_updated", "position_reduced", "position_closed")
     }

@@ -54,7 +54,7 @@ class World:
     def __init__(self, folder: Path | None = None, **options: Any) -> None:
         loop = asyncio.get_running_loop()
         self.clock = LoopClock(loop, START_MS)
-        self._time = mock.patch.object(time, "time", lambda: self.clock.now_ms() / 1000)
+        self._time = mock.patch.object(time, "time", self._seconds)
         self._time.start()
         self._reading = mock.patch.object(StreamsCommandsMixin, "_xreadgroup", _reading_blocks)
         self._reading.start()
@@ -79,6 +79,10 @@ class World:
         self.life = Life()
         self._lives = 0
         self._requests = 0
+
+    def _seconds(self) -> float:
+        """What the fake Redis takes for the time."""
+        return self.clock.now_ms() / 1000
 
     def client(self) -> Any:
         return fakeredis.FakeAsyncRedis(server=self.server, protocol=2)

@@ -156,14 +156,23 @@ class Book:
 
     def _quote_less(self, own: OwnOrders, received: int) -> Quote | None:
         self._raw = None
+        old = self._quote
+        if self._ticker is not None and old is not None and self._only_ours(self._ticker, own):
+            return old  # what stands behind ours is known with the next frame, which our own order's change brings
         bid = self._free(Side.BUY, self._bids, self._grid.ticks_down, own)
         ask = self._free(Side.SELL, self._asks, self._grid.ticks_up, own)
-        old = self._quote
         if bid is None or ask is None:
             self._quote = None
         elif old is None or (old.bid, old.bid_qty) != bid or (old.ask, old.ask_qty) != ask:
             self._quote = self._made(*bid, *ask, received)
         return self._quote
+
+    def _only_ours(self, told: TouchFrame, own: OwnOrders) -> bool:
+        """Whether a side of the ticker is a level that is only ours: then it tells nothing of the others."""
+        grid = self._grid
+        bid = own.quantity_at(Side.BUY, grid.ticks_down(told.bid), told.time)
+        ask = own.quantity_at(Side.SELL, grid.ticks_up(told.ask), told.time)
+        return 0 < grid.quantity(told.bid_qty) <= bid or 0 < grid.quantity(told.ask_qty) <= ask
 
     def _free(
         self, side: Side, ladder: _Ladder, ticks_of: Callable[[float], int], own: OwnOrders

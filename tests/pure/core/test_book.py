@@ -256,12 +256,24 @@ def test_more_of_ours_than_the_level_shows_is_not_negative(live: Book) -> None:
     assert touch(live.quote(own, 0)) == numbers(999, "2", 1001, "3")
 
 
-def test_a_ticker_that_shows_only_ours_falls_back_to_worse_levels_of_the_book(live: Book) -> None:
+def test_a_ticker_that_shows_only_ours_tells_nothing_until_the_next_frame(live: Book) -> None:
     own = OwnOrders()
     own.resting("a", Side.BUY, 998, Decimal(1), 112)
-    live.offer(frame(111, 112, 110, bids=[(99.7, 4.0)]))
-    live.ticker(ticker(115, 99.8, 1.0, 100.1, 3.0))  # 100.0 and 99.9 are gone, though no frame said so yet
-    assert touch(live.quote(own, 0)) == numbers(997, "4", 1001, "3")
+    live.offer(frame(111, 112, 110, bids=[(99.8, 1.0), (99.7, 4.0)]))
+    before = live.quote(own, 0)
+    assert touch(before) == numbers(1000, "1", 1001, "3")
+    live.ticker(ticker(115, 99.8, 1.0, 100.1, 5.0))  # 100.0 and 99.9 are gone, and who knows what else
+    assert live.quote(own, 0) is before
+    live.offer(frame(113, 120, 112, bids=[(100.0, 0.0), (99.9, 0.0), (99.7, 0.0), (99.5, 6.0)]))
+    assert touch(live.quote(own, 0)) == numbers(995, "6", 1001, "3")
+
+
+def test_without_an_earlier_touch_the_book_behind_a_ticker_of_ours_is_the_best_guess(live: Book) -> None:
+    own = OwnOrders()
+    own.resting("a", Side.BUY, 998, Decimal(1), 112)
+    live.ticker(ticker(115, 99.8, 1.0, 100.1, 5.0))
+    live.offer(frame(111, 112, 110, bids=[(99.8, 1.0), (99.7, 4.0)]))
+    assert touch(live.quote(own, 0)) == numbers(997, "4", 1001, "5")
 
 
 def test_the_same_touch_less_our_own_is_the_same_object(live: Book) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from algos import step
-from algos.registry import Kind
+from algos.registry import KINDS, Kind
 from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild, View
 from pms.alarms import Alarms
 from pms.bus.batch import Claim
@@ -30,6 +30,8 @@ from pms.unit import Unit, rewriting
 from schemas.chase import AlgoStatus
 from schemas.market import Instrument
 from schemas.orders import Cause, Order, OrderState
+
+ALGO_ORIGINS = frozenset(kind.origin for kind in KINDS.values())
 
 _log = structlog.get_logger("pms.desk")
 
@@ -253,3 +255,5 @@ class Desk:
             if runner is not None:
                 quote = self.quote_of(runner)
                 runner.offer(OrderUpdate(self.now(), order, fill, failure, cause, quote, while_down))
+            elif order.state is OrderState.ACTIVE and order.origin in ALGO_ORIGINS and failure is None:
+                self.entry.cancel(unit, order)  # its algo has ended or failed: nobody would ever take it away

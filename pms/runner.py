@@ -19,14 +19,14 @@ from pms.clock import Alarm, Clock
 from schemas.chase import AlgoStatus
 from schemas.market import Quote
 
-MAILBOX_LIMIT = 1_000  # inputs other than quotes; a chase gets a handful a second, so more means a storm: resync
+MAILBOX_LIMIT = 1_000  # inputs within one step: each is taken before the next comes in, so more is a loop of our own
 PROGRESS_MS = 1_000  # progress events at most so often unless children or fills changed (contract.md)
 
 _log = structlog.get_logger("pms.runner")
 
 
 class Overflow(Exception):
-    """More inputs than a mailbox holds: the algo is to be brought up to date from its records (execution.md 31)."""
+    """An algo's inputs cause ever more inputs: a bug of ours, which fails that algo (execution.md 31)."""
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -79,9 +79,11 @@ class Runner:
             self._busy = False
 
     def offer(self, given: Input) -> None:
-        """Step with an input now, or after the step under way. Raises Overflow."""
+        """Step with an input now, or after the step under way."""
         if len(self._waiting) >= MAILBOX_LIMIT:
-            raise Overflow(self.kind.view(self.state).algo_id)
+            self._waiting.clear()
+            self._broken(Overflow(f"{MAILBOX_LIMIT} inputs within one step"))
+            return
         self._waiting.append(given)
         if self._busy:
             return

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 WINDOW_MS = 100
+MOVES = (-3, -1, 0, 0, 1, 3)
+TOUCH_LEAST = 0.1  # more than the bench's own orders, whose quantity is not in these frames
 LEVELS = ((0.05, 12), (0.5, 55), (0.75, 120), (0.95, 420), (0.99, 900), (1.0, 1600))  # share of frames: levels at most
 
 
@@ -29,7 +31,7 @@ class Frames(NamedTuple):
 
 
 def load(recording: Path | None) -> Frames:
-    return _recorded(recording) if recording is not None else _made_up(1_500)
+    return _recorded(recording) if recording is not None else made_up(1_500)
 
 
 def last_id(frame: bytes) -> int:
@@ -79,16 +81,17 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield msgspec.json.decode(line.partition(b" ")[2])
 
 
-def _made_up(count: int) -> Frames:
-    chance = random.Random(11)
+def made_up(count: int, moves: tuple[int, ...] = MOVES, ticker_count: int = 20_000, seed: int = 11) -> Frames:
+    """Drawn frames: `moves` are the steps of the mid, in ticks, that each frame picks from."""
+    chance = random.Random(seed)
     mid, last, depth, tickers = 845_510, 1_000_000, [], []
     bids = [(f"{(mid - n) / 10:.2f}", "1.000") for n in range(1, 1001)]
     asks = [(f"{(mid + n) / 10:.2f}", "1.000") for n in range(1, 1001)]
     for turn in range(count):
-        mid += chance.choice((-3, -1, 0, 0, 1, 3))
+        mid += chance.choice(moves)
         levels = _count(chance)
-        sides: dict[str, dict[str, str]] = {"b": {f"{(mid - 1) / 10:.2f}": _size(chance)}, "a": {}}
-        sides["a"][f"{(mid + 1) / 10:.2f}"] = _size(chance)
+        sides: dict[str, dict[str, str]] = {"b": {f"{(mid - 1) / 10:.2f}": _size(chance, TOUCH_LEAST)}, "a": {}}
+        sides["a"][f"{(mid + 1) / 10:.2f}"] = _size(chance, TOUCH_LEAST)
         for side, sign in (("b", -1), ("a", 1)):
             for gone in range(3, -1, -1):  # what the move has left behind on the wrong side
                 sides[side].setdefault(f"{(mid - sign * gone) / 10:.2f}", "0.000")
@@ -100,7 +103,7 @@ def _made_up(count: int) -> Frames:
         frame = {"e": "depthUpdate", "E": time, "T": time - 2, "s": "BTCUSDT", "U": first, "u": first + 5_000, **sides}
         depth.append(_depth(frame, last))
         last = first + 5_000
-    for turn in range(20_000):
+    for turn in range(ticker_count):
         best = {"b": f"{(mid - 1) / 10:.2f}", "B": _size(chance), "a": f"{(mid + 1) / 10:.2f}", "A": _size(chance)}
         time = 1_790_526_539_000 + turn * 5
         tickers.append(_ticker({"u": 2_000_000_000 + turn * 77, "s": "BTCUSDT", "T": time, "E": time, **best}))
@@ -116,5 +119,5 @@ def _count(chance: random.Random) -> int:
     return low
 
 
-def _size(chance: random.Random) -> str:
-    return f"{chance.lognormvariate(-2, 1.8) + 0.001:.3f}"
+def _size(chance: random.Random, least: float = 0.001) -> str:
+    return f"{chance.lognormvariate(-2, 1.8) + least:.3f}"

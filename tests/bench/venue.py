@@ -21,6 +21,8 @@ from tests.bench.recorded_frames import Frames
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _ORDER = "/fapi/v1/order"
+BEAT_S = 0.25
+MEASURED = "BTCUSDT"  # the symbol that the references follow too
 RULES = [
     {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "0.10", "maxPrice": "10000000"},
     {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
@@ -49,16 +51,25 @@ class Market:
         """The next frame, framed, and the best bid that it leaves; the book moves with it."""
         frame = msgspec.json.decode(self._texts[self._next])
         self._next += 1
-        frame |= {"s": self.symbol, "ps": self.symbol, "E": now_ms(), "T": now_ms()}
         for side, levels in zip(self._sides, (frame["b"], frame["a"]), strict=True):
             for price, quantity in levels:
                 if float(quantity):
                     side[price] = quantity
                 else:
                     side.pop(price, None)
-        self.last_id = frame["u"]
         self.bid = max(map(float, self._sides[0]))
-        return framed(msgspec.json.encode(frame)), f"{self.bid:.1f}"
+        return self._chained(frame), f"{self.bid:.1f}"
+
+    def still(self) -> bytes:
+        """A frame that changes nothing."""
+        return self._chained({"e": "depthUpdate", "b": [], "a": []})
+
+    def _chained(self, frame: dict[str, Any]) -> bytes:
+        """The frame as the next of its stream: fields in the venue's order, time now."""
+        now, prev = now_ms(), self.last_id
+        self.last_id = prev + 5_400
+        head = {"e": "depthUpdate", "E": now, "T": now, "s": self.symbol, "ps": self.symbol, "U": prev + 400}
+        return framed(msgspec.json.encode(head | {"u": self.last_id, "pu": prev, "b": frame["b"], "a": frame["a"]}))
 
     def snapshot(self) -> dict[str, Any]:
         bids, asks = (sorted(side.items(), key=lambda level: float(level[0])) for side in self._sides)
@@ -72,6 +83,8 @@ class Venue:
         self.markets = {market.symbol: market for market in markets}
         self.sockets: dict[str, Client] = {}  # by path, the newest
         self.orders: dict[str, dict[str, str]] = {}
+        self.streams: list[str] = []
+        self.still = True
         self.trades = 0
         self._ids = 0
         self._awaited: dict[str, asyncio.Future[tuple[int, dict[str, str]]]] = {}
@@ -148,14 +161,19 @@ class Venue:
 
     # --- streams --------------------------------------------------------------------------------------
 
-    async def tell_marks(self) -> None:
+    async def beat(self) -> None:
+        """Mark prices, and while no path moves the books, frames that prove them."""
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(BEAT_S)
             for market in self.markets.values():
-                client = self.sockets.get("/market/ws")
-                if client is not None and market.bid:
-                    mark = {"e": "markPriceUpdate", "E": now_ms(), "s": market.symbol, "p": f"{market.bid:.2f}"}
-                    client.write(msgspec.json.encode(mark))
+                if f"{market.symbol.lower()}@markPrice@1s" in self.streams:
+                    mark = {"e": "markPriceUpdate", "E": now_ms(), "s": market.symbol, "p": "84551.00"}
+                    self.sockets["/market/ws"].write(msgspec.json.encode(mark))
+                if self.still and f"{market.symbol.lower()}@bookTicker" in self.streams:
+                    frame = market.still()
+                    for path in ("/public/ws", "/reference/depth"):
+                        if path in self.sockets and (path == "/public/ws" or market.symbol == MEASURED):
+                            self.sockets[path].send(frame)
 
 
 def _event(order: dict[str, str], execution: str, status: str, more: dict[str, Any]) -> bytes:
@@ -174,7 +192,6 @@ class Client(asyncio.Protocol):
         self._venue = venue
         self._rest = b""
         self._path = ""
-        self._names: list[str] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -205,8 +222,9 @@ class Client(asyncio.Protocol):
                 self._venue.answer(self, stamp, method, target)
 
     def _upgrade(self, head: bytes, path: str) -> None:
-        fields = dict(line.lower().split(b": ", 1)[:1] + line.split(b": ", 1)[1:] for line in head.split(b"\r\n")[1:])
-        accept = base64.b64encode(hashlib.sha1(fields[b"sec-websocket-key"] + _GUID).digest())
+        pairs = (line.partition(b": ") for line in head.split(b"\r\n")[1:])
+        key = next(value for name, _, value in pairs if name.lower() == b"sec-websocket-key")
+        accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
         self._transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
@@ -234,6 +252,6 @@ class Client(asyncio.Protocol):
 
     def _acknowledge(self, asked: dict[str, Any]) -> None:
         if asked["method"] == "SUBSCRIBE":
-            self._names += asked["params"]
-        result = self._names if asked["method"] == "LIST_SUBSCRIPTIONS" else None
+            self._venue.streams += asked["params"]
+        result = self._venue.streams if asked["method"] == "LIST_SUBSCRIPTIONS" else None
         self.write(msgspec.json.encode({"result": result, "id": asked["id"]}))

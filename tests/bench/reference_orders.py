@@ -1,0 +1,190 @@
+"""The hand-written loops that the order path is measured against: raw protocols on uvloop, and nothing kept.
+
+`Orders` signs and writes one pre-shaped request; `Followed` does so when a depth frame moves the bid; `Popped` and
+`Streamed` when a command comes out of Redis; `Published` counts, keeps and publishes a user event in one EVALSHA, and
+no more. None of them has a record, a check, an id of its own or an answer for a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import hiredis
+import msgspec
+
+from tests.bench.reference_feed import DepthLoop, Levels, RawSocket
+
+KEY, SECRET = "k" * 64, "s" * 64
+SCRIPT = """
+local n = redis.call('INCR', KEYS[1])
+redis.call('XADD', KEYS[2], n .. '-0', 'event', ARGV[1])
+redis.call('PUBLISH', 'reference:events', ARGV[1])
+return n
+"""
+GROUP, CONSUMER = "g", "c"
+LIST, STREAM = "reference:cmd:chase", "reference:commands"
+
+
+class Orders(asyncio.Protocol):
+    """An HTTP connection that never reads what it is told."""
+
+    def __init__(self) -> None:
+        self._keyed = hmac.new(SECRET.encode(), digestmod="sha256")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._write = cast(asyncio.Transport, transport).write
+
+    def data_received(self, data: bytes) -> None:
+        return
+
+    def send(self, method: str, fields: str) -> None:
+        query = f"{fields}&recvWindow=1000&timestamp={time.time_ns() // 1_000_000}"
+        mac = self._keyed.copy()
+        mac.update(query.encode())
+        self._write(
+            f"{method} /reference/order?{query}&signature={mac.hexdigest()} HTTP/1.1\r\nHost: venue\r\n"
+            f"X-MBX-APIKEY: {KEY}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+
+
+class Followed(DepthLoop):
+    """Amends one order to the best bid whenever that moves."""
+
+    def __init__(self, bids: Levels, asks: Levels, last_id: int, orders: Orders) -> None:
+        super().__init__(bids, asks, last_id, lambda: None)
+        self._orders = orders
+        self._at = 0.0
+
+    def on_payload(self, payload: bytes) -> None:
+        super().on_payload(payload)
+        bid = self.touch[0]
+        if bid != self._at:
+            self._at = bid
+            self._orders.send(
+                "PUT",
+                f"symbol=BTCUSDT&side=BUY&quantity=0.002&price={bid:.1f}"
+                "&origClientOrderId=pms-abcd-0123456789-abcdef-000-001-x",
+            )
+
+
+class Command(msgspec.Struct, rename="camel"):
+    symbol: str
+    side: str
+    quantity: str
+    request_id: str
+
+
+_command = msgspec.json.Decoder(Command).decode
+
+
+class Link(asyncio.Protocol):
+    """A connection to Redis whose replies go to one call."""
+
+    def __init__(self, told: Callable[[Any], None]) -> None:
+        self._told = told
+        self._reader = hiredis.Reader()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._write = cast(asyncio.Transport, transport).write
+
+    def send(self, *words: str | bytes | int) -> None:
+        self._write(hiredis.pack_command(words))
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while (reply := self._reader.gets()) is not False:
+            self._told(reply)
+
+
+class Popped:
+    """BRPOP, order, BRPOP again."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self.link = Link(self._told)
+
+    def read(self) -> None:
+        self.link.send("BRPOP", LIST, 0)
+
+    def _told(self, reply: Any) -> None:
+        if isinstance(reply, list):
+            place(self._orders, reply[1])
+            self.read()
+
+
+class Streamed:
+    """XREADGROUP, order, XREADGROUP again; nothing is acknowledged."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self.link = Link(self._told)
+
+    def read(self) -> None:
+        self.link.send("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 1, "BLOCK", 0, "NOACK", "STREAMS", STREAM, ">")
+
+    def _told(self, reply: Any) -> None:
+        if isinstance(reply, list):
+            place(self._orders, reply[0][1][0][1][3])
+            self.read()
+
+
+def place(orders: Orders, body: bytes) -> None:
+    asked = _command(body)
+    orders.send(
+        "POST",
+        f"symbol={asked.symbol}&side={asked.side}&type=LIMIT&quantity={asked.quantity}&timeInForce=GTX&price=84000.1"
+        f"&newClientOrderId={asked.request_id}&newOrderRespType=RESULT",
+    )
+
+
+class Published:
+    """One EVALSHA for each frame."""
+
+    def __init__(self) -> None:
+        self.link = Link(self._told)
+        self.sha = ""
+
+    def _told(self, reply: Any) -> None:
+        if isinstance(reply, bytes) and len(reply) == 40:
+            self.sha = reply.decode()
+
+    def on_payload(self, payload: bytes) -> None:
+        self.link.send("EVALSHA", self.sha, 2, "reference:seq", "reference:stream", payload)
+
+
+class Echo(RawSocket):
+    """A frame for a frame: the floor under everything that crosses the wire twice."""
+
+    _FRAME = b"\x81\x81\x00\x00\x00\x00x"  # one byte of text under a mask of nothing
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._write = cast(asyncio.Transport, transport).write
+
+    def echo(self, payload: bytes) -> None:
+        self._write(self._FRAME)
+
+
+async def open_all(redis_path: str, password: str, port: int, bids: Levels, asks: Levels, last_id: int) -> None:
+    """Connect every reference loop; they live as long as the running loop."""
+    loop = asyncio.get_running_loop()
+    orders = Orders()
+    await loop.create_connection(lambda: orders, "127.0.0.1", port)
+    followed, published = Followed(bids, asks, last_id, orders), Published()
+    popped, streamed = Popped(orders), Streamed(orders)
+    for link in (popped.link, streamed.link, published.link):
+        await loop.create_unix_connection(lambda link=link: link, redis_path)  # type: ignore[misc]
+        link.send("AUTH", password)
+    published.link.send("SCRIPT", "LOAD", SCRIPT)
+    streamed.link.send("XGROUP", "CREATE", STREAM, GROUP, "0", "MKSTREAM")
+    popped.read()
+    streamed.read()
+    sockets = [RawSocket("/reference/depth", followed.on_payload), RawSocket("/reference/private", published.on_payload)]
+    echo = Echo("/echo", lambda payload: echo.echo(payload))
+    for socket in (*sockets, echo):
+        await loop.create_connection(lambda socket=socket: socket, "127.0.0.1", port)  # type: ignore[misc]
+        await socket.open

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from schemas.market import Instrument, Quote, Side
 
@@ -50,7 +50,8 @@ def adverse_limit2(side: Side, mid2: int, max_distance_pct: Decimal) -> int:
     """Twice the mid beyond which the market has run away by `max_distance_pct`, 0 for no limit."""
     if not max_distance_pct:
         return 0
-    return int(mid2 * (100 + side.sign * max_distance_pct) / 100)
+    bound = mid2 * (100 + side.sign * max_distance_pct) / 100
+    return int(bound.to_integral_value(ROUND_FLOOR if side is Side.BUY else ROUND_CEILING))
 
 
 def beyond(side: Side, mid2: int, limit2: int) -> bool:

@@ -155,12 +155,13 @@ def _new_grid(state: ChaseState, instrument: Instrument) -> ChaseState:
     child = state.child
     if child is not None:
         child = _replace(child, ticks=instrument.limit_ticks(state.side, child.price))
+    anchor = state.instrument.price(state.anchor_ticks)
     mid2 = int(state.arrival_mid * 2 / instrument.tick)
     return _replace(
         state,
         instrument=instrument,
         child=child,
         arrival_mid2=mid2,
-        anchor_ticks=0 if child is None else child.ticks,
+        anchor_ticks=instrument.limit_ticks(state.side, anchor),
         limit_mid2=pricing.adverse_limit2(state.side, mid2, state.params.max_distance_pct),
     )

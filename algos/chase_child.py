@@ -41,12 +41,20 @@ def book_fill(state: ChaseState, update: OrderUpdate) -> ChaseState:
 def synchronise(state: ChaseState, child: Child, order: Order, failed: bool) -> ChaseState:
     """Take over what the order's record says of the live child. A request that took effect ends its row of refusals."""
     ticks = state.instrument.limit_ticks(state.side, order.price)
-    known = _replace(child, state=order.state, price=order.price, ticks=ticks, quantity=order.quantity)
+    settled = order.state is OrderState.ACTIVE
+    known = _replace(
+        child,
+        state=order.state,
+        price=order.price,
+        ticks=ticks,
+        quantity=order.quantity,
+        request="" if settled else child.request,
+    )
     if known == child:
         return state
     state = _replace(state, child=known, current_order_price=order.price)
-    requested = child.state in (OrderState.PLACING, OrderState.AMENDING)
-    return _accepted(state) if requested and order.state is OrderState.ACTIVE and not failed else state
+    took_effect = child.request == "place" or (known.price, known.quantity) != (child.price, child.quantity)
+    return _accepted(state, child.request) if settled and not failed and took_effect else state
 
 
 def adopted(state: ChaseState, order: Order) -> ChaseState:
@@ -69,22 +77,29 @@ def adopted(state: ChaseState, order: Order) -> ChaseState:
 def child_ended(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
     """The child is proven terminal: go on with the rest, step back, or end."""
     order = update.order
-    asked = child.state is OrderState.CANCELLING
     state = _replace(state, child=None, replacing=False)
+    if state.rejection.startswith("cancel:"):
+        state = _accepted(state, "cancel")
     match order.state:
         case OrderState.FILLED:
-            return _accepted(state)
+            return _accepted(state, child.request)
         case OrderState.FAILED:
             assert update.failure is not None, "an order fails for a named reason"
             return request_failed(state, update.failure, update.now)
         case OrderState.EXPIRED:
             return _expired(state, child, update)
         case _:
-            return state if asked else _cancelled_by_venue(state, child, update)
+            return state if child.request == "cancel" else _cancelled_by_venue(state, child, update)
 
 
-def _accepted(state: ChaseState) -> ChaseState:
-    return _replace(state, rejection="", rejections=0, back_ticks=0)
+def _accepted(state: ChaseState, request: str) -> ChaseState:
+    """A request took effect: its row of refusals ends. That a replacement was placed does not excuse refused amends:
+    refused, replaced, refused again is a loop as well (law 7)."""
+    within = state.post_only_count if state.post_only_count <= step.POST_ONLY_BUDGET else 0
+    state = _replace(state, back_ticks=0, post_only_count=within)
+    if not state.rejection or (request == "place" and state.rejection.startswith("amend:")):
+        return state
+    return _replace(state, rejection="", rejections=0, reason="")
 
 
 def _expired(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
@@ -99,7 +114,7 @@ def _expired(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState
 def _cancelled_by_venue(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
     """CANCELED without our request. A GTX amend that would have crossed ends so (execution.md 8); else a person or
     program did it."""
-    if child.state is OrderState.AMENDING and child.time_in_force == "GTX":
+    if child.request == "amend" and child.time_in_force == "GTX":
         return _stepped_back(state, update.now)
     if update.while_down:
         if state.params.reduce_only:
@@ -124,26 +139,22 @@ def _stepped_back(state: ChaseState, now: int) -> ChaseState:
 
 def request_failed(state: ChaseState, failure: Failure, now: int) -> ChaseState:
     """A request did not take effect: wait and try again, step back, replace, and in the end back off (law 7)."""
-    retry_at = max(failure.retry_at, now + state.params.reprice_min_ms)
-    if failure.cause is Cause.NO_CHANGE:
-        return _accepted(state)
-    if failure.action == "cancel":
-        return _replace(state, cancel_at=retry_at, reason=failure.message)
+    retry_at = max(failure.retry_at, now + max(state.params.reprice_min_ms, step.RETRY_MIN_MS))
+    cancelling = failure.action == "cancel"
     if not failure.refused:
-        return _replace(state, retry_at=retry_at, reason=failure.message)
-    if failure.cause in _STEPPED_ON:
+        again = {"cancel_at" if cancelling else "retry_at": retry_at}
+        return _replace(state, reason=failure.message, **again)
+    if failure.cause in _STEPPED_ON and not cancelling:
         return _stepped_back(state, now)
-    if failure.cause is Cause.REDUCE_ONLY:
+    if failure.cause is Cause.REDUCE_ONLY and not cancelling:
         return end(state, AlgoStatus.CANCELLED, "nothing_to_reduce")
     rejection = f"{failure.action}:{failure.code}"
     rejections = state.rejections + 1 if rejection == state.rejection else 1
-    state = _replace(
-        state,
-        rejection=rejection,
-        rejections=rejections,
-        reason=failure.message,
-        retry_at=max(retry_at, now + step.back_off_ms(rejections)),
-    )
+    retry_at = max(retry_at, now + step.back_off_ms(rejections))
+    state = _replace(state, rejection=rejection, rejections=rejections, reason=failure.message)
+    if cancelling:
+        return _replace(state, cancel_at=retry_at)
+    state = _replace(state, retry_at=retry_at)
     if failure.action == "amend" and failure.cause in _REPLACED_ON:
         return _replace(state, replacing=_worth_replacing(state))
     return state

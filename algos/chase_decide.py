@@ -32,7 +32,7 @@ def end(state: ChaseState, status: AlgoStatus, reason: str) -> ChaseState:
     """Decide the ending. It is reached when no child is left; the first decision stands."""
     if state.ending is not None:
         return state
-    return _replace(state, ending=status, ending_reason=reason, retry_at=0)
+    return _replace(state, ending=status, ending_reason=reason, deadline_at=0, retry_at=0, cancel_at=0)
 
 
 def _pursue(state: ChaseState, now: int, quote: Quote | None) -> Result:
@@ -40,7 +40,7 @@ def _pursue(state: ChaseState, now: int, quote: Quote | None) -> Result:
     state = _replace(state, wake_at=0) if state.wake_at else state
     state = _limits(state, now, quote)
     child = state.child
-    if _unwanted(state, child):
+    if _unwanted(state, child, now):
         return _leave(state, child, now)
     if child is None:
         return _enter(state, now, quote)
@@ -54,21 +54,21 @@ def _limits(state: ChaseState, now: int, quote: Quote | None) -> ChaseState:
     if state.ending is not None or state.taking:
         return state
     if state.deadline_at and now >= state.deadline_at:
-        return _limit_reached(_replace(state, deadline_at=0), state.params.on_deadline, "deadline", now)
+        return _limit_reached(_replace(state, deadline_at=0), state.params.on_deadline, "deadline")
     if quote is not None and not state.hold and pricing.beyond(state.side, quote.mid2, state.limit_mid2):
-        return _limit_reached(_replace(state, limit_mid2=0), state.params.on_limit, "max_distance", now)
+        return _limit_reached(_replace(state, limit_mid2=0), state.params.on_limit, "max_distance")
     return state
 
 
-def _limit_reached(state: ChaseState, action: str, reason: str, now: int) -> ChaseState:
+def _limit_reached(state: ChaseState, action: str, reason: str) -> ChaseState:
     if action == "cancel":
         return end(state, AlgoStatus.CANCELLED, reason)
     if action == "take":
-        return _replace(state, taking=reason, take_since=now, resting=False)
+        return _replace(state, taking=reason, deadline_at=0, resting=False)
     return _replace(state, resting=True, reason=reason)
 
 
-def _unwanted(state: ChaseState, child: Child | None) -> bool:
+def _unwanted(state: ChaseState, child: Child | None, now: int) -> bool:
     """Whether no child should rest now. A child that takes ends by itself."""
     if state.ending is not None or state.paused or state.withdraw:
         return True
@@ -76,9 +76,12 @@ def _unwanted(state: ChaseState, child: Child | None) -> bool:
         return True
     if child is None:
         return False
-    if not state.rest and child.open_quantity > 0:  # the parent was amended down to what is filled
+    if child.open_quantity > 0 and not state.instrument.quantity_down(state.rest):  # amended down to what is filled
         return True
-    return state.replacing or (state.taking != "" and child.time_in_force != "IOC")
+    if state.taking:
+        return child.time_in_force != "IOC"
+    paced = state.rejections >= step.REJECTION_LIMIT  # then the child rests until the back-off is over (law 7)
+    return state.replacing and not (paced and now < state.retry_at)
 
 
 def _leave(state: ChaseState, child: Child | None, now: int) -> Result:
@@ -89,7 +92,7 @@ def _leave(state: ChaseState, child: Child | None, now: int) -> Result:
         return state, NOTHING
     if now < state.cancel_at:
         return _replace(state, wake_at=state.cancel_at), NOTHING
-    cancelling = _replace(child, state=OrderState.CANCELLING)
+    cancelling = _replace(child, state=OrderState.CANCELLING, request="cancel")
     return _replace(state, child=cancelling), (CancelChild(child.client_order_id, state.symbol),)
 
 
@@ -108,17 +111,17 @@ def _enter(state: ChaseState, now: int, quote: Quote | None) -> Result:
         return state, NOTHING
     if now < state.retry_at:
         return _replace(state, wake_at=state.retry_at), NOTHING
-    if state.taking and (state.take_count >= step.TAKE_LIMIT or now - state.take_since > step.TAKE_WINDOW_MS):
+    if state.take_count >= step.TAKE_LIMIT or (state.take_count and now - state.take_since > step.TAKE_WINDOW_MS):
         return _finish(end(state, AlgoStatus.CANCELLED, state.taking)), NOTHING
     ticks = _entry_ticks(state, quote)
     price = state.instrument.price(ticks)
     quantity = pricing.slice_quantity(state.rest, price, state.instrument, state.params.reduce_only)
     if price <= 0 or not state.instrument.sendable(quantity, price, state.params.reduce_only):
-        ending = AlgoStatus.FILLED if state.filled_quantity else AlgoStatus.FAILED
+        ending = AlgoStatus.FILLED if state.filled_quantity and price > 0 else AlgoStatus.FAILED
         return _finish(end(state, ending, "below_minimum")), NOTHING
     if state.attempt >= ATTEMPT_MAX:
         return _finish(end(state, AlgoStatus.FAILED, "attempts_exhausted")), NOTHING
-    return _place(state, ticks, price, quantity)
+    return _place(state, now, ticks, price, quantity)
 
 
 def _entry_ticks(state: ChaseState, quote: Quote) -> int:
@@ -127,7 +130,7 @@ def _entry_ticks(state: ChaseState, quote: Quote) -> int:
     return _ratchet(state, _target(state, quote))
 
 
-def _place(state: ChaseState, ticks: int, price: Decimal, quantity: Decimal) -> Result:
+def _place(state: ChaseState, now: int, ticks: int, price: Decimal, quantity: Decimal) -> Result:
     attempt = state.attempt + 1
     client_id = make(OrderId(state.tag, state.chase_id, state.id_epoch, 0, attempt))
     force: TimeInForce = "IOC" if state.taking else "GTX" if state.params.post_only else "GTC"
@@ -139,7 +142,11 @@ def _place(state: ChaseState, ticks: int, price: Decimal, quantity: Decimal) -> 
         ticks=ticks,
         quantity=quantity,
         time_in_force=force,
+        request="place",
     )
+    if state.taking:
+        since = state.take_since if state.take_count else now
+        state = _replace(state, take_count=state.take_count + 1, take_since=since)
     state = _replace(
         state,
         attempt=attempt,
@@ -147,7 +154,6 @@ def _place(state: ChaseState, ticks: int, price: Decimal, quantity: Decimal) -> 
         current_order_price=price,
         initial_price=state.initial_price or price,
         anchor_ticks=ticks,
-        take_count=state.take_count + (1 if state.taking else 0),
     )
     params = state.params
     action = PlaceChild(
@@ -202,7 +208,7 @@ def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
         return _leave(state, child, now) if quantity < child.quantity else (state, NOTHING)
     amending = _replace(
         state,
-        child=_replace(child, state=OrderState.AMENDING),
+        child=_replace(child, state=OrderState.AMENDING, request="amend"),
         repriced_at=now,
         reprice_count=state.reprice_count + 1,
         anchor_ticks=ticks,

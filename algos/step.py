@@ -20,6 +20,9 @@ BACK_OFF_FIRST_MS = 1_000
 BACK_OFF_MAX_MS = 60_000  # law 7: probing at most once a minute
 POST_ONLY_BUDGET = 30  # law 7: post-only refusals re-price at most so often a minute
 POST_ONLY_WINDOW_MS = 60_000
+RETRY_MIN_MS = (
+    250  # chase's default throttle: what was refused or not done is not tried again sooner, whatever was asked
+)
 TAKE_LIMIT = 3  # execution.md 8: `take` crosses at most three times
 TAKE_WINDOW_MS = 2_000  # ... within two seconds
 

@@ -70,7 +70,7 @@ class ChaseParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 class Child(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The one live order of a slot, as the algo knows it. `ticks` is `price` in whole ticks; `quantity` is the
-    order's total."""
+    order's total; `request` the one not yet known to have taken effect, which outlives the state `unknown`."""
 
     client_order_id: str
     attempt: int
@@ -80,6 +80,7 @@ class Child(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     quantity: Decimal
     time_in_force: TimeInForce
     filled: Decimal = ZERO
+    request: Literal["", "place", "amend", "cancel"] = ""
 
     @property
     def open_quantity(self) -> Decimal:

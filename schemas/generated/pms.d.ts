@@ -429,7 +429,7 @@ export interface ChaseReply {
   readonly quantity: number;
 }
 
-/** The one live order of a slot, as the algo knows it. `ticks` is `price` in whole ticks; `quantity` is the order's total. */
+/** The one live order of a slot, as the algo knows it. `ticks` is `price` in whole ticks; `quantity` is the order's total; `request` the one not yet known to have taken effect, which outlives the state `unknown`. */
 export interface Child {
   readonly clientOrderId: string;
   readonly attempt: number;
@@ -439,6 +439,7 @@ export interface Child {
   readonly quantity: number;
   readonly timeInForce: "FOK" | "GTC" | "GTX" | "IOC";
   readonly filled: number;
+  readonly request: "" | "amend" | "cancel" | "place";
 }
 
 /** End the algos of the sub-account, prove their children terminal, close every position. */

@@ -19,7 +19,7 @@ import uvloop
 from pms import datadir, exits
 from pms.assembly import Parts
 from pms.binance.http import HttpClient
-from pms.binance.sockets import AioSockets
+from pms.binance.ws import WebSockets
 from pms.bus import host
 from pms.bus.batch import Gone
 from pms.bus.lease import LeaseHeld
@@ -108,7 +108,7 @@ def _settled(config: Config, redis: Endpoint | None, venue: Listening | None) ->
     return config
 
 
-def compose(config: Config, clock: Clock, sockets: AioSockets) -> Daemon:
+def compose(config: Config, clock: Clock, sockets: WebSockets) -> Daemon:
     """A daemon over TCP. The sockets stay their maker's to close."""
     parts = Parts(
         http=HttpClient(config.rest_url),
@@ -125,7 +125,7 @@ def compose(config: Config, clock: Clock, sockets: AioSockets) -> Daemon:
 async def _live(config: Config, clock: Clock, children: Children, announced: Callable[[Daemon], None]) -> int:
     """The daemon from start to stop. Raises Refused."""
     tasks = Tasks()
-    sockets = AioSockets(tasks)
+    sockets = WebSockets(clock, random.random)
     daemon = compose(config, clock, sockets)
     loop = asyncio.get_running_loop()
     told = asyncio.Event()

@@ -1,6 +1,6 @@
 """The wire under the Binance adapter as a port: requests and frame sockets.
 
-The same adapter runs over TCP (`pms.binance.http`, `pms.binance.sockets`) and in memory (tests/world). An HTTP client
+The same adapter runs over TCP (`pms.binance.http`, `pms.binance.ws`) and in memory (tests/world). An HTTP client
 that re-sends by itself would be a blind retry under our feet (execution.md 4): an implementation sends each request at
 most once.
 """

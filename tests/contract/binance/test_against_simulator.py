@@ -11,7 +11,7 @@ import pytest
 from pms.binance.gate import Usage
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.http import HttpClient
-from pms.binance.sockets import AioSockets
+from pms.binance.ws import WebSockets
 from pms.clock import SystemClock
 from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.faults import Latency
@@ -72,7 +72,7 @@ class World:
         self.simulator.venue.apply(DepthSnapshot(SYMBOL, now, bids, asks))
         self.simulator.venue.apply(Mark(SYMBOL, now, D(84000), D(84000)))
         await self.server.start()
-        self.sockets = AioSockets(self.tasks)
+        self.sockets = WebSockets(self.clock, random.Random(1).random)
         self.venue = self.adapter("s")
 
     def adapter(self, secret: str) -> BinanceVenue:

@@ -102,7 +102,8 @@ class Desk:
 
     def _wake(self, runner: Runner) -> None:
         runner.woken()
-        self.offer(runner, step.Timer(self.now(), self.quote_of(runner)))
+        due = runner.kind.view(runner.state).wake_at  # milliseconds are cut: an alarm may ring within the one before
+        self.offer(runner, step.Timer(max(self.now(), due), self.quote_of(runner)))
 
     def quote_of(self, runner: Runner) -> Any:
         """The newest quote of the runner's symbol, None while it is stale."""

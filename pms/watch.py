@@ -70,20 +70,21 @@ class Watch:
 
     def on_store(self, notice: Notice) -> None:
         match notice:
-            case Down(reason=reason):
-                self._redis_down(reason)
+            case Down(reason=reason, since=since):
+                self._redis_down(reason, since)
             case Restored(continuous=continuous):
                 self._redis_back(continuous)
             case Lost(reason=reason):
                 self._fenced = reason
                 self._on_lost(reason)
 
-    def _redis_down(self, reason: str) -> None:
+    def _redis_down(self, reason: str, since: float) -> None:
         if self._redis:
             return
         _log.warning("redis_down", reason=reason)
         self._redis = reason
-        self._timer = self._clock.call_later(WITHDRAW_S, self._withdraw)
+        gone_s = self._clock.monotonic() - since
+        self._timer = self._clock.call_later(max(0, WITHDRAW_S - gone_s), self._withdraw)
         self.tell()
 
     def _withdraw(self) -> None:

@@ -30,9 +30,10 @@ class Fence(Protocol):
 
 
 class Down(msgspec.Struct, frozen=True):
-    """Redis takes no writes since now."""
+    """Redis takes no writes since `since` (monotonic seconds): when the first one left that was not answered."""
 
     reason: str
+    since: float
 
 
 class Restored(msgspec.Struct, frozen=True):

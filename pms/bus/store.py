@@ -208,6 +208,7 @@ class Store:
         self._on_lost(reason)
 
     def _on_lost(self, reason: str) -> None:
+        since = self._flying[0].sent_at if self._flying else self._clock.monotonic()
         for entry in self._flying:
             entry.doubt = True
         self._outbox.push_front([*self._held, *self._flying])
@@ -216,10 +217,10 @@ class Store:
         self._open = False
         self._lost.set()
         if self._down_since is None and self._fenced is None:
-            self._down_since = self._clock.monotonic()
+            self._down_since = since
             _log.warning("redis_gone", reason=reason, waiting=len(self._outbox))
             self._outbox.begin(self._fence.epoch, self._seq)
-            self._tell(Down(reason))
+            self._tell(Down(reason, since))
 
     async def _connect(self) -> None:
         self._lost.clear()
@@ -250,18 +251,21 @@ class Store:
         self._outbox.push_front([Entry(commit.jump(before, self._seq + 1, self._clock.now_ms()), _unheard())])
 
     async def _run(self) -> None:
-        delay = FIRST_RETRY_S
+        delay, opened_at = FIRST_RETRY_S, self._clock.monotonic()
         while self._fenced is None:
             if self._open:
                 await self._watch()
-                delay = FIRST_RETRY_S
                 continue
+            if self._clock.monotonic() - opened_at > LONGEST_RETRY_S:
+                delay = FIRST_RETRY_S
+            await self._clock.sleep(delay)  # also after a success: one that does not last must not become a busy loop
+            delay = min(2 * delay, LONGEST_RETRY_S)
             try:
                 await self._connect()
+                opened_at = self._clock.monotonic()
             except Gone:
                 self._link.close()
-                await self._clock.sleep(delay)
-                delay = min(2 * delay, LONGEST_RETRY_S)
+                opened_at = self._clock.monotonic()
             except Fenced as error:
                 self._fence_off(error)
 

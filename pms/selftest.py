@@ -11,15 +11,19 @@ import sys
 
 from pms.bootstrap import ROOT
 
-PROCESSES = 2
+# Groups keep the tests of real processes apart from each other. A process that was ended for a hanging test is not
+# replaced: it would run the same test again.
+_SHARING = ("-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0")
+SLOW_TEST_S = 3600  # what the whole slow run may take; the others are ended after the time in pyproject.toml
 # Nothing here picks tests or needs the terminal, so the run may be shared out.
 _SHARED_OUT = frozenset(("--slow", "-q", "-v", "-vv", "-x"))
 
 
 def command(arguments: list[str]) -> list[str]:
     """The pytest command for what followed `pms test`."""
-    shared_out = ["-n", str(PROCESSES), "--dist", "loadgroup"] if _SHARED_OUT.issuperset(arguments) else []
-    return [sys.executable, "-m", "pytest", *shared_out, *arguments]
+    shared_out = list(_SHARING) if _SHARED_OUT.issuperset(arguments) else []
+    patient = ["-o", f"faulthandler_timeout={SLOW_TEST_S}"] if "--slow" in arguments else []
+    return [sys.executable, "-m", "pytest", *shared_out, *patient, *arguments]
 
 
 def main(arguments: list[str]) -> int:

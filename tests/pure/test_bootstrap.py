@@ -12,6 +12,7 @@ import pytest
 from pms import bootstrap, selftest
 
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
+SHARED_OUT = ["-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0"]
 
 
 def _pins() -> dict[str, str]:
@@ -135,9 +136,14 @@ def test_it_imports_the_standard_library_only() -> None:
     assert not {name for name in loaded if name not in sys.stdlib_module_names and name not in ours}
 
 
-@pytest.mark.parametrize("arguments", [[], ["--slow"], ["--slow", "-q"]])
+@pytest.mark.parametrize("arguments", [[], ["-q"], ["-x", "-v"]])
 def test_the_whole_run_is_shared_out_over_two_processes(arguments) -> None:
-    assert selftest.command(arguments)[1:] == ["-m", "pytest", "-n", "2", "--dist", "loadgroup", *arguments]
+    assert selftest.command(arguments)[1:] == ["-m", "pytest", *SHARED_OUT, *arguments]
+
+
+def test_slow_tests_are_given_an_hour_before_they_count_as_hanging() -> None:
+    told = selftest.command(["--slow"])[1:]
+    assert told == ["-m", "pytest", *SHARED_OUT, "-o", "faulthandler_timeout=3600", "--slow"]
 
 
 @pytest.mark.parametrize("arguments", [["tests/pure"], ["-k", "fill"], ["--pdb"], ["--version"]])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pms import selftest
 from tests.conftest import ROOT
 
 PLANTED = """
@@ -35,6 +36,7 @@ def test_it_checks_one_case():
 def test_it_takes_long():
     assert True
 """
+HANGS = "def test_it_hangs_for_ever():\n    while True: ...\n"
 SKIPS_WHOLE = "import pytest\npytest.skip('whole', allow_module_level=True)\n"
 
 
@@ -98,3 +100,10 @@ def test_the_tally_counts_cases_and_the_time_of_the_layer(run, processes) -> Non
     told = run(*processes)
     assert "ambiguity 41" in told
     assert "pure " in told.partition("layers and cases")[2]
+
+
+def test_a_test_that_hangs_ends_the_run_as_a_failure_that_names_it(run, tmp_path) -> None:
+    (tmp_path / "tests" / "pure" / "test_hanging.py").write_text(HANGS)
+    told = run(*selftest.command([])[3:], "-o", "faulthandler_timeout=2")
+    assert "crashed while running 'tests/pure/test_hanging.py::test_it_hangs_for_ever'" in told
+    assert "1 failed" in told

@@ -37,8 +37,9 @@ _log = structlog.get_logger("pms.execution")
 class Outcomes(Protocol):
     """Where outcomes go: one plain call each."""
 
-    def on_settled(self, client_id: str, report: Report) -> None:
-        """The request's own answer, or a look-up that settles it."""
+    def on_settled(self, client_id: str, report: Report, answers: bool) -> None:
+        """The request's own answer, or a look-up that settles it. `answers` is False where a later request for the
+        order has left meanwhile: then it is news of the order only."""
         ...
 
     def on_refused(self, client_id: str, action: str, refusal: Refused) -> None: ...
@@ -71,6 +72,7 @@ class Execution:
         self._tasks = tasks
         self._outcomes = outcomes
         self._busy: dict[str, int] = {}
+        self._newest: dict[str, Place | Amend | Cancel] = {}  # of each busy order
 
     def busy(self, client_id: str) -> bool:
         """Whether a request for an order is in flight or being looked up: its own outcome settles it, nothing else."""
@@ -81,16 +83,23 @@ class Execution:
         rule 3), but for those of a step that claims a command: a repeat of it must not act twice."""
         client_id = approved.request.client_id
         waits = claimed or not approved.exit
-        self._supervise(client_id, self._run(approved, durable, waits), f"request {client_id}")
+        self._supervise(approved.request, self._run(approved, durable, waits), f"request {client_id}")
 
-    def _supervise(self, client_id: str, work: Coroutine[None, None, None], name: str) -> None:
+    def _supervise(self, request: Place | Amend | Cancel, work: Coroutine[None, None, None], name: str) -> None:
+        client_id = request.client_id
+        self._newest[client_id] = request
         self._busy[client_id] = self._busy.get(client_id, 0) + 1
         self._tasks.spawn(work, name).add_done_callback(lambda _: self._idle(client_id))
 
     def _idle(self, client_id: str) -> None:
         self._busy[client_id] -= 1
         if not self._busy[client_id]:
-            del self._busy[client_id]
+            del self._busy[client_id], self._newest[client_id]
+
+    def _answers(self, request: Place | Amend | Cancel) -> bool:
+        """Whether the order still waits for this request. The stream may have told its effect before its own answer
+        came; then the next request may be under way, and the late answer must not pass for that one's."""
+        return self._newest[request.client_id] is request
 
     async def _run(self, approved: Approved, durable: asyncio.Future[StoreOutcome], waits: bool) -> None:
         request = approved.request
@@ -127,8 +136,10 @@ class Execution:
         client_id = request.client_id
         match outcome:
             case Done(report):
-                self._outcomes.on_settled(client_id, report)
+                self._outcomes.on_settled(client_id, report, self._answers(request))
                 self._fetch_where_missing(client_id)
+            case _ if not self._answers(request):
+                _log.info("late_answer_left_aside", client_order_id=client_id, action=action, outcome=repr(outcome))
             case Refused(cause=Cause.DUPLICATE_ID) if action == "place":  # proof that the first landed (execution.md 1)
                 await self._look_up(request, action, settle_ms=PLACE_SETTLE_MS)
             case Refused(cause=Cause.NOT_FOUND):
@@ -153,7 +164,7 @@ class Execution:
             report, answered = await self._ask(request.symbol, request.client_id)
             waited_ms = (self._clock.monotonic() - since) * 1000
             if report is not None and self._resolves(request, action, report, waited_ms, settle_ms):
-                self._outcomes.on_settled(request.client_id, report)
+                self._outcomes.on_settled(request.client_id, report, self._answers(request))
                 self._fetch_where_missing(request.client_id)
                 return
             absences = absences + 1 if answered and report is None else 0 if report is not None else absences
@@ -215,7 +226,7 @@ class Execution:
         """Look up a request whose outcome was not known when the process stopped."""
         settle = AMEND_SETTLE_MS if isinstance(request, Amend) else PLACE_SETTLE_MS
         name = f"look-up {request.client_id}"
-        self._supervise(request.client_id, self._look_up(request, _action(request), settle), name)
+        self._supervise(request, self._look_up(request, _action(request), settle), name)
 
 
 def _action(request: Place | Amend | Cancel) -> str:

@@ -57,9 +57,9 @@ class Outcomes:
     def may_send(self, exiting: bool) -> str:
         return self._permits.refusal(exiting)
 
-    def on_settled(self, client_id: str, report: Report) -> None:
+    def on_settled(self, client_id: str, report: Report, answers: bool) -> None:
         order = self._desk.ledger.orders[client_id]
-        self._apply(order, report, answers=True)
+        self._apply(order, report, answers)
 
     def on_refused(self, client_id: str, action: str, refusal: Refused) -> None:
         code = str(refusal.code)

@@ -110,8 +110,8 @@ class OrderEntry:
         )
 
     def _seen(self, symbol: str, apart_from: str = "") -> risk.Market:
-        """What the gate judges by: rules, quote, mark, and our own orders but the one that moves, each at the price where
-        it rests and at the one to which it may be moving."""
+        """What the gate judges by: rules, quote, mark, and our own orders but the one that moves, each where it
+        rests and where it may be moving to."""
         resting = [order for order in self._ledger.open_orders(symbol) if order.client_order_id != apart_from]
         instrument = self._instruments[symbol]
         mark = self._market.mark(symbol)

@@ -1,5 +1,5 @@
-"""The wire under the Binance adapter in memory: the simulator's gate called by plain call, frames told a turn of the loop
-later."""
+"""The wire under the Binance adapter in memory: the simulator's gate called by plain call, frames told a turn
+of the loop later."""
 
 from __future__ import annotations
 

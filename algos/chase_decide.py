@@ -153,6 +153,7 @@ def _place(state: ChaseState, now: int, ticks: int, price: Decimal, quantity: De
         child=child,
         current_order_price=price,
         initial_price=state.initial_price or price,
+        repriced_at=now,
         anchor_ticks=ticks,
     )
     params = state.params

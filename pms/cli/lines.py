@@ -1,0 +1,88 @@
+"""Events and tables as lines for people. Owns columns and words; refuses to leave anything important out."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from decimal import Decimal
+
+from pms.cli.feed import Event
+
+_HEAD = frozenset("type seq prevSeq epoch v ts subAccountId requestId".split())
+_TYPE_WIDTH = 18  # most types; longer ones push their line
+
+
+def when(ms: int) -> str:
+    """UTC time of day with milliseconds."""
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def number(value: object) -> str:
+    """A number in plain digits, without trailing zeros."""
+    text = format(Decimal(str(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def event(told: Event) -> str:
+    """One event as one line: when, its number, what, whose, and then by its family."""
+    kind = told["type"]
+    if kind.startswith("order_"):
+        rest = _order(told)
+    elif kind.startswith("chase_"):
+        rest = _chase(told)
+    elif kind.startswith("position_") and "quantity" in told:
+        rest = _position(told)
+    else:
+        rest = _others(told)
+    return f"{when(told['ts'])} {told['seq']:>8} {kind:{_TYPE_WIDTH}} {told['subAccountId']:8} {rest}".rstrip()
+
+
+def _order(told: Event) -> str:
+    done = f"filled {number(told['filledQty'])}/{number(told['quantity'])}"
+    average = f" avg {number(told['avgFillPrice'])}" if told["avgFillPrice"] else ""
+    reason = f" ({told['reason']})" if told["reason"] else ""
+    price = number(told["price"])
+    return f"{told['symbol']} {told['side']:4} @ {price} {done}{average} {told['clientOrderId']}{reason}"
+
+
+def _chase(told: Event) -> str:
+    done = f"filled {number(told['filledQuantity'])}/{number(told['quantity'])}"
+    average = f" avg {number(told['fillPrice'])}" if told["fillPrice"] else ""
+    touch = f"[{number(told['bid'])} | {number(told['ask'])}]"
+    reason = f" ({told['reason']})" if told["reason"] else ""
+    price = number(told["currentOrderPrice"])
+    return (
+        f"{told['symbol']} {told['side']:4} @ {price} {touch} {done}{average} {told['status']}, "
+        f"{told['repriceCount']} reprices {told['chaseId']}{reason}"
+    )
+
+
+def _position(told: Event) -> str:
+    closed = f" realized {number(told['realizedPnl'])}" if "realizedPnl" in told else ""
+    return f"{told['symbol']} {told['side']} {number(told['quantity'])} @ {number(told['entryPrice'])}{closed}"
+
+
+def _others(told: Event) -> str:
+    parts = (
+        f"{name}={_short(value)}" for name, value in told.items() if name not in _HEAD and value not in ("", [], {})
+    )
+    return " ".join(parts)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Decimal):
+        return number(value)
+    if isinstance(value, dict):
+        return ",".join(f"{name}:{_short(item)}" for name, item in value.items())
+    return ",".join(map(_short, value)) if isinstance(value, list) else str(value)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need; nothing but a word where there are no rows."""
+    if not rows:
+        return "None."
+    widths = [max(len(head), *(len(row[column]) for row in rows)) for column, head in enumerate(heads)]
+    every = [heads, *rows]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in every
+    )

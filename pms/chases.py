@@ -162,10 +162,10 @@ class Chases:
     def _params(self, command: commands_algos.Chase, instrument: Instrument, quote: Quote) -> ChaseParams:
         mid = quote.mid2 * instrument.tick / 2
         if command.quantity is not None:
-            quantity = command.quantity
-            if not instrument.on_quantity_grid(quantity):
-                message = f"{quantity} is no multiple of {command.symbol}'s step {instrument.step}."
+            if not instrument.on_quantity_grid(command.quantity):
+                message = f"{command.quantity} is no multiple of {command.symbol}'s step {instrument.step}."
                 raise Invalid(ErrorCode.QUANTITY_OFF_GRID, message, path="quantity", step=instrument.step)
+            quantity = instrument.quantity_down(command.quantity)
         else:
             assert command.size_usdt is not None, "the door lets exactly one of quantity and sizeUsdt through"
             quantity = instrument.quantity_down(command.size_usdt / mid)

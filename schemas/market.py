@@ -88,8 +88,8 @@ class Instrument(msgspec.Struct, frozen=True, rename="camel"):
         return quantity % self.step == 0
 
     def quantity_down(self, quantity: Decimal) -> Decimal:
-        """The largest multiple of `step` not above `quantity`."""
-        return quantity - quantity % self.step
+        """The largest multiple of `step` not above `quantity`, with the step's digits: the venue refuses more of them."""
+        return quantity // self.step * self.step
 
     def sendable(self, quantity: Decimal, price: Decimal, reduce_only: bool) -> bool:
         """Whether the venue takes `quantity` at `price` as one order: minQty, and minNotional unless reduce-only (law

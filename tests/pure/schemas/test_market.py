@@ -63,6 +63,7 @@ def test_a_quantity_rounds_down_to_the_step(quantity) -> None:
     rounded = rules.quantity_down(quantity)
     assert quantity - rules.step < rounded <= quantity
     assert rules.on_quantity_grid(rounded)
+    assert rounded.as_tuple().exponent == -2  # the venue refuses 0.1450000000000000000000000000
     assert rules.on_quantity_grid(quantity) == (rounded == quantity)
 
 

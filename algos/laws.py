@@ -5,8 +5,8 @@ A broken law is our own bug: the runner fails that algo instead of letting the a
 
 from __future__ import annotations
 
-from algos.step import Action, AmendChild, CancelChild, PlaceChild
-from schemas.chase import ChaseState
+from algos.step import Action, AmendChild, CancelChild, Input, OrderUpdate, PlaceChild
+from schemas.chase import ChaseState, Child
 from schemas.market import Instrument
 
 
@@ -19,16 +19,35 @@ def _require(holds: bool, law: int, text: str) -> None:
         raise LawBroken(f"law {law}: {text}")
 
 
-def check_chase(before: ChaseState | None, after: ChaseState, actions: tuple[Action, ...]) -> None:
-    """Laws 1, 2, 4, 5 and 6 for one step of a chase. `before` is None at the start."""
+def check_chase(before: ChaseState | None, given: Input | None, after: ChaseState, actions: tuple[Action, ...]) -> None:
+    """Laws 1 to 6 for one step of a chase: the record before (None at the start), the input that changed it, and what
+    came of it."""
     risky = [action for action in actions if not isinstance(action, CancelChild)]
     if before is not None and before.status.terminal:
-        _require(not actions, 4, "a terminal chase acts")
+        _require(not actions and after.status is before.status, 4, "a terminal chase acts")
+    elif after.status.terminal:
+        _require(after.child is None, 3, "an ending before its child is proven gone")
     _require(len(actions) <= 1, 1, f"{len(actions)} requests at once for one child")
+    if before is not None and before.child is not None and not _same(before.child, after.child):
+        law = 1 if risky else 3
+        _require(_proves_gone(given, before.child), law, f"{before.child.client_order_id} left without evidence")
     if after.hold:
         _require(not risky, 5, f"acts on stale data ({after.hold})")
     for action in risky:
         _check_order(before, after, action)
+
+
+def _same(child: Child, other: Child | None) -> bool:
+    return other is not None and other.client_order_id == child.client_order_id
+
+
+def _proves_gone(given: Input | None, child: Child) -> bool:
+    """Whether the input is the evidence of a child's end: its record says that the venue told of one, or of none."""
+    return (
+        isinstance(given, OrderUpdate)
+        and given.order.client_order_id == child.client_order_id
+        and given.order.state.terminal
+    )
 
 
 def _check_order(before: ChaseState | None, after: ChaseState, action: Action) -> None:

@@ -25,7 +25,7 @@ class Kind(msgspec.Struct, frozen=True):
     version: int
     step: Callable[[Any, Input], tuple[Any, tuple[Action, ...]]]
     view: Callable[[Any], View]
-    check: Callable[[Any, Any, tuple[Action, ...]], None]
+    check: Callable[[Any, Input | None, Any, tuple[Action, ...]], None]
     event: Callable[[Any, Any, int], Event]
 
 

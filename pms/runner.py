@@ -104,7 +104,7 @@ class Runner:
             state, actions = self._step(before, given)
             if state is before:
                 return
-            self.kind.check(before, state, actions)
+            self.kind.check(before, given, state, actions)
         except Exception as error:  # noqa: BLE001 - the project's one broad except (design.md rule 10)
             self._broken(error)
             return

@@ -52,7 +52,10 @@ def _moved(order: Order, state: OrderState) -> Order:
 
 
 def amending(order: Order, price: object, quantity: object, now: int) -> Change:
-    """An amend is about to leave; the old price and total stand until the venue confirms the new."""
+    """An amend is about to leave; the old price and total stand until the venue confirms the new. One request in
+    flight per order (execution.md 3)."""
+    if order.state is not OrderState.ACTIVE:
+        raise IllegalTransition(f"{order.client_order_id}: an amend while {order.state}")
     order = _moved(order, OrderState.AMENDING)
     return Change(_replace(order, next_price=price, next_quantity=quantity, updated_at=now))
 
@@ -160,9 +163,8 @@ def _newest(order: Order, report: Report) -> Order:
 def _open(order: Order, report: Report, answers: bool, first_seen: bool) -> tuple[Order, list[str]]:
     """The order rests at the venue. Presence settles a placing at once; an amend by its confirmation."""
     amends = order.next_price is not None
-    confirmed = amends and (
-        report.amended or (order.price == order.next_price and order.quantity == order.next_quantity)
-    )
+    # Price and total tell, not that some amend was confirmed: the event of the one before may come late.
+    confirmed = amends and (order.price, order.quantity) == (order.next_price, order.next_quantity)
     match order.state:
         case OrderState.PLACING:
             return _moved(order, OrderState.ACTIVE), ["order_active"]

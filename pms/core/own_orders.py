@@ -18,7 +18,8 @@ def track(own: OwnOrders, order: Order, instrument: Instrument, now: int) -> Non
         return
     if order.exchange_order_id:
         own.resting(name, side, instrument.limit_ticks(side, order.price), order.remaining, order.venue_time)
-    if order.state is OrderState.PLACING or order.next_price is not None:
+    lost = order.state is OrderState.UNKNOWN and not order.exchange_order_id  # a placing of unknown fate may rest
+    if order.state is OrderState.PLACING or lost or order.next_price is not None:
         price = order.next_price if order.next_price is not None else order.price
         quantity = (order.next_quantity or order.quantity) - order.filled_qty
         own.in_flight(name, side, instrument.limit_ticks(side, price), quantity)

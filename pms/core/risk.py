@@ -63,9 +63,10 @@ def approve_cancel(cancel: Cancel) -> Approved:
 
 def approve_place(place: Place, market: Market) -> Approved | Denied:
     """A new order."""
+    price = place.price if place.order_type == "LIMIT" else market.mark
     denied = (
         _grid(place.quantity, place.price, place.order_type == "MARKET", market.instrument)
-        or _size(place, market)
+        or _size(place.quantity, price, place.reduce_only, _most(place, market.instrument), market.instrument)
         or _state(place, market)
         or _band(place.side, place.price, place.order_type == "MARKET", market)
         or _own_touch(place.side, place.price, place.order_type == "MARKET", market)
@@ -77,6 +78,7 @@ def approve_amend(amend: Amend, reduce_only: bool, market: Market) -> Approved |
     """A resting order's new price and total."""
     denied = (
         _grid(amend.quantity, amend.price, False, market.instrument)
+        or _size(amend.quantity, amend.price, reduce_only, market.instrument.max_qty, market.instrument)
         or _band(amend.side, amend.price, False, market)
         or _own_touch(amend.side, amend.price, False, market)
         or _fresh(reduce_only, market)
@@ -89,23 +91,30 @@ def _grid(quantity: Decimal, price: Decimal, at_market: bool, rules: Instrument)
         return Denied(
             ErrorCode.QUANTITY_OFF_GRID, f"{quantity} is no multiple of the step", str(rules.step), str(quantity)
         )
-    if not at_market and not (price > 0 and rules.on_price_grid(price)):
+    if at_market:
+        return None
+    if not (price > 0 and rules.on_price_grid(price)):
         return Denied(ErrorCode.PRICE_OFF_GRID, f"{price} is no multiple of the tick", str(rules.tick), str(price))
+    if price < rules.min_price or (
+        rules.max_price and price > rules.max_price
+    ):  # a maximum of 0 is none (PRICE_FILTER)
+        limit = f"{rules.min_price} to {rules.max_price}"
+        return Denied(ErrorCode.PRICE_OFF_GRID, f"{price} is outside the symbol's prices", limit, str(price))
     return None
 
 
-def _size(place: Place, market: Market) -> Denied | None:
-    rules = market.instrument
-    most = (rules.market_max_qty or rules.max_qty) if place.order_type == "MARKET" else rules.max_qty
-    if place.quantity > most:
-        return Denied(
-            ErrorCode.ABOVE_MAXIMUM, f"{place.quantity} is more than one order may have", str(most), str(place.quantity)
-        )
-    price = place.price if place.order_type == "LIMIT" else market.mark
-    if rules.sendable(place.quantity, price, place.reduce_only):
+def _most(place: Place, rules: Instrument) -> Decimal:
+    return (rules.market_max_qty or rules.max_qty) if place.order_type == "MARKET" else rules.max_qty
+
+
+def _size(quantity: Decimal, price: Decimal, reduce_only: bool, most: Decimal, rules: Instrument) -> Denied | None:
+    """An order's total between the venue's minima and maximum (law 6)."""
+    if quantity > most:
+        return Denied(ErrorCode.ABOVE_MAXIMUM, f"{quantity} is more than one order may have", str(most), str(quantity))
+    if rules.sendable(quantity, price, reduce_only):
         return None
     least = f"minQty {rules.min_qty}, minNotional {rules.min_notional}"
-    value = f"{place.quantity} x {price} = {place.quantity * price}"
+    value = f"{quantity} x {price} = {quantity * price}"
     return Denied(ErrorCode.BELOW_MINIMUM, "less than the venue takes as one order", least, value)
 
 

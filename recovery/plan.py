@@ -19,6 +19,7 @@ from schemas.orders import Fill, Order
 from schemas.reports import Report, VenueStatus
 
 ForeignPolicy = Literal["cancel", "ours", "report"]
+_ORDINARY = ("LIMIT", "MARKET")  # everything else waits for a trigger (execution.md 24)
 SETTLE_MS = 12_000  # recvWindow of a place + 10 s: nothing younger is judged absent (execution.md 2, 22)
 
 
@@ -214,7 +215,7 @@ def _resolve(live: Iterable[Order], found: Found) -> Iterable[Verdict]:
     resting = {report.client_id for report in found.open_orders}
     for order in live:
         name = order.client_order_id
-        if name in resting or found.looked_up.get(name) is not None:
+        if name in resting or found.looked_up.get(name, order) is not None:  # never looked up: too young to be judged
             continue
         age = found.now - order.created_at
         window = "within" if age < SETTLE_MS else "past"
@@ -226,21 +227,36 @@ def _judge(report: Report, recorded: Recorded, policy: ForeignPolicy) -> Iterabl
     whose = parse(report.client_id)
     subject = f"{report.client_id} ({report.side} {report.quantity - report.filled} {report.symbol} at {report.price})"
     match whose:
+        case OrderId() | Damaged() if report.order_type not in _ORDINARY:
+            yield Show(subject, "a conditional order of ours without an owner: protection, left alone")
         case OrderId():
-            order = recorded.orders.get(report.client_id)
-            if order is not None and (not order.parent_id or order.parent_id in recorded.algos):
-                return
-            yield CancelOrder(report, f"our id, owner {whose.owner} is not a live algo")
+            if why := _orphaned(report.client_id, whose, recorded):
+                yield CancelOrder(report, why)
         case Damaged():
             yield CancelOrder(report, "our prefix, the rest is damaged: no owner can be told")
         case VenueOrder():
             yield Show(subject, "made by the venue itself (liquidation, ADL or settlement): recorded, never cancelled")
         case Foreign():
-            if policy == "cancel" and not report.reduce_only:
+            protects = report.reduce_only or report.order_type not in _ORDINARY
+            if policy == "cancel" and not protects:
                 yield CancelOrder(report, "foreign order, policy `cancel`")
             else:
-                why = "reduce-only" if report.reduce_only else f"policy `{policy}`"
+                why = "reduce-only or conditional" if protects else f"policy `{policy}`"
                 yield Show(subject, f"foreign order left alone ({why})")
+
+
+def _orphaned(client_id: str, whose: OrderId, recorded: Recorded) -> str:
+    """Why nobody stands for a resting order of ours; empty where somebody does."""
+    order = recorded.orders.get(client_id)
+    owner = whose.owner if order is None else order.parent_id
+    if order is not None and order.state.terminal:
+        return f"rests at the venue, while its record says {order.state}"
+    if order is not None and not owner:
+        return ""
+    view = recorded.algos.get(owner)
+    if view is None:
+        return f"our id, owner {owner} is not a live algo"
+    return "" if client_id in view.live_children else f"its owner {owner} stands for another order, or an older one"
 
 
 def _drift(found: Found, recorded: Recorded) -> Iterable[Verdict]:

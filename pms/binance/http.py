@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
-from pms.binance import http1
+from pms.binance import http1, trust
 from pms.binance.transport import Http, Lost, NotSent, Response
 
 CONNECT_S = 5.0  # DNS, TCP and TLS together; a healthy venue takes 10-300 ms
@@ -24,13 +24,22 @@ CONNECTIONS_MAX = 64  # far above what the rate limits let be in flight; a leak 
 
 
 class HttpClient(Http):
-    """Implements `transport.Http` over TCP or TLS. `base_url` is `http(s)://host[:port]`; settings decide it."""
+    """Implements `transport.Http` over TCP or TLS. `base_url` is `http(s)://host[:port]`; settings decide it.
 
-    def __init__(self, base_url: str, answer_s: float = ANSWER_S, connect_s: float = CONNECT_S) -> None:
+    `tls` says whose certificates are good; without it, this host's authorities do.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        answer_s: float = ANSWER_S,
+        connect_s: float = CONNECT_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"'{base_url}' is not a base URL: http(s)://host[:port] is")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         self._address = parts.hostname
         self._port = parts.port or (443 if self._tls else 80)
         self._host = parts.netloc.rpartition("@")[2]
@@ -92,7 +101,7 @@ class HttpClient(Http):
                     lambda: _Connection(loop), self._address, self._port, ssl=self._tls
                 )
         except OSError as error:
-            raise NotSent(f"no connection to {self._host}: {str(error) or 'timed out'}") from error
+            raise NotSent(f"no connection to {self._host}: {trust.reason(error)}") from error
         finally:
             self._connecting -= 1
         self._open.add(connection)

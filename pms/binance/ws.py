@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlsplit
 
-from pms.binance import ws_frames
+from pms.binance import trust, ws_frames
 from pms.binance.transport import NotSent
 from pms.binance.ws_frames import CLOSE, PING, PONG, TEXT, ProtocolError, Reader
 from pms.clock import Alarm, Clock
@@ -24,12 +24,15 @@ FRAME_MAX = 4 * 1024 * 1024  # the largest frame seen has 70 kB; array streams s
 
 
 class WebSockets:
-    """Implements `transport.Sockets`. `chance` gives [0, 1), for keys and masks."""
+    """Implements `transport.Sockets`. `chance` gives [0, 1), for keys and masks.
 
-    def __init__(self, clock: Clock, chance: Callable[[], float]) -> None:
+    `tls` says whose certificates are good; without it, this host's authorities do.
+    """
+
+    def __init__(self, clock: Clock, chance: Callable[[], float], tls: ssl.SSLContext | None = None) -> None:
         self._clock = clock
         self._chance = chance
-        self._tls = ssl.create_default_context()
+        self._tls = tls or ssl.create_default_context()
         self._open: set[WebSocket] = set()
 
     async def connect(self, url: str, on_frame: Callable[[bytes], None], on_close: Callable[[str], None]) -> WebSocket:
@@ -51,7 +54,7 @@ class WebSockets:
                 await socket.opened
         except (OSError, ProtocolError) as error:
             socket.abort()
-            raise NotSent(f"no socket to {parts.hostname}: {str(error) or 'timed out'}") from error
+            raise NotSent(f"no socket to {parts.hostname}: {trust.reason(error)}") from error
         except asyncio.CancelledError:
             socket.abort()
             raise

@@ -19,6 +19,9 @@ _RESULT_TTL_MS = RESULT_TTL_S * 1000
 _REQUEST_TTL_MS = REQUEST_TTL_S * 1000
 
 
+_NO_OUTCOME = msgspec.Raw(b"null")
+
+
 class Request(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """`pms:request:{acct}:{requestId}` (schemas/records.py), with the outcome as the bytes it was answered with."""
 
@@ -27,7 +30,11 @@ class Request(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     body_hash: str
     accepted_at: int
     ids: dict[str, str] = {}
-    outcome: msgspec.Raw | None = None
+    outcome: msgspec.Raw = _NO_OUTCOME
+
+    @property
+    def answered(self) -> bool:
+        return bytes(self.outcome) != bytes(_NO_OUTCOME)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +71,9 @@ class Outcomes:
 
     def claim(self, asked: Asked, ids: dict[str, str]) -> Claim:
         """Accepted: no outcome yet."""
-        return Claim(self._keys.request(asked.sub_account, asked.request_id), codec.encode(_request(asked, ids, None)))
+        return Claim(
+            self._keys.request(asked.sub_account, asked.request_id), codec.encode(_request(asked, ids, _NO_OUTCOME))
+        )
 
     def final(self, asked: Asked, reply: bytes, keep: bool, claimed: dict[str, str] | None) -> Batch:
         """The outcome, once: record, reply and event. `claimed` are the ids of a claim that stands already.
@@ -98,7 +107,7 @@ class Outcomes:
         return Event(asked.sub_account, "command_result", body)
 
 
-def _request(asked: Asked, ids: dict[str, str], outcome: msgspec.Raw | None) -> Request:
+def _request(asked: Asked, ids: dict[str, str], outcome: msgspec.Raw) -> Request:
     return Request(
         command_type=asked.command_type, body_hash=asked.digest, accepted_at=asked.at, ids=ids, outcome=outcome
     )

@@ -100,7 +100,7 @@ class Requests:
         """A repeat of a request that an earlier daemon accepted."""
         if stored.body_hash != item.digest:
             return await self._reused(item)
-        if stored.outcome is not None:
+        if stored.answered:
             reply = bytes(stored.outcome)
             await self._store.commit(Batch(puts=(self._outcomes.result(self._asked(item), reply),)))
             return reply
@@ -171,7 +171,7 @@ class Requests:
             await self._refused_again(asked, codec.decode(Request, outcome.stored))
 
     async def _refused_again(self, asked: Asked, stored: Request) -> None:
-        if stored.body_hash == asked.digest and stored.outcome is not None:
+        if stored.body_hash == asked.digest and stored.answered:
             put = self._outcomes.result(asked, bytes(stored.outcome))
         else:
             message = f"the requestId {asked.request_id} stands for another command; nothing was done."

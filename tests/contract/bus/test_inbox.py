@@ -68,7 +68,7 @@ class Office:
         self.inbox: Inbox | None = None
         self.lease = bed.lease()
 
-    async def start(self, admin_only: bool = False) -> None:
+    async def start(self, admin_only: bool = False, reading: bool = True) -> None:
         self.desk.store = await self.bed.store(lease=self.lease)
         self.inbox = Inbox(
             self.bed.caller,
@@ -80,7 +80,8 @@ class Office:
             self.now,
             admin_only,
         )
-        await self.inbox.open()
+        if reading:
+            await self.inbox.open()
 
     def now(self) -> int:
         return self.bed.clock.now_ms() + self.venue_ms
@@ -522,3 +523,65 @@ async def test_the_reply_says_whose_it_is_and_the_event_carries_the_same_fields(
     assert told.pop("subAccountId") == "main"
     assert {name: event[name] for name in told} == told
     assert (event["commandType"], event["requestId"], event["subAccountId"]) == ("chase", "r", "main")
+
+
+async def test_a_sweep_empties_both_doors_and_lets_go_its_way_what_it_does_not_answer_for(office) -> None:
+    keys = office.bed.keys
+    await office.start(reading=False)
+    for stream in (keys.commands, keys.admin):
+        await office.bed.redis.xgroup_create(stream, "daemon", id="0", mkstream=True)
+    for door in ("stream", "list"):
+        await office.send("chase", door, requestId=f"{door}-risk", **CHASE)
+        await office.send("chase", door, requestId=f"{door}-exit", reduceOnly=True, **CHASE)
+        await office.send("chase", door, requestId=f"{door}-bad", **{**CHASE, "quantity": 0})
+        await office.send("chase", door, requestId=f"{door}-other", **{**CHASE, "subAccountId": "other"})
+    sweep = json.dumps({"requestId": "sweep", "subAccountId": "main"}).encode()
+    office.inbox.take(Arrival(key=keys.command_list("cancel_all"), type="cancel_all", body=sweep))
+    for door in ("stream", "list"):
+        assert (await office.answer(f"{door}-risk"))["errorCode"] == "SUPERSEDED"
+        assert (await office.answer(f"{door}-bad"))["errorCode"] == "INVALID_FIELD"
+        assert (await office.answer(f"{door}-exit"))["success"] is True
+        assert (await office.answer(f"{door}-other"))["success"] is True
+    assert (await office.answer("sweep"))["success"] is True
+    await office.all_acknowledged()
+
+
+async def test_a_sweep_goes_on_where_the_doors_cannot_be_emptied(office) -> None:
+    await office.start(reading=False)  # there is no group yet: the streams can't be read
+    sweep = json.dumps({"requestId": "sweep", "subAccountId": "main"}).encode()
+    office.inbox.take(Arrival(key="k", type="cancel_all", body=sweep))
+    assert (await office.answer("sweep"))["success"] is True
+
+
+@DOORS
+async def test_a_refused_input_is_refused_the_same_way_again_and_another_body_under_its_id_too(office, door) -> None:
+    await office.start()
+    wrong = {**CHASE, "quantity": 0}
+    first = await office.ask("chase", door, requestId="same", **wrong)
+    await office.bed.redis.delete(office.bed.keys.result("same"))
+    assert await office.ask("chase", door, requestId="same", **wrong) == first
+    assert len(await office.events()) == 1
+    await office.bed.redis.delete(office.bed.keys.result("same"))
+    assert (await office.ask("chase", door, requestId="same", **{**CHASE, "quantity": -1}))[
+        "errorCode"
+    ] == "REQUEST_ID_REUSED"
+    await office.bed.redis.delete(office.bed.keys.result("same"))
+    assert (await office.ask("chase", door, requestId="same", **CHASE))["errorCode"] == "REQUEST_ID_REUSED"
+    assert office.desk.done == []
+
+
+@pytest.mark.crash
+async def test_a_superseded_command_that_was_answered_before_keeps_its_outcome(office) -> None:
+    await office.start()
+    first = await office.ask("chase", "stream", requestId="same", **CHASE)
+    office.inbox._recent.clear()  # as after a restart
+    office.desk.gates["main"] = asyncio.Event()
+    await office.send("chase", "list", requestId="ahead", **CHASE)
+    await office.begun("ahead")
+    await office.bed.redis.delete(office.bed.keys.result("same"))
+    await office.send("chase", "list", requestId="same", **CHASE)
+    await office.all_read()
+    await office.send("cancel_all", "list", requestId="sweep")
+    assert await office.answer("same") == first
+    office.desk.gates["main"].set()
+    await office.answer("ahead")

@@ -1,7 +1,8 @@
 """One life of the daemon: every effect it has on the world passes here, so that it can end between any two of them.
 
 Effects that count are the atomic steps written to Redis and the order requests, each before and after it took place. At
-`die_at` the life freezes: that effect's caller and every later one wait for ever, as a killed process does.
+`die_at`, counted from 1, or at the first called `die_on`, the life freezes: that effect's caller and every later one
+wait for ever, as a killed process does.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from pms.tasks import Tasks
 from tests.world.memory import MemoryHttp, MemorySockets
 
 ORDERS = "/fapi/v1/order"
+_CLAIM = 15  # where a step's words name the claim (`pms.bus.commit.Function`)
 
 
 class Life:
-    """See the module. `effects` names what counted, in order."""
+    """See the module. `effects` names what counted, in order; `commands` the Redis commands that were sent."""
 
     def __init__(self) -> None:
         self.tasks = Tasks()
         self.effects: list[str] = []
+        self.commands: set[str] = set()
         self.die_at = 0
+        self.die_on = ""
         self.frozen = asyncio.Event()
         self.over = False
         self.sockets: MemorySockets | None = None
@@ -33,7 +37,7 @@ class Life:
         """An effect is about to happen, or has just happened."""
         if not self.frozen.is_set():
             self.effects.append(what)
-            if len(self.effects) != self.die_at:
+            if len(self.effects) != self.die_at and what != self.die_on:
                 return
             self.frozen.set()
             self._hang_up()
@@ -87,12 +91,14 @@ class MortalClient:
 
     async def execute_command(self, *words: Any) -> Any:
         counts = words[0] == "EVALSHA"
+        step = "claim" if counts and words[_CLAIM] else "step"
         if counts:
-            await self._life.effect("before step")
+            await self._life.effect(f"before {step}")
         await self._life.alive()
+        self._life.commands.add(str(words[0]))
         reply = await self._client.execute_command(*words)
         if counts:
-            await self._life.effect("after step")
+            await self._life.effect(f"after {step}")
         return reply
 
 

@@ -77,6 +77,7 @@ class World:
         self.sim.start()
         self.daemon: Daemon | None = None
         self.life = Life()
+        self.elsewhere = False  # the next life runs on another host, without our data directory
         self._lives = 0
         self._requests = 0
 
@@ -97,7 +98,7 @@ class World:
         """A new life of the daemon; waits out a dead one's lease."""
         async with asyncio.timeout(within_s):
             while True:
-                daemon = self._compose(environment)
+                daemon = self._compose(environment, "elsewhere" if self.elsewhere else "world")
                 try:
                     await daemon.start()
                     return daemon
@@ -108,16 +109,17 @@ class World:
     async def second(self) -> None:
         """Another daemon on another host tries to start beside ours. Raises what its start raises."""
         daemon, life = self.daemon, self.life
-        other = self._compose({}, "elsewhere", None)
+        other = self._compose({}, "elsewhere")
         try:
             await other.start()
         finally:
             await self._end(other)
             self.daemon, self.life = daemon, life
 
-    def _compose(self, environment: dict[str, str], host: str = "world", folder: Path | None = None) -> Daemon:
+    def _compose(self, environment: dict[str, str], host: str) -> Daemon:
         self._lives += 1
         life = self.life = Life()
+        self.tasks.spawn(self._reap(life), "reap")
         self.http = MemoryHttp(self.sim.gate)
         self.sockets = MemorySockets(self.sim.gate)
         life.sockets = self.sockets
@@ -128,7 +130,7 @@ class World:
             link=lambda: ClientLink(MortalClient(self.client(), life), life.tasks),
             clock=MortalClock(self.clock, life),
             chance=self._chance.random,
-            folder=self._folder if host == "world" else folder,
+            folder=self._folder if host == "world" else None,
             holder=Holder(host, "boot", "ns", self._lives, self._lives),
         )
         self.daemon = Daemon(settings, parts)
@@ -147,10 +149,17 @@ class World:
         await self._end(self.daemon)
         self.daemon = None
 
+    async def _reap(self, life: Life) -> None:
+        """A life that froze at one of its effects ends there and then."""
+        await life.frozen.wait()
+        if life is self.life and self.daemon is not None and not life.over:
+            await self.kill()
+
     async def _end(self, daemon: Daemon) -> None:
         self.life.die()
         await self.life.tasks.close()
         await daemon.tasks.close()
+        daemon.store._outbox.close()  # as the system does with a dead process' files
 
     async def close(self) -> None:
         if self.daemon is not None:

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -24,11 +25,18 @@ STOP_LIMIT_S = 10
 
 
 def start(
-    program: list[str], lock: int, log: Path, *, cwd: Path | None = None, talks: bool = False
+    program: list[str],
+    log: Path,
+    *,
+    lock: int | None = None,
+    cwd: Path | None = None,
+    talks: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start `program` (an absolute path and its arguments). It keeps the data directory's `lock` until it ends.
+    """Start `program` (an absolute path and its arguments).
 
-    It writes to `log`, and where it `talks` its standard output comes to us.
+    It keeps the data directory's `lock` until it ends, writes to `log`, and where it `talks` its standard output comes
+    to us. `environment` replaces ours.
     """
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
@@ -40,8 +48,9 @@ def start(
             stdout=told,
             stderr=output,
             start_new_session=True,  # Ctrl-C is for us: we still need it to put things away
-            pass_fds=(lock,),
+            pass_fds=() if lock is None else (lock,),
             cwd=cwd,
+            env=environment,
             umask=0o077,
         )
 

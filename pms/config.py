@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -65,6 +66,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sub_account_balance: int
     log_format: LogFormat
 
+    def __repr__(self) -> str:  # the Redis address has a password
+        return f"Config({self.mode}, {self.data_dir})"
+
     @property
     def live(self) -> bool:
         return self.mode == "live"
@@ -92,12 +96,12 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         account_label=env.get("PMS_ACCOUNT_LABEL", ""),
         namespace=_namespace(env),
         data_dir=_data_dir(env),
-        redis_url=env.get("PMS_REDIS_URL", ""),
+        redis_url=_redis_url(env),
         redis_fsync=_choice(env, "PMS_REDIS_FSYNC", ("everysec", "always"), "everysec"),  # type: ignore[arg-type]
         rest_url=env.get("PMS_REST_URL", "").rstrip("/"),
         stream_url=env.get("PMS_STREAM_URL", "").rstrip("/"),
-        api_key=Secret(env.get("PMS_API_KEY", PAPER_KEY if mode == "paper" else "")),
-        api_secret=Secret(env.get("PMS_API_SECRET", PAPER_SECRET if mode == "paper" else "")),
+        api_key=_secret(env, "PMS_API_KEY", PAPER_KEY if mode == "paper" else ""),
+        api_secret=_secret(env, "PMS_API_SECRET", PAPER_SECRET if mode == "paper" else ""),
         foreign_policy=_policy(mode, policy),
         admin_door_only=env.get("PMS_ADMIN_DOOR", "only" if mode == "live" else "open") == "only",
         resume_max_age_s=_number(env, "PMS_RESUME_MAX_AGE_SECONDS", 300),
@@ -116,11 +120,14 @@ class Reach(msgspec.Struct, frozen=True):
     data_dir: Path
     redis_url: str
 
+    def __repr__(self) -> str:
+        return f"Reach({self.data_dir})"
+
 
 def reach(environ: Mapping[str, str] | None = None) -> Reach:
     """The settings of commands that only talk to a daemon; whether it trades live is none of theirs."""
     env = os.environ if environ is None else environ
-    return Reach(_namespace(env), _data_dir(env), env.get("PMS_REDIS_URL", ""))
+    return Reach(_namespace(env), _data_dir(env), _redis_url(env))
 
 
 def log_format(environ: Mapping[str, str] | None = None) -> LogFormat:
@@ -134,12 +141,45 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **more}
 
 
+def clean_environment(**settings: str) -> dict[str, str]:
+    """Our environment with these settings and no others, for a program that must not see ours."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PMS_") or name in _SET_UP}
+    return kept | settings
+
+
+_SET_UP = ("PMS_NO_VENV",)  # the set-up's own; not a setting of the daemon
+
+
 def _namespace(env: Mapping[str, str]) -> str:
     return env.get("PMS_NAMESPACE", "pms")
 
 
 def _data_dir(env: Mapping[str, str]) -> Path:
     return Path(env.get("PMS_DATA_DIR", ".pms")).absolute()
+
+
+def _secret(env: Mapping[str, str], name: str, default: str) -> Secret:
+    """Refused here where HTTP can't carry it: an encoder's error would show it."""
+    value = env.get(name, default)
+    if not (value.isascii() and value.isprintable() and " " not in value):
+        raise ConfigError(f"{name} has a blank, a line break or a letter that keys do not have. Copy it once more.")
+    return Secret(value)
+
+
+def _redis_url(env: Mapping[str, str]) -> str:
+    """Refused here where it can't be read: the parser's own error would show a part of the password."""
+    text = env.get("PMS_REDIS_URL", "")
+    try:
+        parts = urlsplit(text)
+        good = not text or (parts.scheme in ("redis", "rediss", "unix") and parts.port != 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError(
+            "PMS_REDIS_URL is no Redis address (not shown, it may have a password). Set redis://, rediss:// or unix://, "
+            "with / @ : # of the password percent-encoded."
+        )
+    return text
 
 
 def _check_mode(env: Mapping[str, str], mode: str, live_label: str) -> None:

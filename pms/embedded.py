@@ -64,6 +64,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     binary: Path
     pid: int
 
+    def __repr__(self) -> str:
+        return f"Endpoint({self.address})"
+
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
@@ -218,7 +221,7 @@ class EmbeddedRedis:
     def _launch(self, binary: Binary, passwords: dict[str, str]) -> None:
         conf = self._data.write_private("redis.conf", self._configuration(passwords))
         program = [str(binary.path), str(conf)]
-        self._child = child.start(program, self._data.lock, self._data.path / "redis.log")
+        self._child = child.start(program, self._data.path / "redis.log", lock=self._data.lock)
 
     def _answers(self, password: str) -> bool:
         """Wait until the server has loaded its state and answers; False where it ended or took too long."""

@@ -71,7 +71,7 @@ class PaperVenue:
         ]
         own = ["--data", str(self._data.path / "venue"), "--key", f"{PAPER_KEY}:{PAPER_SECRET}"]
         log = self._data.path / "venue.log"
-        self._child = child.start([*program, *own, *self._arguments], self._data.lock, log, cwd=ROOT, talks=True)
+        self._child = child.start([*program, *own, *self._arguments], log, lock=self._data.lock, cwd=ROOT, talks=True)
 
     def ready(self) -> Listening:
         """Wait until it listens and its market is open. Raises `VenueFailed`."""

@@ -176,8 +176,8 @@ def _redis_url(env: Mapping[str, str]) -> str:
         good = False
     if not good:
         raise ConfigError(
-            "PMS_REDIS_URL is no Redis address (not shown, it may have a password). Set redis://, rediss:// or unix://, "
-            "with / @ : # of the password percent-encoded."
+            "PMS_REDIS_URL is no Redis address (not shown, it may have a password). Set redis://, rediss:// or "
+            "unix://, with / @ : # of the password percent-encoded."
         )
     return text
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 import time
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +53,8 @@ class DataDir:
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)
+        elif not any(self.path.iterdir()) and not self.path.stat().st_mode & stat.S_ISVTX:
+            self.path.chmod(0o700)  # made for us; one with anything in it stays as it is: what we put there is private
         self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -20,7 +20,9 @@ Fields = MutableMapping[str, Any]
 HIDDEN = "…"
 _SECRET_NAME = re.compile(r"secret|password|passwd|signature|listen_?key|api_?key|token", re.IGNORECASE)
 # Passwords in URLs, signatures and listen keys in requests: whatever follows, up to a delimiter.
-_SECRET_TEXT = re.compile(r"(://[^/\s:@]*:)[^@\s]+(?=@)|((?:signature|listenKey)=)[^&\s\"']+")
+_SECRET_TEXT = re.compile(
+    r"""(://[^/\s:@]*:)[^@\s]+(?=@)|((?:signature|listenKey)"?\s*[:=]\s*"?|/private/ws/)[^&\s"']+"""
+)
 
 
 class _Lines(structlog.PrintLogger):
@@ -35,14 +37,17 @@ def configure(form: Literal["auto", "json", "text"] = "auto", file: TextIO | Non
     """Set up logging for this process. `auto` is text on a terminal and JSON otherwise."""
     out = sys.stderr if file is None else file
     text = form == "text" or (form == "auto" and out.isatty())
-    last: list[Processor] = [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+    # The plain form of a traceback: a pretty one would show the values of local names.
+    pretty = structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    last: list[Processor] = [pretty]
     if not text:
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        last = [structlog.processors.JSONRenderer(default=str)]
     structlog.configure(
         processors=[
             structlog.stdlib.add_logger_name,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if text else "iso", utc=True),
+            structlog.processors.format_exc_info,  # first, so that tracebacks are screened too
             hide_secrets,
             *last,
         ],

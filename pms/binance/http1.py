@@ -26,9 +26,9 @@ def request(method: str, target: str, host: str, headers: Mapping[str, str], bod
     if body or method != "GET":
         lines.append(f"Content-Length: {len(body)}")
     head = "\r\n".join(lines)
-    if " " in target or head.count("\n") != len(lines):
-        raise ValueError("a space in the target or a line break in a header")
-    return head.encode("latin-1") + b"\r\n\r\n" + body
+    if " " in target or head.count("\n") != len(lines) or not head.isascii():  # an encoder's error would show the head
+        raise ValueError("a space in the target, or a line break or a character beyond ASCII in a header")
+    return head.encode("ascii") + b"\r\n\r\n" + body
 
 
 class Answer:
@@ -91,7 +91,7 @@ class Answer:
         try:
             headers = {name.lower(): value.strip() for name, value in [line.split(":", 1) for line in lines]}
         except ValueError:
-            raise Malformed(f"a header line without a colon: {lines!r:.200}") from None
+            raise Malformed("a header line without a colon") from None
         status = int(code)
         if status >= 200:
             if version == "HTTP/1.0":

@@ -17,8 +17,8 @@ from pms.binance import codec, errors, queries
 from pms.binance.errors import Fate, Pause, Verdict
 from pms.binance.gate import Gate, Held
 from pms.binance.queries import Request
-from pms.binance.signing import Signer
-from pms.binance.transport import Lost, NotSent
+from pms.binance.signing import Signer, unsaid
+from pms.binance.transport import Lost, NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.tasks import Tasks
 from pms.venue import AuthFailed, Done, Outcome, Unavailable, Unknown
@@ -26,6 +26,7 @@ from pms.venue import AuthFailed, Done, Outcome, Unavailable, Unknown
 T = TypeVar("T")
 _log = structlog.get_logger("pms.binance.rest")
 
+HEAD_CHARS = 120  # of an answer that can't be read, for the log and the message
 READS_MAX = 8  # reads on the wire at once: recovery asks for hundreds, and orders want the wire too
 DOUBTS_MAX = 3  # refusals in a row of a key that has worked, before it is taken for dead (a short ban looks the same)
 RETRY_READ_MS = 1000  # for a read whose refusal names no time
@@ -54,6 +55,7 @@ class Rest:
         self._venue = venue
         self._tasks = tasks
         self._signer = Signer(secret)
+        self._key = key
         self._headers = {"X-MBX-APIKEY": key}
         self._reads = asyncio.Semaphore(READS_MAX)
         self._measuring = False
@@ -68,7 +70,7 @@ class Rest:
         try:
             return Done(codec.order(answer))
         except msgspec.MsgspecError as error:
-            return Unknown(f"HTTP 200, but the answer is no order ({error}): {_head(answer)}")
+            return Unknown(f"HTTP 200, but the answer is no order ({error}): {self._head(answer)}")
 
     async def read(self, request: Request, decode: Callable[[bytes], T]) -> T:
         """Ask for something. Raises `Unavailable` where no usable answer came, `AuthFailed`."""
@@ -78,7 +80,7 @@ class Rest:
         try:
             return decode(answer)
         except msgspec.MsgspecError as error:
-            raise Unavailable(f"{request.path}: the answer can't be read ({error}): {_head(answer)}") from error
+            raise Unavailable(f"{request.path}: the answer can't be read ({error}): {self._head(answer)}") from error
 
     async def send(self, request: Request) -> bytes | Verdict:
         """The body of a success, or the verdict. Raises `AuthFailed`.
@@ -109,12 +111,13 @@ class Rest:
         except NotSent as error:
             return self._timed(errors.not_sent(str(error)), request)
         except Lost as error:
-            return errors.lost(str(error))
+            return errors.lost(unsaid(str(error), self._key))
         if response.status == 200:
             if request.signed:
                 self._worked, self._doubts = True, 0
             return response.body
-        return self._judged(errors.read(response), request)
+        body = self._unsaid(response.body).encode()
+        return self._judged(errors.read(Response(response.status, response.headers, body)), request)
 
     def _judged(self, verdict: Verdict, request: Request) -> Verdict:
         if verdict.fate is Fate.AUTH:
@@ -151,5 +154,9 @@ class Rest:
             self._measuring = False
 
 
-def _head(body: bytes) -> str:
-    return body[:120].decode("utf-8", "replace")
+    def _head(self, body: bytes) -> str:
+        return self._unsaid(body[: 2 * HEAD_CHARS])[:HEAD_CHARS]
+
+    def _unsaid(self, body: bytes) -> str:
+        """An error page may repeat the request: our key and signature end with us."""
+        return unsaid(body.decode("utf-8", "replace"), self._key)

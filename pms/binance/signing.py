@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
+_SENT = re.compile(r"""((?:signature|listenKey)"?\s*[:=]\s*"?)[^&\s"']+""", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # RFC 3986 unreserved: what quoting leaves as it is
 
 
@@ -18,6 +19,11 @@ def encode(params: Sequence[tuple[str, str]]) -> str:
     if not _PLAIN("".join([value for _, value in params])):
         params = [(name, quote(value, safe="")) for name, value in params]
     return "&".join([f"{name}={value}" for name, value in params])
+
+
+def unsaid(text: str, key: str) -> str:
+    """What a peer said, without what it may repeat of ours: the API key, signatures, listen keys."""
+    return _SENT.sub(r"\1…", text.replace(key, "…") if key else text)
 
 
 class Signer:

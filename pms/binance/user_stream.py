@@ -96,7 +96,8 @@ class UserStream:
                 f"{self._url}/ws/{key}", lambda frame: self._on_frame(ended, frame), lambda why: _end(ended, why)
             )
         except NotSent as error:
-            raise Unavailable(f"The user stream could not be opened: {error}") from error
+            reason = str(error).replace(key, "…")  # a peer that is not the venue may repeat the address
+            raise Unavailable(f"The user stream could not be opened: {reason}") from None
         self._tell(UserStreamState(live=False, reason="the stream has been opened", gap=self._gap))
         return ended
 

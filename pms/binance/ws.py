@@ -39,7 +39,7 @@ class WebSockets:
         """Open a socket. Raises `NotSent`; `on_close` is told once, whoever closed."""
         parts = urlsplit(url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise ValueError(f"'{url}' is not a stream URL: ws(s)://host[:port]/path is")
+            raise ValueError(f"{parts.scheme}: is not a stream URL: ws(s)://host[:port]/path is")  # a path may be a key
         secure = parts.scheme == "wss"
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         socket = WebSocket(target, parts.netloc.rpartition("@")[2], self._clock, self._chance, on_frame, on_close)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import structlog
 
 from algos import step
@@ -19,6 +20,7 @@ from pms.chases import Chases
 from pms.config import Config
 from pms.dispatch import Dispatch
 from pms.health import last_alive
+from pms.runner import Runner
 from pms.venue import AuthFailed, Unavailable, UserStreamState
 from schemas.records import DaemonStatus, Health
 
@@ -50,21 +52,38 @@ class Daemon(Assembly):
         self.ended: asyncio.Future[Refused] = asyncio.get_running_loop().create_future()
         self._restored = asyncio.Event()
         self._live = asyncio.Event()
+        self._only_recovers = False
         self.inbox: Inbox | None = None
 
     # --- starting -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Take the lease, read everything back, recover, resume, open the doors. Raises Refused, LeaseHeld, Gone."""
+        first_contact, restored = await self._stand_up()
+        if first_contact and self.config.live and not self.ledger.watermark.consent_at:
+            raise Refused("first contact with this account. Look at `pms recover`, then apply it.", exits.FIRST_CONTACT)
+        runners = await self._recover(restored)
+        await self._resume(runners)
+        await self._open_doors(restored)
+
+    async def put_right(self) -> None:
+        """Recover and no more (`pms recover --apply`): algos stay as they are, the doors stay closed. Whoever asks for
+        it agrees to it, so that a live account may then be started (execution.md 24). Raises as `start`."""
+        self._only_recovers = True
+        _, restored = await self._stand_up()
+        await self._recover(restored)
+        now = self.desk.now()
+        with self.desk.step() as unit:
+            unit.watermark(msgspec.structs.replace(self.ledger.watermark, consent_at=now))
+
+    async def _stand_up(self) -> tuple[bool, restore.Restored]:
+        """Lease, records and venue. Returns whether this is the first contact with the account."""
         first_contact = await self._take_over()
         restored = await restore.read(self.caller, self.names, self.ledger, self.parts.clock.now_ms())
         self.alarms.open = restored.alarms
         await self._open_venue()
         self.accounts.ensure_reserved(self.desk.now())
-        if first_contact and self.config.live and not self.ledger.watermark.consent_at:
-            raise Refused("first contact with this account. Look at `pms recover`, then apply it.", exits.FIRST_CONTACT)
-        await self._recover(restored)
-        await self._open_doors(restored)
+        return first_contact, restored
 
     async def _take_over(self) -> bool:
         """Lease, examination and the writer. Returns whether Redis knew no epoch."""
@@ -90,19 +109,23 @@ class Daemon(Assembly):
         except AuthFailed as error:
             raise Refused(str(error), exits.AUTH) from error
         except Unavailable as error:
-            message = f"the venue can't be read: {error}. Nothing was sent. See that it can be reached; then start again."
+            message = f"the venue can't be read: {error}. Nothing was sent. See that it can be reached, then start again"
             raise Refused(message, exits.UNAVAILABLE) from error
 
-    async def _recover(self, restored: restore.Restored) -> None:
-        """What was found is put right before anything resumes; then the kept events are told, then algos go on."""
-        alive = last_alive(self.parts.folder)
-        down_ms = self.parts.clock.now_ms() - alive if alive else 0
+    async def _recover(self, restored: restore.Restored) -> list[Runner]:
+        """What was found is put right; then the kept events are told. Returns the algos, which still hold."""
         runners = self.recovery.register(restored.algos)
         for found in restored.quarantined:
             message = f"{found.key} could not be read ({found.reason}). It was moved to quarantine; look at it there."
             self.alarms.sound("record_quarantined", "critical", found.key, message, self.desk.now())
         self._restored.set()
         await self._live.wait()
+        return runners
+
+    async def _resume(self, runners: list[Runner]) -> None:
+        """Algos go on."""
+        alive = last_alive(self.parts.folder)
+        down_ms = self.parts.clock.now_ms() - alive if alive else 0
         await self.recovery.resume(runners, self.lease.epoch, down_ms)
         self.watch.tell()
 
@@ -198,7 +221,8 @@ class Daemon(Assembly):
         if self.inbox is not None:
             await self.inbox.close()
         if self.lease.epoch:  # never taken: nothing is ours to withdraw or to write
-            await self._withdraw_children()
+            if not self._only_recovers:
+                await self._withdraw_children()
             self.health.write()
             await self._flush()
         await self.venue.close()

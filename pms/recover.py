@@ -73,7 +73,7 @@ class Recovery:
 
     def _conclude(self, cause: str, started: int, made: Plan, outcomes: list[str]) -> None:
         now = self._desk.now()
-        steps = tuple(_step(verdict, outcome) for verdict, outcome in zip(made.verdicts, outcomes, strict=True))
+        steps = tuple(described(verdict, outcome) for verdict, outcome in zip(made.verdicts, outcomes, strict=True))
         run = RecoveryRun(cause=cause, started_at=started, finished_at=now, steps=steps, unresolved=made.unresolved)
         with self._desk.step() as unit:
             for done in steps:
@@ -149,7 +149,7 @@ class Recovery:
         return quote
 
 
-def _step(verdict: Verdict, outcome: str) -> RecoveryStep:
+def described(verdict: Verdict, outcome: str) -> RecoveryStep:
     """A verdict in the words of the record and the event."""
     action = type(verdict).__name__.lower()
     report = getattr(verdict, "report", None)

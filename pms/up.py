@@ -7,10 +7,12 @@ the settings name (PMS_REDIS_URL, PMS_REST_URL) is used and not started. Redis e
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -38,6 +40,7 @@ MIND_S = 1.0  # a dead child is back within this time: well inside the 10 s afte
 STOP_S = 4.5  # a supervisor kills 5 s after SIGTERM; Redis and the simulator need the rest
 
 _log = structlog.get_logger("pms.up")
+T = TypeVar("T")
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -64,14 +67,24 @@ class Children(msgspec.Struct, frozen=True):
                 child.revive()
 
 
-def run(config: Config, market: list[str], clock: Clock, announce: Callable[[Started], None]) -> int:
-    """Start all, announce it with the doors open, and run until a signal. Returns the exit code.
+class Stack(msgspec.Struct, frozen=True):
+    """What a daemon stands on: the settings with the addresses in them, and what of it we started."""
 
-    `market` are the simulator's arguments. Raises `datadir.DataDirInUse`, `ConfigError`, and `EmbeddedFailed` or
-    `VenueFailed` where a child did not start; `Refused` where the daemon did not start or had to stop.
+    config: Config
+    endpoint: Endpoint | None
+    listening: Listening | None
+    children: Children
+
+
+@contextmanager
+def stack(config: Config, market: list[str]) -> Iterator[Stack]:
+    """Hold the data directory and run what the settings do not name. `market` are the simulator's arguments.
+
+    Raises `datadir.DataDirInUse`, `ConfigError`, and `EmbeddedFailed` or `VenueFailed` where a child did not start.
     """
     if not config.simulated and not (config.rest_url and config.stream_url):
         raise ConfigError(f"PMS_MODE={config.mode} needs PMS_REST_URL and PMS_STREAM_URL. Nothing was started.")
+    os.umask(0o077)  # whatever this process writes is for its owner only
     with datadir.take(config.data_dir) as data, ExitStack() as ending:
         endpoint, redis = None, None
         if not config.redis_url:
@@ -84,13 +97,27 @@ def run(config: Config, market: list[str], clock: Clock, announce: Callable[[Sta
             ending.callback(redis.stop)
             endpoint = redis.start()
         listening = venue.ready() if venue is not None else None
-        settled = _settled(config, endpoint, listening)
+        yield Stack(_settled(config, endpoint, listening), endpoint, listening, Children(redis, venue))
+
+
+def run(config: Config, market: list[str], clock: Clock, announce: Callable[[Started], None]) -> int:
+    """Start all, announce it with the doors open, and run until a signal. Returns the exit code.
+
+    Raises as `stack` does, and `Refused` where the daemon did not start or had to stop.
+    """
+    with stack(config, market) as stands:
 
         def announced(daemon: Daemon) -> None:
-            announce(Started(settled, endpoint, listening, daemon.lease.epoch, daemon.recovery.last))
+            epoch, recovery = daemon.lease.epoch, daemon.recovery.last
+            announce(Started(stands.config, stands.endpoint, stands.listening, epoch, recovery))
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_live(settled, clock, Children(redis, venue), announced))
+        return on_loop(_live(stands.config, clock, stands.children, announced))
+
+
+def on_loop(work: Coroutine[None, None, T]) -> T:
+    """Run `work` on the loop that the daemon is measured on."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def _settled(config: Config, redis: Endpoint | None, venue: Listening | None) -> Config:
@@ -108,8 +135,10 @@ def _settled(config: Config, redis: Endpoint | None, venue: Listening | None) ->
     return config
 
 
-def compose(config: Config, clock: Clock, sockets: WebSockets) -> Daemon:
-    """A daemon over TCP. The sockets stay their maker's to close."""
+@asynccontextmanager
+async def composed(config: Config, clock: Clock) -> AsyncIterator[Daemon]:
+    """A daemon over TCP, not started yet; stopped at the end."""
+    sockets = WebSockets(clock, random.random)
     parts = Parts(
         http=HttpClient(config.rest_url),
         sockets=sockets,
@@ -119,42 +148,46 @@ def compose(config: Config, clock: Clock, sockets: WebSockets) -> Daemon:
         folder=config.data_dir,
         holder=host.this_process(),
     )
-    return Daemon(config, parts)
+    daemon = Daemon(config, parts)
+    try:
+        yield daemon
+    finally:
+        try:
+            async with asyncio.timeout(STOP_S):
+                await daemon.stop()
+        except TimeoutError:
+            _log.warning("stop_took_too_long", seconds=STOP_S, then="ended; the next start recovers")
+        await sockets.close()
 
 
 async def _live(config: Config, clock: Clock, children: Children, announced: Callable[[Daemon], None]) -> int:
     """The daemon from start to stop. Raises Refused."""
-    tasks = Tasks()
-    sockets = WebSockets(clock, random.random)
-    daemon = compose(config, clock, sockets)
-    loop = asyncio.get_running_loop()
-    told = asyncio.Event()
+    tasks, told = Tasks(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    signalled = tasks.spawn(told.wait(), "signal")
-    tasks.spawn(_mind(children, clock), "children")
-    starting = tasks.spawn(_start(daemon), "start")
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
     try:
-        await asyncio.wait((starting, signalled, daemon.ended), return_when=asyncio.FIRST_COMPLETED)
-        if starting.done() and (refused := starting.result()) is not None:
-            raise refused
-        if starting.done():
-            announced(daemon)
-            await asyncio.wait((signalled, daemon.ended), return_when=asyncio.FIRST_COMPLETED)
-        if daemon.ended.done():
-            raise daemon.ended.result()
-        return exits.OK
+        async with composed(config, clock) as daemon:
+            signalled = tasks.spawn(told.wait(), "signal")
+            tasks.spawn(_mind(children, clock), "children")
+            starting = tasks.spawn(attempt(daemon.start()), "start")
+            await asyncio.wait((starting, signalled, daemon.ended), return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                if (refused := starting.result()) is not None:
+                    raise refused
+                announced(daemon)
+                await asyncio.wait((signalled, daemon.ended), return_when=asyncio.FIRST_COMPLETED)
+            starting.cancel()
+            if daemon.ended.done():
+                raise daemon.ended.result()
+            return exits.OK
     finally:
-        starting.cancel()
-        await _stop(daemon)
-        await sockets.close()
         await tasks.close()
 
 
-async def _start(daemon: Daemon) -> Refused | None:
-    """Start; what stands against it is the result."""
+async def attempt(start: Coroutine[None, None, None]) -> Refused | None:
+    """Start a daemon; what stands against it is the result."""
     try:
-        await daemon.start()
+        await start
     except Refused as refused:
         return refused
     except LeaseHeld as held:
@@ -167,14 +200,6 @@ async def _start(daemon: Daemon) -> Refused | None:
         )
         return Refused(message, exits.UNAVAILABLE)
     return None
-
-
-async def _stop(daemon: Daemon) -> None:
-    try:
-        async with asyncio.timeout(STOP_S):
-            await daemon.stop()
-    except TimeoutError:
-        _log.warning("stop_took_too_long", seconds=STOP_S, then="ended; the next start recovers")
 
 
 async def _mind(children: Children, clock: Clock) -> None:

@@ -140,7 +140,7 @@ class Picture:
 def summary(verdict: tally.Verdict) -> str:
     """The verdict for people."""
     told = [
-        f"{verdict.symbol}, {verdict.seconds} s: {verdict.chases} chases, {verdict.partly_filled} of them filled in parts",
+        f"{verdict.symbol}, {verdict.seconds} s: {verdict.chases} chases, {verdict.partly_filled} filled in parts",
         f"  {verdict.orders} orders, {verdict.amends} amends",
         f"  filled    venue {verdict.filled.venue}  Redis {verdict.filled.redis}  events {verdict.filled.events}",
         *(

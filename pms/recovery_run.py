@@ -1,0 +1,57 @@
+"""One recovery by itself, without a running daemon: planned only, or carried out with the doors closed.
+
+Owns putting a daemon together for that. Refuses while another daemon holds the account. A dry run takes no lease,
+writes nothing to Redis but damaged records into quarantine, and asks the venue by GET only.
+"""
+
+from __future__ import annotations
+
+from pms import exits, recover, restore, up
+from pms.clock import Clock, SystemClock
+from pms.config import Config
+from pms.daemon import Daemon, Refused
+from pms.venue import Unavailable
+from recovery import reconcile
+from schemas.records import RecoveryRun
+
+PLANNED = "planned"
+
+
+def run(config: Config, apply: bool) -> RecoveryRun:
+    """Plan, or plan and carry out. Raises as `up.stack` does, and Refused."""
+    with up.stack(config, []) as stands:
+        return up.on_loop(_run(stands.config, apply))
+
+
+async def _run(config: Config, apply: bool) -> RecoveryRun:
+    clock = SystemClock()
+    async with up.composed(config, clock) as daemon:
+        work = daemon.put_right() if apply else _examine(daemon, config, clock)
+        if (refused := await up.attempt(work)) is not None:
+            raise refused
+        assert daemon.recovery.last is not None, "a run was made"
+        return daemon.recovery.last
+
+
+async def _examine(daemon: Daemon, config: Config, clock: Clock) -> None:
+    """The plan as a run whose steps are only planned. Raises Refused, Gone."""
+    if (held := await daemon.caller.call("GET", daemon.names.lease)) is not None:
+        assert isinstance(held, bytes), "the lease is a string"
+        raise Refused(f"another daemon holds this account ({held.decode()}); nothing was done.", exits.LEASE_HELD)
+    restored = await restore.read(daemon.caller, daemon.names, daemon.ledger, clock.now_ms())
+    for kind, state in restored.algos:
+        daemon.desk.register(daemon.desk.begin(kind, state))
+    try:
+        await daemon.venue.rest.measure_clock()
+        started = daemon.desk.now()
+        policy = config.foreign_policy or "report"
+        _, made = await reconcile.examine(daemon.venue, daemon.hands, policy, clock.sleep)
+    except Unavailable as error:
+        raise Refused(f"the venue can't be read: {error}. Nothing was done.", exits.UNAVAILABLE) from error
+    daemon.recovery.last = RecoveryRun(
+        cause="dry_run",
+        started_at=started,
+        finished_at=daemon.desk.now(),
+        steps=tuple(recover.described(verdict, PLANNED) for verdict in made.verdicts),
+        unresolved=made.unresolved,
+    )

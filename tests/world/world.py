@@ -22,7 +22,6 @@ from fakeredis.commands_mixins.streams_mixin import StreamsCommandsMixin
 
 from pms import config
 from pms.assembly import Parts
-from pms.bus.host import Holder
 from pms.bus.lease import LeaseHeld
 from pms.bus.link import ClientLink
 from pms.clock import LoopClock
@@ -31,6 +30,7 @@ from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.model import Order as VenueOrder
 from pms.sim.script import OnRequest, OnSocket
 from pms.tasks import Tasks
+from schemas.records import Holder
 from tests.virtual import VirtualLoop
 from tests.world.books import check_books
 from tests.world.market import Market

@@ -68,6 +68,12 @@ class Venue:
         assert found is not None, told
         self.rest, self.streams = found.groups()
 
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(STOP_LIMIT_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
     def ask(self, account: str, method: str, path: str, **params: object) -> Any:
         """The decoded answer of a signed request, refusals too."""
         query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
@@ -187,8 +193,7 @@ class Stack:
 
     def close(self) -> None:
         for daemon in self.daemons:
-            if daemon.process.poll() is None:
-                daemon.kill()
+            daemon.kill()
         self.redis.close()
 
     # --- as a frontend --------------------------------------------------------------------------------
@@ -279,10 +284,7 @@ def running(folder: Path, *market: str, binary: Path | None = None) -> Iterator[
             stack.close()
             with contextlib.suppress(ProcessLookupError):
                 stack.thaw()
-            venue.process.terminate()
-            venue.process.wait(STOP_LIMIT_S)
-            assert venue.process.stdout is not None
-            venue.process.stdout.close()
+            venue.stop()
             server.stop()
 
 

@@ -18,6 +18,7 @@ VERSION = 1  # `v` of every record and event there is; the first change of a mea
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_raw_decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Newer(Exception):
@@ -38,8 +39,15 @@ def encode(value: Any) -> bytes:
     body = _encoder.encode(value)
     # msgspec writes str(Decimal): an exponent for 1E-7 and below, a word for what is no number. Only then look closer.
     if b"E-" in body or b"E+" in body or b"NaN" in body or b"Infinity" in body:
-        return _encoder.encode(_plain(msgspec.to_builtins(value, builtin_types=(Decimal,))))
+        return _encoder.encode(_plain(msgspec.to_builtins(value, builtin_types=(Decimal,), enc_hook=_of_raw)))
     return body
+
+
+def _of_raw(value: Any) -> Any:
+    """JSON that was encoded before (a reply within its request's record), as a tree."""
+    if isinstance(value, msgspec.Raw):
+        return _raw_decoder.decode(value)
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
 def _plain(tree: Any) -> Any:

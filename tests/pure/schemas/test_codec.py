@@ -83,3 +83,9 @@ def test_a_newer_record_stops_and_is_not_called_damaged() -> None:
 def test_a_record_without_a_version_is_damaged() -> None:
     with pytest.raises(Invalid):
         codec.decode_record(Level, b'{"limitPrice":1}')
+
+
+def test_a_text_that_looks_like_an_exponent_does_not_harm_what_was_encoded_before() -> None:
+    """A reply stands as it was encoded within its request's record, whatever its sentence says."""
+    reply = msgspec.Raw(b'{"error":"TRADE-1 is not \\"NaN\\"","limit":0.10000000000000000001}')
+    assert codec.encode({"outcome": reply, "low": Decimal("1E-7")}) == b'{"outcome":%s,"low":0.0000001}' % reply

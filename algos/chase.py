@@ -67,8 +67,6 @@ def step_chase(state: ChaseState, given: Input) -> Result:
     after = _absorb(state, given)
     quote = getattr(given, "quote", None)
     now: int = given.now  # type: ignore[union-attr]
-    if after.status.terminal:
-        return after, NOTHING
     return settle(state, after, now, quote)
 
 

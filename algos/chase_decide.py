@@ -237,14 +237,12 @@ def _finish_step(
     if after.status.terminal:
         return _replace(after, updated_at=now), actions
     waits = [at for at in (after.wake_at, after.deadline_at) if at]
-    changes: dict[str, object] = {}
-    if (wake_at := min(waits, default=0)) != after.wake_at:
-        changes["wake_at"] = wake_at
-    if (status := _status(after)) is not after.status:
-        changes["status"] = status
-    if not changes and (after is before or after == before):
+    wake_at, status = min(waits, default=0), _status(after)
+    if (wake_at, status) != (after.wake_at, after.status):
+        after = _replace(after, wake_at=wake_at, status=status)
+    if after is before or after == before:
         return before, actions
-    if quote is not None:
-        changes["bid"] = after.instrument.price(quote.bid)
-        changes["ask"] = after.instrument.price(quote.ask)
-    return _replace(after, updated_at=now, **changes), actions
+    touch = (
+        {} if quote is None else {"bid": after.instrument.price(quote.bid), "ask": after.instrument.price(quote.ask)}
+    )
+    return _replace(after, updated_at=now, **touch), actions

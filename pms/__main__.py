@@ -10,9 +10,9 @@ from pms import bootstrap
 def main() -> int:
     """Run the command of `sys.argv` inside the project's environment; returns its exit code."""
     bootstrap.enter()
-    from pms import cli
+    from pms.cli import main as run
 
-    return cli.main(sys.argv[1:])
+    return run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ writes nothing to Redis but damaged records into quarantine, and asks the venue 
 
 from __future__ import annotations
 
+import msgspec
+
 from pms import exits, recover, restore, up
+from pms.bus import host
 from pms.clock import Clock, SystemClock
 from pms.config import Config
 from pms.daemon import Daemon, Refused
 from pms.venue import Unavailable
 from recovery import reconcile
-from schemas.records import RecoveryRun
+from schemas.records import Lease, RecoveryRun
 
 PLANNED = "planned"
 
@@ -37,7 +40,9 @@ async def _examine(daemon: Daemon, config: Config, clock: Clock) -> None:
     """The plan as a run whose steps are only planned. Raises Refused, Gone."""
     if (held := await daemon.caller.call("GET", daemon.names.lease)) is not None:
         assert isinstance(held, bytes), "the lease is a string"
-        raise Refused(f"another daemon holds this account ({held.decode()}); nothing was done.", exits.LEASE_HELD)
+        holder = msgspec.json.decode(held, type=Lease)
+        if not host.is_dead(holder, daemon.parts.holder):
+            raise Refused(f"another daemon holds this account: {holder}. Nothing was done.", exits.LEASE_HELD)
     restored = await restore.read(daemon.caller, daemon.names, daemon.ledger, clock.now_ms())
     for kind, state in restored.algos:
         daemon.desk.register(daemon.desk.begin(kind, state))

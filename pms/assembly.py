@@ -18,7 +18,6 @@ from pms.alarms import Alarms
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.market_stream import MarketStream
 from pms.binance.transport import Http, Sockets
-from pms.bus import host
 from pms.bus.caller import Caller
 from pms.bus.lease import Lease
 from pms.bus.link import Link
@@ -40,7 +39,7 @@ from pms.tasks import Tasks
 from pms.venue import UserStreamState
 from pms.watch import Watch
 from schemas.keys import Keys
-from schemas.records import Health
+from schemas.records import Health, Holder
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -52,7 +51,7 @@ class Parts(msgspec.Struct, frozen=True):
     clock: Clock
     chance: Callable[[], float]
     folder: Path | None
-    holder: host.Holder
+    holder: Holder
 
 
 class Hears(Protocol):

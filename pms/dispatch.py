@@ -11,7 +11,7 @@ from typing import Any
 
 from algos import step
 from pms.bus.executor import Context
-from pms.bus.outcomes import Reply, Request
+from pms.bus.outcomes import Reply
 from pms.chases import Chases, Taken
 from pms.desk import Desk
 from pms.runner import Runner
@@ -20,6 +20,7 @@ from schemas.chase import ChaseState
 from schemas.errors import ErrorCode, Failure, Invalid
 from schemas.fields import Command
 from schemas.orders import Order, OrderState
+from schemas.records import Request
 from schemas.replies import CancelAllReply, ChaseReply, Success, ValidateReply
 
 Handle = Callable[[Any, Context], Awaitable[Reply]]

@@ -6,12 +6,14 @@ key, which stream, how long it lives), and the state keys in `x-pms-keys`.
 
 from __future__ import annotations
 
+import msgspec
+
 from schemas import keys
 from schemas.catalogue import key_table, published_name
 from schemas.commands import COMMANDS, PRIVILEGED
 from schemas.errors import Failure
 from schemas.events import EVENTS
-from schemas.jsonschema import Definitions, Schema
+from schemas.jsonschema import Definitions, Schema, either
 from schemas.keys import Keys
 from schemas.replies import reply_of
 
@@ -94,6 +96,10 @@ def _message(name: str, payload: Schema) -> Schema:
     return {"name": name, "contentType": "application/json", "payload": payload}
 
 
+def _held(kind: type[msgspec.Struct]) -> Schema:
+    return {"$ref": _SCHEMA + published_name(kind)}
+
+
 def _key_rows() -> list[Schema]:
     return [
         {
@@ -102,7 +108,7 @@ def _key_rows() -> list[Schema]:
             "redis": row.redis,
             "description": row.about,
             **({"ttlSeconds": row.ttl_s} if row.ttl_s else {}),
-            **({"holds": {"$ref": f"{_SCHEMA}{published_name(row.holds)}"}} if row.holds else {}),
+            **({"holds": either([_held(kind) for kind in row.forms])} if row.forms else {}),
         }
         for row in key_table()
     ]

@@ -20,7 +20,10 @@ RedisType = Literal["string", "hash", "list", "stream", "channel"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One key or channel. `holds` is the JSON of its value, row or entry; None for plain text. `ttl_s` 0: kept."""
+    """One key or channel.
+
+    `holds` is the JSON of its value, row or entry, `or_holds` its other form; None for plain text. `ttl_s` 0: kept.
+    """
 
     name: str
     key: str
@@ -28,6 +31,11 @@ class Row(msgspec.Struct, frozen=True):
     about: str
     holds: type[msgspec.Struct] | None = None
     ttl_s: int = 0
+    or_holds: type[msgspec.Struct] | None = None
+
+    @property
+    def forms(self) -> tuple[type[msgspec.Struct], ...]:
+        return tuple(kind for kind in (self.holds, self.or_holds) if kind is not None)
 
 
 def key_table(namespace: str = keys.NAMESPACE) -> tuple[Row, ...]:
@@ -88,7 +96,15 @@ def _system(k: Keys) -> tuple[Row, ...]:
     return (
         Row("mode", k.mode, "string", "trading mode and halts", records.Mode),
         Row("watermark", k.watermark, "string", "newest applied trade and income", records.Watermark),
-        Row("lease", k.lease, "string", "who owns the account", records.Lease, keys.LEASE_TTL_S),
+        Row(
+            "lease",
+            k.lease,
+            "string",
+            "who owns the account; once released it stays",
+            records.Lease,
+            keys.LEASE_TTL_S,
+            records.LeaseReleased,
+        ),
         Row("epoch", k.epoch, "string", "fencing number of the lease"),
         Row("seq", k.seq, "string", "number of the last event"),
         Row("seqBySubAccount", k.seq_by_sub_account, "hash", "number of the last event by sub-account"),

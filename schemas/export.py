@@ -28,7 +28,7 @@ def definitions(prefix: str) -> Definitions:
     """Schemas of all there is, references beginning with `prefix`."""
     found = Definitions(prefix)
     replies = [reply_of(word) for word in COMMANDS]
-    held = [row.holds for row in key_table() if row.holds]
+    held = [kind for row in key_table() for kind in row.forms]
     kinds: tuple[type[msgspec.Struct], ...] = (Failure, *COMMANDS.values(), *FAMILIES, *replies, *held)
     for kind in kinds:
         found.ref(kind)

@@ -91,7 +91,7 @@ class Definitions:
                 return {"const": info.values[0]} if len(info.values) == 1 else {"enum": list(info.values)}
             case inspect.StructType():
                 return self.ref(info.cls)
-            case inspect.AnyType():
+            case inspect.AnyType() | inspect.RawType():
                 return {}
         return self._container(info, sent)
 
@@ -106,7 +106,7 @@ class Definitions:
     def _container(self, info: inspect.Type, sent: bool) -> Schema:
         match info:
             case inspect.UnionType():
-                return _either([self.of(part, sent) for part in info.types])
+                return either([self.of(part, sent) for part in info.types])
             case inspect.NoneType():
                 return {"type": "null"}
             case inspect.VarTupleType():
@@ -143,5 +143,6 @@ def _present(schema: Schema) -> Schema:
     return {word: value for word, value in schema.items() if value is not None}
 
 
-def _either(options: list[Schema]) -> Schema:
+def either(options: list[Schema]) -> Schema:
+    """A schema of several possible ones."""
     return options[0] if len(options) == 1 else {"anyOf": options}

@@ -6,12 +6,11 @@ Refuses to know how a record changes. Times are Unix ms; amounts are in USDT unl
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from schemas.codec import VERSION
-from schemas.errors import Details
 from schemas.market import ZERO, PositionSide
 from schemas.orders import Order
 
@@ -19,6 +18,13 @@ MAIN = "main"  # the sub-account that exists from the start
 SYSTEM = "system"  # stands for a sub-account in events and request records where none can be told
 EXTERNAL = "external"  # foreign orders and fills, and remainders; no command may name it
 RESERVED = frozenset((SYSTEM, EXTERNAL))
+
+# A reply as it was answered, byte for byte (contract.md, idempotency), or null: to a reader an object like any other.
+Outcome = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(extra_json_schema={"anyOf": [{"type": "object", "additionalProperties": {}}, {"type": "null"}]}),
+]
+NO_OUTCOME = msgspec.Raw(b"null")
 
 TradingMode = Literal["NORMAL", "REDUCE", "HALTED"]
 DaemonStatus = Literal["starting", "recovering", "gated", "open", "degraded", "stopping"]
@@ -214,7 +220,7 @@ class Health(Put, frozen=True, kw_only=True):
 
 
 class Request(Put, frozen=True, kw_only=True):
-    """`pms:request:{acct}:{requestId}`: that a command was accepted, and what came of it (None: not yet known).
+    """`pms:request:{acct}:{requestId}`: that a command was accepted, and what came of it (null: not yet known).
 
     `ids` are those allocated at acceptance, so that a repeat after a crash finds what the first one made.
     """
@@ -223,18 +229,37 @@ class Request(Put, frozen=True, kw_only=True):
     body_hash: str
     accepted_at: int
     ids: dict[str, str] = {}
-    outcome: Details | None = None
+    outcome: Outcome = NO_OUTCOME
+
+    @property
+    def answered(self) -> bool:
+        return bytes(self.outcome) != bytes(NO_OUTCOME)
 
 
-class Lease(Put, frozen=True, kw_only=True):
-    """`pms:lease`: who owns the account (execution.md 19)."""
+class Holder(msgspec.Struct, frozen=True, rename="camel"):
+    """One process for all time: pids return after a wrap, and every container has its own pid 1 (execution.md 19)."""
 
-    holder: str
     host: str
-    pid: int
     boot_id: str
+    pid_namespace: str
+    pid: int
+    started: int  # clock ticks after boot
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} on {self.host}"
+
+
+class Lease(Holder, frozen=True, kw_only=True, rename="camel"):
+    """`pms:lease` while it is held: by whom, under which epoch."""
+
     epoch: int
-    since: int
+
+
+class LeaseReleased(Part, frozen=True, kw_only=True):
+    """`pms:lease` after a clean release, kept without a lifetime: the next daemon need not wait."""
+
+    epoch: int
+    released: Literal[True] = True
 
 
 class RecoveryStep(Part, frozen=True, kw_only=True):

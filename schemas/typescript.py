@@ -9,8 +9,6 @@ import json
 import re
 from typing import Any
 
-import msgspec
-
 from schemas.catalogue import key_table, published_name
 from schemas.commands import COMMANDS
 from schemas.events import FAMILIES
@@ -95,7 +93,7 @@ def _keys() -> str:
 def declarations(definitions: Definitions) -> str:
     """The whole file."""
     named = [_declaration(name, schema) for name, schema in sorted(definitions.schemas.items())]
-    held: dict[str, type[msgspec.Struct]] = {row.name: row.holds for row in key_table() if row.holds}
+    held = {row.name: " | ".join(map(published_name, row.forms)) for row in key_table() if row.forms}
     commands = {word: published_name(kind) for word, kind in COMMANDS.items()}
     parts: list[Any] = [
         _HEAD,
@@ -108,7 +106,7 @@ def declarations(definitions: Definitions) -> str:
         _RESULT,
         "export type Reply<T extends CommandType = CommandType> = SuccessOf[T] | Failure;\n",
         "/** What the keys hold, as JSON. */\n"
-        + _mapping("PmsRecords", {name: published_name(kind) for name, kind in held.items()}),
+        + _mapping("PmsRecords", held),
         "export type PmsRecord = PmsRecords[keyof PmsRecords];\n",
         _keys(),
     ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from pms.bus.batch import Claim
-from pms.bus.outcomes import Asked, Outcomes, Reply, Request
+from pms.bus.outcomes import Asked, Outcomes, Reply
 from schemas.fields import Command
+from schemas.records import Request
 
 
 class Context:

@@ -10,22 +10,9 @@ import os
 import socket
 from pathlib import Path
 
-import msgspec
+from schemas.records import Holder
 
 _PROC = Path("/proc")
-
-
-class Holder(msgspec.Struct, frozen=True, rename="camel"):
-    """One process for all time: pids return after a wrap, and every container has its own pid 1."""
-
-    host: str
-    boot_id: str
-    pid_namespace: str
-    pid: int
-    started: int  # clock ticks after boot
-
-    def __str__(self) -> str:
-        return f"pid {self.pid} on {self.host}"
 
 
 def _started(pid: int) -> int:

@@ -22,6 +22,7 @@ from pms.bus.link import Refusal
 from pms.bus.scripts import LEASE
 from pms.clock import Clock
 from pms.tasks import Tasks
+from schemas import records
 from schemas.keys import LEASE_TTL_S, Keys
 
 RENEW_S = 3.0
@@ -36,7 +37,7 @@ _log = structlog.get_logger("pms.bus.lease")
 class LeaseHeld(Exception):
     """Another daemon holds the account. Nothing was done; stop that one, or wait for its lease to run out."""
 
-    def __init__(self, holder: host.Holder) -> None:
+    def __init__(self, holder: records.Holder) -> None:
         super().__init__(
             f"another daemon holds this account: {holder}. Stop it, or wait {LEASE_TTL_S} s after it is gone."
         )
@@ -61,10 +62,6 @@ class _Answer(msgspec.Struct, frozen=True):
     lease: str
 
 
-class _Held(host.Holder, frozen=True, rename="camel", kw_only=True):
-    epoch: int
-
-
 class Lease:
     """See the module. `folder` is the data directory; None where there is none."""
 
@@ -74,7 +71,7 @@ class Lease:
         keys: Keys,
         clock: Clock,
         tasks: Tasks,
-        holder: host.Holder,
+        holder: records.Holder,
         folder: Path | None,
         tell: Callable[[Notice], None],
     ) -> None:
@@ -202,18 +199,18 @@ class Lease:
             return ""
         text = self._note.read_text()
         try:
-            predecessor = msgspec.json.decode(text, type=_Held)
+            predecessor = msgspec.json.decode(text, type=records.Lease)
         except msgspec.DecodeError:
             return ""
         return text if host.is_dead(predecessor, self._holder) else ""
 
 
-def _holder_of(text: str) -> host.Holder:
+def _holder_of(text: str) -> records.Holder:
     try:
-        return msgspec.json.decode(text, type=_Held)
+        return msgspec.json.decode(text, type=records.Lease)
     except msgspec.DecodeError:  # not a lease of this version: somebody's all the same
-        return host.Holder(host=f"a host unknown ({text[:80]})", boot_id="", pid_namespace="", pid=0, started=0)
+        return records.Holder(host=f"a host unknown ({text[:80]})", boot_id="", pid_namespace="", pid=0, started=0)
 
 
 def _epoch_of(text: str) -> int:
-    return msgspec.json.decode(text, type=_Held).epoch
+    return msgspec.json.decode(text, type=records.Lease).epoch

@@ -1,7 +1,7 @@
 """What is written of a command: its idempotency record, its reply, its event, and the dead letter of what nobody could
 read.
 
-Owns the shape of the request record and of the reply as stored. Refuses to know doors and what a command does.
+Owns the shape of the reply as stored. Refuses to know doors and what a command does.
 """
 
 from __future__ import annotations
@@ -12,29 +12,12 @@ from pms.bus.batch import Batch, Claim, Delete, Event, Put
 from schemas import codec, events
 from schemas.errors import Failure
 from schemas.keys import REQUEST_TTL_S, RESULT_TTL_S, Keys
+from schemas.records import NO_OUTCOME, Request
 from schemas.replies import Success
 
 Reply = Success | Failure
 _RESULT_TTL_MS = RESULT_TTL_S * 1000
 _REQUEST_TTL_MS = REQUEST_TTL_S * 1000
-
-
-_NO_OUTCOME = msgspec.Raw(b"null")
-
-
-class Request(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """`pms:request:{acct}:{requestId}` (schemas/records.py), with the outcome as the bytes it was answered with."""
-
-    v: int = codec.VERSION
-    command_type: str
-    body_hash: str
-    accepted_at: int
-    ids: dict[str, str] = {}
-    outcome: msgspec.Raw = _NO_OUTCOME
-
-    @property
-    def answered(self) -> bool:
-        return bytes(self.outcome) != bytes(_NO_OUTCOME)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +55,7 @@ class Outcomes:
     def claim(self, asked: Asked, ids: dict[str, str]) -> Claim:
         """Accepted: no outcome yet."""
         return Claim(
-            self._keys.request(asked.sub_account, asked.request_id), codec.encode(_request(asked, ids, _NO_OUTCOME))
+            self._keys.request(asked.sub_account, asked.request_id), codec.encode(_request(asked, ids, NO_OUTCOME))
         )
 
     def final(self, asked: Asked, reply: bytes, keep: bool, claimed: dict[str, str] | None) -> Batch:

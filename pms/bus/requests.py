@@ -18,14 +18,14 @@ from pms.bus.batch import Batch, Duplicate, Gone
 from pms.bus.caller import Answers, Caller
 from pms.bus.executor import Context, Executor
 from pms.bus.link import Command
-from pms.bus.outcomes import Asked, Outcomes, Reply, Request
+from pms.bus.outcomes import Asked, Outcomes, Reply
 from pms.bus.store import Store
 from pms.clock import Clock
 from schemas import codec
 from schemas.commands import REDUCING
 from schemas.errors import ErrorCode, Failure, Invalid
 from schemas.keys import Keys
-from schemas.records import SYSTEM, DeadLetter
+from schemas.records import SYSTEM, DeadLetter, Request
 
 RETRY_S = 0.25
 DEAD_MAX = 1_000

@@ -710,15 +710,20 @@ export interface Instrument {
   readonly trading: boolean;
 }
 
-/** `pms:lease`: who owns the account (execution.md 19). */
-export interface LeaseRecord {
-  readonly v: number;
-  readonly holder: string;
+/** `pms:lease` while it is held: by whom, under which epoch. */
+export interface Lease {
   readonly host: string;
-  readonly pid: number;
   readonly bootId: string;
+  readonly pidNamespace: string;
+  readonly pid: number;
+  readonly started: number;
   readonly epoch: number;
-  readonly since: number;
+}
+
+/** `pms:lease` after a clean release, kept without a lifetime: the next daemon need not wait. */
+export interface LeaseReleased {
+  readonly epoch: number;
+  readonly released: true;
 }
 
 /** One leg of a basket. */
@@ -1218,7 +1223,7 @@ export interface RefusedOrder {
   readonly parentId: string;
 }
 
-/** `pms:request:{acct}:{requestId}`: that a command was accepted, and what came of it (None: not yet known).  `ids` are those allocated at acceptance, so that a repeat after a crash finds what the first one made. */
+/** `pms:request:{acct}:{requestId}`: that a command was accepted, and what came of it (null: not yet known).  `ids` are those allocated at acceptance, so that a repeat after a crash finds what the first one made. */
 export interface RequestRecord {
   readonly v: number;
   readonly commandType: string;
@@ -2034,7 +2039,7 @@ export interface PmsRecords {
   readonly price: PriceRecord;
   readonly mode: ModeRecord;
   readonly watermark: WatermarkRecord;
-  readonly lease: LeaseRecord;
+  readonly lease: Lease | LeaseReleased;
   readonly alarms: AlarmRecord;
   readonly records: CommitRecord;
   readonly health: HealthRecord;
@@ -2102,7 +2107,7 @@ export interface PmsKeys<NS extends string = "pms"> {
   readonly mode: `${NS}:mode`;
   /** newest applied trade and income */
   readonly watermark: `${NS}:watermark`;
-  /** who owns the account */
+  /** who owns the account; once released it stays */
   readonly lease: `${NS}:lease`;
   /** fencing number of the lease */
   readonly epoch: `${NS}:epoch`;

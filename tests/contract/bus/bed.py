@@ -15,7 +15,6 @@ import redis.asyncio
 from pms.bus.batch import Gone
 from pms.bus.caller import Caller
 from pms.bus.fence import Notice
-from pms.bus.host import Holder
 from pms.bus.lease import Lease
 from pms.bus.link import ClientLink, Command, Link, Reply, WireLink
 from pms.bus.outbox import MEMORY_BATCHES, Outbox
@@ -24,6 +23,7 @@ from pms.clock import SystemClock
 from pms.embedded import Endpoint
 from pms.tasks import Tasks
 from schemas.keys import Keys
+from schemas.records import Holder
 from tests.conftest import REDIS_BINARIES
 
 _namespaces = itertools.count()

@@ -14,10 +14,11 @@ from pms.bus.acceptance import Arrival
 from pms.bus.batch import Batch, Event
 from pms.bus.executor import Context
 from pms.bus.inbox import Inbox
-from pms.bus.outcomes import Asked, Outcomes, Reply, Request
+from pms.bus.outcomes import Asked, Outcomes, Reply
 from schemas.commands import decode_command
 from schemas.errors import ErrorCode, Failure, Invalid
 from schemas.fields import Command
+from schemas.records import Request
 from schemas.replies import Success
 from tests.contract.bus.bed import Bed
 

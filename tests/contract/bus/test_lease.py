@@ -13,6 +13,7 @@ from pms.bus import lease as leases
 from pms.bus.batch import Batch, Fenced
 from pms.bus.fence import Lost
 from pms.bus.lease import LeaseHeld
+from schemas import catalogue, records
 from tests.contract.bus.bed import ME
 from tests.contract.bus.test_store import event, numbers
 
@@ -39,6 +40,13 @@ class PatientClock:
         self.slept.append(seconds)
         self.ms += int(seconds * 1000)
         await asyncio.sleep(0)
+
+
+def described(bed, kind, stored: dict[str, object]) -> None:
+    """What stands is what the vocabulary publishes under this key: no field less, none more."""
+    (row,) = [row for row in catalogue.key_table(bed.keys.namespace) if row.key == bed.keys.lease]
+    assert kind in row.forms
+    assert msgspec.to_builtins(msgspec.convert(stored, kind)) == stored
 
 
 async def test_the_second_daemon_is_told_who_holds_the_account(bed) -> None:
@@ -91,7 +99,18 @@ async def test_the_holder_stands_in_the_lease_for_ten_seconds(bed) -> None:
         "pid": 1,
         "started": 1,
     }
+    described(bed, records.Lease, held)
     assert 9_000 < await bed.redis.pttl(bed.keys.lease) <= 10_000
+
+
+async def test_after_a_release_the_lease_says_so_and_stays(bed) -> None:
+    lease = bed.lease()
+    taken = await lease.take()
+    await lease.release()
+    left = json.loads(await bed.redis.get(bed.keys.lease))
+    assert left == {"epoch": taken.epoch, "released": True}
+    described(bed, records.LeaseReleased, left)
+    assert await bed.redis.pttl(bed.keys.lease) == -1
 
 
 async def test_the_deadline_is_seven_seconds_after_the_last_renewal_was_sent(bed) -> None:

@@ -42,6 +42,8 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.builds(kind.cls, **{field.name: values(field.type) for field in kind.fields})
         case inspect.AnyType():
             return WORDS
+        case inspect.RawType():
+            return st.dictionaries(WORDS, WORDS, max_size=2).map(msgspec.json.encode).map(msgspec.Raw)
     raise AssertionError(f"no values for {kind}")
 
 

@@ -171,6 +171,7 @@ async def _killed_at(world: World, point: int) -> None:
     await world.start()
     world.life.die_at = len(world.life.effects) + point
     await _scenario(world)
+    await world.run(1)
     assert world.daemon is None, "the scenario has fewer effects than before"
     at = world.life.effects[-1]
     for order in world.resting():

@@ -22,6 +22,7 @@ from fakeredis.commands_mixins.streams_mixin import StreamsCommandsMixin
 
 from pms import config
 from pms.assembly import Parts
+from pms.bus.doors import BLOCK_MS
 from pms.bus.lease import LeaseHeld
 from pms.bus.link import ClientLink
 from pms.clock import LoopClock
@@ -146,8 +147,8 @@ class World:
     async def kill(self) -> None:
         """SIGKILL: sockets and tasks are gone at once, nothing is said to anybody."""
         assert self.daemon is not None
-        await self._end(self.daemon)
-        self.daemon = None
+        daemon, self.daemon = self.daemon, None
+        await self._end(daemon)
 
     async def _reap(self, life: Life) -> None:
         """A life that froze at one of its effects ends there and then."""
@@ -160,6 +161,7 @@ class World:
         await self.life.tasks.close()
         await daemon.tasks.close()
         daemon.store._outbox.close()  # as the system does with a dead process' files
+        await self.clock.sleep(BLOCK_MS / 1000)  # the fake lets a dead client's BRPOP pop until its time is over
 
     async def close(self) -> None:
         if self.daemon is not None:

@@ -62,7 +62,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     resume_max_age_s: int
     resume_max_move_pct: int
     depth_speed: str
-    paper_balance: int
     sub_account_balance: int
     log_format: LogFormat
 
@@ -107,7 +106,6 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         resume_max_age_s=_number(env, "PMS_RESUME_MAX_AGE_SECONDS", 300),
         resume_max_move_pct=_number(env, "PMS_RESUME_MAX_MOVE_PCT", 1),
         depth_speed=_choice(env, "PMS_DEPTH_SPEED", ("100ms", "0ms"), "100ms"),
-        paper_balance=_number(env, "PMS_PAPER_BALANCE", 1_000_000),
         sub_account_balance=_number(env, "PMS_SUBACCOUNT_BALANCE", 10_000),
         log_format=log_format(env),
     )

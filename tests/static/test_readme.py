@@ -1,0 +1,130 @@
+"""The README says what the code says: its tables are drawn from the code's own, and what it names exists.
+
+Run as a program (`python -m tests.static.test_readme`) it draws them anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from pms import cli
+from schemas.catalogue import Row, key_table
+from schemas.errors import Category, ErrorCode
+from schemas.orders import TRANSITIONS, OrderState
+from tests.conftest import ROOT
+
+README = ROOT / "README.md"
+ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box in the diagram
+
+# Names that nothing writes yet.
+LATER = {
+    *("twap", "trailStop", "scalper", "twapBasket", "plugin", "risk", "mode", "records", "nonce", "marketStream"),
+    *("activeTwap", "activeTrailStop", "activeScalper", "activeTwapBasket", "activePlugins"),
+}
+ADVICE = {
+    Category.VALIDATION: "the command is wrong as it stands: change it",
+    Category.OWNERSHIP: "it is not yours, or not there",
+    Category.RISK: "a limit stands against it",
+    Category.AMBIGUITY: "look at orders and positions before anything else",
+    Category.EXCHANGE: "the venue said no; `details` has its code",
+    Category.TIMEOUT: "no word in time: the same `requestId` again tells the outcome",
+    Category.INFRA: "certainly not done: send it again",
+}
+
+
+def commands() -> Iterator[str]:
+    yield from ("| command | what it does |", "| --- | --- |")
+    yield from (f"| `{name}` | {command.purpose} |" for name, command in cli.COMMANDS.items())
+
+
+def orders() -> Iterator[str]:
+    """The transition table as a diagram; states that follow from the same ones share a box."""
+    yield from ("```mermaid", "stateDiagram-v2", "    [*] --> placing")
+    for state, following in TRANSITIONS.items():
+        for after in OrderState:
+            if after in following and after not in ENDED:
+                yield f"    {state} --> {after}"
+        if following:
+            assert following.issuperset(ENDED), "the box holds for no arrow"
+            yield f"    {state} --> ended"
+    yield "```"
+
+
+def _life(row: Row) -> str:
+    seconds = row.ttl_s
+    for unit, length in (("d", 86_400), ("h", 3_600)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s" if seconds else ""
+
+
+def keys() -> Iterator[str]:
+    yield from ("| key | type | lives | what it holds |", "| --- | --- | --- | --- |")
+    for row in key_table():
+        if row.name not in LATER:
+            yield f"| `{row.key}` | {row.redis} | {_life(row)} | {row.about} |"
+    yield ""
+    named = ", ".join(f"`{row.key}`" for row in key_table() if row.name in LATER)
+    yield f"Terminal algos and orders live a day. Names kept for later work: {named}."
+
+
+def errors() -> Iterator[str]:
+    yield from ("| category | what to do | codes |", "| --- | --- | --- |")
+    for category in Category:
+        codes = ", ".join(code for code in ErrorCode if code.category is category)
+        yield f"| {category} | {ADVICE[category]} | {codes} |"
+
+
+def exits() -> Iterator[str]:
+    """From the constants of pms/exits.py with the comments beside them."""
+    yield from ("| code | name | meaning |", "| --- | --- | --- |")
+    found = re.findall(r"^([A-Z_]+) = (\d+)(?:  # (.+))?$", (ROOT / "pms" / "exits.py").read_text(), re.MULTILINE)
+    yield from (f"| {code} | {name} | {meaning} |" for name, code, meaning in found)
+
+
+DRAWN = {"commands": commands, "orders": orders, "keys": keys, "errors": errors, "exits": exits}
+
+
+def _block(name: str) -> re.Match[str]:
+    found = re.search(rf"(?<=<!-- {name} -->\n)(.*?)\n?(?=<!-- end -->)", README.read_text(), re.DOTALL)
+    assert found is not None, f"no block {name}"
+    return found
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_table_of_the_readme_is_the_codes_own(name) -> None:
+    assert _block(name)[1].splitlines() == list(DRAWN[name]())
+
+
+def test_every_setting_that_is_read_is_in_the_readme_and_no_other() -> None:
+    told = set(re.findall(r"PMS_[A-Z_]+", _block("settings")[1]))
+    read = set()
+    for path in ("pms/config.py", "pms/bootstrap.py", "tests/conftest.py"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                read.update(re.findall(r"^PMS_[A-Z_]+$", node.value))
+    assert told == read
+
+
+def test_every_file_and_command_that_the_readme_names_exists() -> None:
+    text = README.read_text()
+    for path in re.findall(r"\]\((\S+?)\)", text):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"(?<![\w{/:])((?:docs|tests|schemas|algos|recovery|pms)/[\w/.-]*)", text):
+        assert (ROOT / path).exists(), path
+    assert set(re.findall(r"-m pms ([a-z-]+)", text)) <= set(cli.COMMANDS)
+
+
+def _draw() -> None:
+    for name, lines in DRAWN.items():
+        begin, end = _block(name).span(0)
+        text = README.read_text()
+        README.write_text(f"{text[:begin]}{chr(10).join(lines())}\n{text[end:]}")
+
+
+if __name__ == "__main__":
+    _draw()

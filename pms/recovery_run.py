@@ -10,7 +10,7 @@ import msgspec
 
 from pms import exits, recover, restore, up
 from pms.bus import host
-from pms.clock import Clock, SystemClock
+from pms.clock import SystemClock
 from pms.config import Config
 from pms.daemon import Daemon, Refused
 from pms.venue import Unavailable
@@ -18,38 +18,49 @@ from recovery import reconcile
 from schemas.records import Lease, RecoveryRun
 
 PLANNED = "planned"
+_STILL = ("--profile", "still")  # a paper market must not trade while we look
 
 
 def run(config: Config, apply: bool) -> RecoveryRun:
     """Plan, or plan and carry out. Raises as `up.stack` does, and Refused."""
-    with up.stack(config, []) as stands:
+    with up.stack(config, list(_STILL)) as stands:
         return up.on_loop(_run(stands.config, apply))
 
 
 async def _run(config: Config, apply: bool) -> RecoveryRun:
-    clock = SystemClock()
-    async with up.composed(config, clock) as daemon:
-        work = daemon.put_right() if apply else _examine(daemon, config, clock)
+    async with up.composed(config, SystemClock()) as daemon:
+        work = daemon.put_right() if apply else examine(daemon)
         if (refused := await up.attempt(work)) is not None:
             raise refused
         assert daemon.recovery.last is not None, "a run was made"
         return daemon.recovery.last
 
 
-async def _examine(daemon: Daemon, config: Config, clock: Clock) -> None:
-    """The plan as a run whose steps are only planned. Raises Refused, Gone."""
-    if (held := await daemon.caller.call("GET", daemon.names.lease)) is not None:
-        assert isinstance(held, bytes), "the lease is a string"
-        holder = msgspec.json.decode(held, type=Lease)
-        if not host.is_dead(holder, daemon.parts.holder):
-            raise Refused(f"another daemon holds this account: {holder}. Nothing was done.", exits.LEASE_HELD)
+async def _refuse_beside_another(daemon: Daemon) -> None:
+    """Raises Refused while the lease stands, but for a holder that is provably dead."""
+    text = await daemon.caller.call("GET", daemon.names.lease)
+    if text is None:
+        return
+    assert isinstance(text, bytes), "the lease is a string"
+    lease = msgspec.json.decode(text)
+    if lease.get("released"):
+        return
+    holder = msgspec.convert(lease, Lease)
+    if not host.is_dead(holder, daemon.parts.holder):
+        raise Refused(f"another daemon holds this account: {holder}. Nothing was done.", exits.LEASE_HELD)
+
+
+async def examine(daemon: Daemon) -> None:
+    """Give a daemon that was not started the plan as its last run. Raises Refused, Gone."""
+    clock = daemon.parts.clock
+    await _refuse_beside_another(daemon)
     restored = await restore.read(daemon.caller, daemon.names, daemon.ledger, clock.now_ms())
     for kind, state in restored.algos:
         daemon.desk.register(daemon.desk.begin(kind, state))
     try:
         await daemon.venue.rest.measure_clock()
         started = daemon.desk.now()
-        policy = config.foreign_policy or "report"
+        policy = daemon.config.foreign_policy or "report"
         _, made = await reconcile.examine(daemon.venue, daemon.hands, policy, clock.sleep)
     except Unavailable as error:
         raise Refused(f"the venue can't be read: {error}. Nothing was done.", exits.UNAVAILABLE) from error

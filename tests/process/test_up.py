@@ -1,0 +1,134 @@
+"""`pms up` and `pms recover` as process trees: how they end, what comes back, what they refuse to start on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from pms import exits
+from tests.process.typed import KEYS, STILL, Up, pms, until_gone
+from tests.waiting import until
+
+STOP_S = 5.0
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_of_it_in_time(data: Path, number: int) -> None:
+    stack = Up(data)
+    children = stack.children()
+    assert len(children) == 2
+    began = time.monotonic()
+    assert stack.end(number) == exits.OK
+    assert time.monotonic() - began < STOP_S
+    until_gone(children)
+
+
+@pytest.mark.crash
+def test_a_killed_one_takes_its_children_along_and_the_next_goes_on_from_there(data: Path) -> None:
+    stack = Up(data)
+    children = stack.children()
+    reply = json.loads(stack.pms("chase", "BTCUSDT", "BUY", "0.010", "--json").stdout)
+    stack.end(signal.SIGKILL)
+    until_gone(children)
+    again = Up(data)
+    (algo,) = json.loads(again.pms("algos", "--json").stdout)
+    assert algo["chaseId"] == reply["chaseId"]
+    until(lambda: json.loads(again.pms("orders", "--json").stdout), 10, "its order")
+    assert again.end(signal.SIGTERM) == exits.OK
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("name", ["redis-server", "python"])
+def test_a_child_that_was_killed_comes_back_at_its_address(data: Path, name: str) -> None:
+    stack = Up(data)
+    (victim,) = [pid for pid in stack.children() if name in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: len(stack.children()) == 2 and victim not in stack.children(), 10, f"another {name}")
+
+    def works() -> bool:
+        done = stack.pms("chase", "BTCUSDT", "BUY", "0.010", "--json")
+        return done.returncode == exits.OK
+
+    until(works, 20, "a chase is accepted again")
+    assert stack.end(signal.SIGTERM) == exits.OK
+
+
+def test_taken_ports_fall_back_to_free_ones(data: Path, tmp_path: Path) -> None:
+    one, two = Up(data), Up(tmp_path / "other")
+    assert one.told["redis"]["address"] != two.told["redis"]["address"]
+    assert one.told["venue"]["rest"] != two.told["venue"]["rest"]
+    assert two.pms("chase", "BTCUSDT", "BUY", "0.010").returncode == exits.OK
+    assert [one.end(signal.SIGTERM), two.end(signal.SIGTERM)] == [exits.OK, exits.OK]
+
+
+def test_live_without_its_two_words_is_refused_and_nothing_is_started(data: Path) -> None:
+    done = pms(data, "up", PMS_MODE="live")
+    assert done.returncode == exits.CONFIG
+    assert "Nothing was started" in done.stderr
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("mode", ["testnet", "shadow"])
+def test_a_mode_without_addresses_is_refused_and_nothing_is_started(data: Path, mode: str) -> None:
+    done = pms(data, "run", PMS_MODE=mode)
+    assert done.returncode == exits.CONFIG
+    assert "PMS_REST_URL" in done.stderr
+    assert not data.exists()
+
+
+def test_a_redis_or_a_venue_that_is_not_there_is_named(data: Path) -> None:
+    done = pms(data, "run", *STILL, PMS_REDIS_URL="redis://127.0.0.1:1")
+    assert done.returncode == exits.UNAVAILABLE
+    assert "PMS_REDIS_URL" in done.stderr
+    done = pms(data, "run", PMS_REST_URL="http://127.0.0.1:1", PMS_STREAM_URL="ws://127.0.0.1:1")
+    assert done.returncode == exits.UNAVAILABLE
+    assert "the venue can't be read" in done.stderr
+
+
+def test_a_market_that_can_not_be_opened_is_named(data: Path) -> None:
+    done = pms(data, "up", "--replay", str(data / "none.gz"))
+    assert done.returncode == exits.UNAVAILABLE
+    assert "The simulator did not start" in done.stderr
+    assert "none.gz" in done.stderr
+
+
+def test_records_of_a_newer_version_are_left_alone(data: Path, real_redis) -> None:
+    with redis.Redis.from_url(real_redis.url_tcp, decode_responses=True) as client:
+        client.set(KEYS.order("pms-new"), '{"v":99}')
+        done = pms(data, "run", *STILL, PMS_REDIS_URL=real_redis.url_tcp)
+        assert done.returncode == exits.NEWER_DATA
+        assert "newer version" in done.stderr
+        assert client.get(KEYS.order("pms-new")) == '{"v":99}'
+
+
+@pytest.mark.crash
+def test_recovery_by_itself_plans_by_reading_only_then_carries_it_out_and_resumes_nothing(data: Path) -> None:
+    stack = Up(data)
+    reply = json.loads(stack.pms("chase", "BTCUSDT", "BUY", "0.010", "--json").stdout)
+    with stack.redis() as client:
+        until(lambda: client.hlen(KEYS.open_orders("main")), 5, "its order rests")
+        (client_id,) = client.hkeys(KEYS.open_orders("main"))
+        client.delete(KEYS.order(client_id), KEYS.open_orders("main"), KEYS.algo("chase", reply["chaseId"]))
+        client.delete(KEYS.active("chase", "main"))
+        stack.end(signal.SIGKILL)
+    for _ in range(2):  # the first changes nothing
+        planned = pms(data, "recover", "--dry-run", "--json")
+        assert planned.returncode == exits.OK, planned.stderr
+        (step,) = json.loads(planned.stdout)["steps"]
+        assert (step["action"], step["subject"], step["outcome"]) == ("cancelorder", client_id, "planned")
+    done = pms(data, "recover", "--apply", "--json")
+    assert done.returncode == exits.OK, done.stderr
+    (step,) = json.loads(done.stdout)["steps"]
+    assert step["outcome"].startswith("cancelled")
+    assert json.loads(pms(data, "recover", "--dry-run", "--json").stdout)["steps"] == []

@@ -1,0 +1,79 @@
+"""What typed words become: a command's body, redis-cli's arguments, the simulator's."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import pytest
+
+from pms.cli import COMMANDS, chase, console, serve
+from schemas import codec
+from schemas.commands import decode_command
+from schemas.commands_algos import Chase
+from schemas.errors import Invalid
+
+
+def _parsed(module: Any, *words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_every_parameter_of_a_chase_but_later_works_has_a_flag() -> None:
+    words = ["BTCUSDT", "BUY", "0.5"]
+    given = vars(_parsed(chase, *words))
+    assert set(Chase.__struct_fields__) - set(given) == {"stop_loss", "take_profit"}
+
+
+def test_flags_become_the_commands_own_fields_and_defaults_stay_the_daemons() -> None:
+    words = "BTCUSDT SELL 0.5 --stalk-mode trail --stalk-offset-ticks 3 --no-post-only --max-distance-pct 0.5".split()
+    body = chase.body_of(_parsed(chase, *words, "--sub-account", "a", "--request-id", "r"))
+    assert body == {
+        "requestId": "r",
+        "subAccountId": "a",
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "quantity": "0.5",
+        "stalkMode": "trail",
+        "stalkOffsetTicks": 3,
+        "postOnly": False,
+        "maxDistancePct": "0.5",
+    }
+
+
+def test_a_body_without_ids_gets_the_main_account_and_a_request_id_of_its_own() -> None:
+    one, two = (chase.body_of(_parsed(chase, "BTCUSDT", "BUY", "1")) for _ in range(2))
+    assert one["subAccountId"] == "main"
+    assert one["requestId"] != two["requestId"]
+    assert decode_command("chase", codec.encode(one), True).command.type == "chase"
+
+
+def test_what_the_daemon_would_refuse_by_form_is_refused_at_once() -> None:
+    with pytest.raises(Invalid, match="quantity"):
+        chase.body_of(_parsed(chase, "BTCUSDT", "BUY", "1e5"))
+
+
+@pytest.mark.parametrize(
+    "url, arguments, secrets",
+    [
+        ("redis://127.0.0.1:16379/0", ["-h", "127.0.0.1", "-p", "16379", "-n", "0"], {}),
+        ("redis://:pa%40ss@h:1", ["-h", "h", "-p", "1"], {"REDISCLI_AUTH": "pa@ss"}),
+        ("rediss://me:pw@h", ["-h", "h", "-p", "6379", "--tls", "--user", "me"], {"REDISCLI_AUTH": "pw"}),
+        ("unix://:pw@/run/a%20b.sock", ["-s", "/run/a b.sock"], {"REDISCLI_AUTH": "pw"}),
+    ],
+)
+def test_an_address_becomes_redis_clis_arguments_with_the_password_apart(url, arguments, secrets) -> None:
+    assert console.connection(url) == (arguments, secrets)
+
+
+def test_the_market_is_chosen_with_the_simulators_own_words(tmp_path) -> None:
+    given = serve.market_arguments(_parsed(serve, "--replay", str(tmp_path / "a.gz"), "--speed", "2", "--seed", "3"))
+    words = ["--speed", "2.0", "--profile", "busy", "--seed", "3", "--replay", str(tmp_path / "a.gz")]
+    assert given == words
+
+
+def test_every_command_of_the_issue_is_listed_with_its_purpose() -> None:
+    wanted = "up run sim demo chase cancel algos orders tail recover redis-cli bench test".split()
+    assert list(COMMANDS) == wanted
+    assert all(command.purpose for command in COMMANDS.values())

@@ -23,6 +23,7 @@ from pms.bus.lease import Lease
 from pms.bus.link import Link
 from pms.bus.outbox import Outbox
 from pms.bus.store import Store
+from pms.bus.trim import Trim
 from pms.clock import Clock
 from pms.config import Config
 from pms.core.backoff import Connects
@@ -126,6 +127,7 @@ class Assembly:
         parts = self.parts
         self.ledger = Ledger(self.names, self.store)
         self.alarms = Alarms(self.ledger)
+        self.trim = Trim(self.caller, self.names, parts.clock, parts.folder, self.alarms)
         self.health = HealthWriter(
             self.store, self.names, parts.clock, parts.folder, hears.read_health, self._redis_down
         )

@@ -162,6 +162,7 @@ class Daemon(Assembly):
         self.status = "open"
         self.tasks.spawn(self.health.run(), "health")
         self.tasks.spawn(self._forget(), "forget")
+        self.tasks.spawn(self.trim.run(), "trim")
         self.tasks.spawn(self.instruments.run(), "instruments")
 
     def _gate(self) -> str:

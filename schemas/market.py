@@ -88,7 +88,7 @@ class Instrument(msgspec.Struct, frozen=True, rename="camel"):
         return quantity % self.step == 0
 
     def quantity_down(self, quantity: Decimal) -> Decimal:
-        """The largest multiple of `step` not above `quantity`, with the step's digits: the venue refuses more of them."""
+        """The largest multiple of `step` not above `quantity`, with the step's digits: the venue refuses more."""
         return quantity // self.step * self.step
 
     def sendable(self, quantity: Decimal, price: Decimal, reduce_only: bool) -> bool:

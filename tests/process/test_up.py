@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from pms import exits
-from tests.process.typed import KEYS, STILL, Up, pms, until_gone
+from tests.process.typed import KEYS, STILL, Up, pms, spawn, until_gone
 from tests.waiting import until
 
 STOP_S = 5.0
@@ -132,3 +132,45 @@ def test_recovery_by_itself_plans_by_reading_only_then_carries_it_out_and_resume
     (step,) = json.loads(done.stdout)["steps"]
     assert step["outcome"].startswith("cancelled")
     assert json.loads(pms(data, "recover", "--dry-run", "--json").stdout)["steps"] == []
+
+
+def test_a_daemon_whose_account_was_taken_stops_by_itself(data: Path) -> None:
+    stack = Up(data)
+    with stack.redis() as client:
+        client.set(KEYS.epoch, int(client.get(KEYS.epoch)) + 1)
+        client.set(KEYS.lease, '{"epoch":0,"host":"other","bootId":"b","pidNamespace":"n","pid":1,"started":1}')
+    assert stack.process.wait(15) == exits.LEASE_LOST
+    assert "another daemon holds the account now" in data.with_name("data.log").read_text()
+    stack.end(signal.SIGTERM)
+
+
+def test_a_reset_forgets_venue_and_state_together_after_asking(data: Path) -> None:
+    stack = Up(data)
+    stack.pms("chase", "BTCUSDT", "BUY", "0.010")
+    assert stack.end(signal.SIGTERM) == exits.OK
+    kept = pms(data, "sim", "--data", str(data / "venue"), "--reset")  # no answer is no
+    assert kept.returncode == exits.NO
+    assert kept.stdout.endswith("Nothing was forgotten and nothing was started.\n")
+    again = Up(data)
+    assert len(json.loads(again.pms("algos", "--json").stdout)) == 1
+    refused = pms(data, "sim", "--data", str(data / "venue"), "--reset", "--yes")
+    assert refused.returncode == exits.DATA_DIR_IN_USE
+    assert again.end(signal.SIGTERM) == exits.OK
+    venue = spawn(data, "sim", "--data", str(data / "venue"), "--reset", "--yes", "--json", *STILL)
+    assert venue.stdout is not None
+    assert venue.stdout.readline().startswith("The venue in ")
+    assert venue.stdout.readline().startswith("{")
+    venue.terminate()
+    assert venue.wait(5) == exits.OK
+    venue.stdout.close()
+    fresh = Up(data)
+    assert json.loads(fresh.pms("algos", "--json").stdout) == []
+    assert fresh.events()[0]["type"] == "seq_jump"
+    assert fresh.end(signal.SIGTERM) == exits.OK
+
+
+def test_a_reset_leaves_a_redis_of_ones_own_alone(data: Path, real_redis) -> None:
+    data.mkdir()
+    done = pms(data, "sim", "--data", str(data / "venue"), "--reset", "--yes", PMS_REDIS_URL=real_redis.url_tcp)
+    assert done.returncode == exits.CONFIG
+    assert "nothing was forgotten" in done.stderr

@@ -30,7 +30,16 @@ def pms(data: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str
     """Type a command and wait for its end."""
     command = [sys.executable, "-m", "pms", *words]
     given = environment(data, **more)
-    return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=END_S, check=False)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=given,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=END_S,
+        check=False,
+    )
 
 
 def spawn(data: Path, *words: str, **more: str) -> subprocess.Popen[str]:

@@ -44,6 +44,9 @@ class Life:
         await self.alive()
 
     async def alive(self) -> None:
+        """Return while the life goes on. A client may have swallowed its task's cancellation: it meets another one."""
+        if self.over:
+            raise asyncio.CancelledError
         if self.frozen.is_set():
             await asyncio.get_running_loop().create_future()
 

@@ -22,6 +22,10 @@ def owner_of(client_id: str) -> str:
     return client_id.split("-")[2]
 
 
+def stranger(owner: str, epoch: int = 1_700_000_000, attempt: int = 1) -> str:
+    return make(OrderId(tag_of("main"), owner, epoch, 0, attempt))
+
+
 # --- SIGKILL ------------------------------------------------------------------------------------------
 
 
@@ -191,6 +195,64 @@ async def _killed_at(world: World, point: int) -> None:
     await check_books(world)
 
 
+async def _killed_in_recovery(world: World, point: int) -> int:
+    """Die in the middle of an amend, with much to recover; die again at the n-th effect of the start; then live on.
+    Returns how many effects the start had; 0 for `point` lets it through."""
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    chase = await world.chase(quantity="0.020")
+    opened = await world.chase(subAccountId="second", stalkOffsetTicks=3)
+    (order,) = [order for order in world.resting() if owner_of(order.client_id) == chase]
+    world.market.hit(order, "0.003")
+    await world.run(1)
+    world.life.die_on = "after PUT"
+    world.market.quote("61801.0", "61805.0")
+    await world.until(lambda: world.daemon is None, 3)
+    await world.run(1)
+    world.market.hit(order, "0.004")
+    world.exchange.cancel(world.account, "BTCUSDT", client_id=world.resting()[0].client_id)
+    world.market.rest(world.account, "BUY", D("61000.0"), "0.010", stranger("cnobodyxyz"))
+    world.next_death = point
+    attempt = world.tasks.spawn(world.start(), "start")
+    await world.run(0)  # its life has begun
+    await world.until(lambda: attempt.done() or world.life.over, 30)
+    effects = len(world.life.effects)
+    if point:
+        if world.daemon is not None:
+            await world.kill()
+        await world.run(1)
+        await world.start()
+    await world.run(20)
+    for name in (chase, opened):
+        if (await world.state(name))["status"] == "paused":
+            await world.command("algo_resume", algoId=name, subAccountId=(await world.state(name))["subAccountId"])
+    await world.run(5)
+    rests = {owner_of(order.client_id): order.remaining for order in world.resting()}
+    assert rests[opened] == D("0.010")
+    assert rests[chase] == D("0.020") - (await world.state(chase))["filledQuantity"]
+    assert world.held() == (await world.state(chase))["filledQuantity"] > 0
+    await check_books(world)
+    return effects
+
+
+def test_killed_at_any_effect_of_its_recovery_the_next_start_puts_all_right(
+    tmp_path_factory: pytest.TempPathFactory, cases: Callable[[int], None]
+) -> None:
+    effects: list[int] = []
+
+    def life(point: int) -> None:
+        async def lived(world: World) -> None:
+            effects.append(await _killed_in_recovery(world, point))
+
+        in_world(books=False)(lived)(tmp_path_factory.mktemp("life"))
+
+    life(0)
+    assert effects[0] >= 15
+    for point in range(1, effects[0] + 1):
+        life(point)
+    cases(effects[0])
+
+
 def test_killed_at_any_of_its_effects_a_chase_ends_in_an_allowed_end(
     tmp_path_factory: pytest.TempPathFactory, cases: Callable[[int], None]
 ) -> None:
@@ -280,10 +342,6 @@ async def test_a_stop_that_is_asked_to_cancel_reduce_only_does_so(world: World) 
 
 
 # --- what recovery finds ------------------------------------------------------------------------------
-
-
-def stranger(owner: str, epoch: int = 1_700_000_000, attempt: int = 1) -> str:
-    return make(OrderId(tag_of("main"), owner, epoch, 0, attempt))
 
 
 @in_world()

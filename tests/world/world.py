@@ -79,6 +79,7 @@ class World:
         self.daemon: Daemon | None = None
         self.life = Life()
         self.elsewhere = False  # the next life runs on another host, without our data directory
+        self.next_death = 0  # the effect at which the next life ends (`Life.die_at`)
         self._lives = 0
         self._requests = 0
 
@@ -101,7 +102,7 @@ class World:
             while True:
                 daemon = self._compose(environment, "elsewhere" if self.elsewhere else "world")
                 try:
-                    await daemon.start()
+                    await self.life.tasks.spawn(daemon.start(), "start")
                     return daemon
                 except LeaseHeld:
                     await self._end(daemon)
@@ -120,6 +121,7 @@ class World:
     def _compose(self, environment: dict[str, str], host: str) -> Daemon:
         self._lives += 1
         life = self.life = Life()
+        life.die_at, self.next_death = self.next_death, 0
         self.tasks.spawn(self._reap(life), "reap")
         self.http = MemoryHttp(self.sim.gate)
         self.sockets = MemorySockets(self.sim.gate)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 import socket
-import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -111,6 +110,8 @@ def _connect(url: str) -> socket.socket:
         return plain
     plain = socket.create_connection((parts.hostname or "localhost", parts.port or 6379), TIMEOUT_S)
     if parts.scheme == "rediss":
+        import ssl  # it takes longer than all else here
+
         return ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname)
     return plain
 

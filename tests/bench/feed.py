@@ -42,34 +42,13 @@ from schemas.market import Instrument, Quote, Side
 from schemas.orders import OrderState
 from tests.bench.recorded_frames import Frames, load
 from tests.bench.reference_feed import DepthLoop, RawSocket, TickerLoop
+from tests.bench.rows import Row, row
 
 DEPTH_BATCH, TICKER_BATCH, WARM = 60, 1_000, 2
 ALGOS, QUOTES = 10_000, 60
 STEP = Decimal("0.001")
 LIMIT = Decimal(10**7)
 DEPTH_NAME = "depth frame from the socket to touch"
-
-
-class Row(msgspec.Struct):
-    """`ratio` is p50 ÷ reference. `budget_of` says what the budget is of: "ratio", or "p50" itself."""
-
-    name: str
-    unit: str
-    p50: float
-    p99: float
-    reference: float
-    ratio: float
-    budget: float
-    budget_of: str
-    ok: bool
-
-
-def row(name: str, unit: str, product: list[float], reference: list[float], budget: float, budget_of: str) -> Row:
-    mine, theirs = sorted(product), sorted(reference)
-    p50, middle = mine[len(mine) // 2], theirs[len(theirs) // 2]
-    p99, ratio = mine[min(len(mine) - 1, len(mine) * 99 // 100)], p50 / middle
-    ok = (ratio if budget_of == "ratio" else p50) <= budget
-    return Row(name, unit, round(p50, 3), round(p99, 3), round(middle, 3), round(ratio, 3), budget, budget_of, ok)
 
 
 class Waiter:

@@ -15,15 +15,15 @@ from typing import cast
 
 import msgspec
 import uvloop
+from pms.binance.sockets import AioSockets
 
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.http import HttpClient
-from pms.binance.sockets import AioSockets
 from pms.clock import SystemClock
 from pms.tasks import Tasks
 from pms.venue import Done, Place
 from schemas.market import Side
-from tests.bench.feed import Row, row
+from tests.bench.rows import Row, row
 
 REQUESTS, WARM = 4_000, 400
 BUDGET = 3.5  # perf.md: frame to order request against the hand-written loop, of which this is the largest part

@@ -16,27 +16,27 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-import uvloop
 
 from pms import config
 from pms.assembly import Parts
 from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
-from pms.bus.host import Holder
 from pms.bus.link import WireLink
 from pms.clock import SystemClock
 from pms.daemon import Daemon
 from pms.datadir import DataDir
 from pms.embedded import EmbeddedRedis
 from schemas.keys import Keys
+from schemas.records import Holder
 from tests.bench import reference_orders
-from tests.bench.feed import Row, row
 from tests.bench.recorded_frames import made_up
-from tests.bench.venue_driver import FRAMES, MOVES, Times
+from tests.bench.rows import Row, row
+from tests.bench.venue_driver import MOVES, Times
 
 COUNT, WARM = 600, 50
 FLOOD = 10_000  # fills
 PACE = 1_000  # a second
+LOADED = 350
 REFERENCE_LIMIT = 1.5 * 119 / 28  # reference ÷ echo floor: 1.5 × perf.md's ratio
 
 
@@ -83,7 +83,9 @@ async def venue(redis_url: str) -> AsyncIterator[VenueProcess]:
     try:
         yield VenueProcess(process, int(await process.stdout.readline()))
     finally:
-        await process.communicate(b"quit\n")
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 @asynccontextmanager
@@ -110,45 +112,36 @@ async def product(redis_url: str, port: int, folder: Path | None) -> AsyncIterat
         await sockets.close()
 
 
-async def rows() -> list[Row]:
+async def rows(redis_url: str, measured: VenueProcess) -> list[Row]:
     """All rows of the order path."""
-    with private_redis() as redis_url:
-        async with venue(redis_url) as measured:
-            with tempfile.TemporaryDirectory() as folder:
-                async with product(redis_url, measured.port, Path(folder)):
-                    where = urlsplit(redis_url)
-                    start = made_up(1, MOVES, 0)
-                    levels = msgspec.convert([start.bids, start.asks], list[list[tuple[float, float]]], strict=False)
-                    await reference_orders.open_all(
-                        unquote(where.path), unquote(where.password or ""), measured.port, *levels, start.first_id
-                    )
-                    return await _measure(measured)
+    with tempfile.TemporaryDirectory() as folder:
+        async with product(redis_url, measured.port, Path(folder)):
+            where, start = urlsplit(redis_url), made_up(1, MOVES, 0)
+            levels = msgspec.convert([start.bids, start.asks], list[list[tuple[float, float]]], strict=False)
+            await reference_orders.open_all(
+                unquote(where.path), unquote(where.password or ""), measured.port, *levels, start.first_id
+            )
+            return await _measure(measured)
 
 
 async def _measure(measured: VenueProcess) -> list[Row]:
     frames = await measured.run("frames", COUNT)
+    floor = frames["reference"][WARM:], frames["echo"][WARM:]
     found = [
         _against("frame to order request, durable", frames, 3.5),
-        row("the hand-written loop over the echo floor", "us", *_warm(frames, "reference", "echo"), REFERENCE_LIMIT, "ratio"),
+        row("its reference over the echo floor", "us", *floor, REFERENCE_LIMIT, "ratio"),
+        _against("command in a list to order request", await measured.run("lists", COUNT), 3.0),
+        _against("command in the stream to order request", await measured.run("stream", COUNT), 3.0),
+        _against("user event to subscriber", await measured.run("events", COUNT), 1.6),
     ]
-    found.append(_against("command in a list to order request", await measured.run("lists", COUNT), 3.0))
-    found.append(_against("command in the stream to order request", await measured.run("stream", COUNT), 3.0))
-    found.append(_against("user event to subscriber", await measured.run("events", COUNT), 1.6))
+    paced = [late / 1000 for late in (await measured.run("paced", PACE))["product"]]
+    found.append(row("user event to subscriber, 1 000 a second", "ms", paced, [], 5.0, "p99"))
+    flood = await measured.run("flood", FLOOD)
+    found.append(row("events published, sustained", "/s", flood["rate"], [], 5_000, "least"))
+    load = [late / 1000 for late in (await measured.run("load", LOADED))["product"]]
+    found.append(row("frame to order request, 50 symbols, 200 algos", "ms", load, [], 5.0, "p99"))
     return found
 
 
-def _warm(times: Times, mine: str, theirs: str) -> tuple[list[float], list[float]]:
-    return times[mine][WARM:], times[theirs][WARM:]
-
-
 def _against(name: str, times: Times, budget: float) -> Row:
-    return row(name, "us", *_warm(times, "product", "reference"), budget, "ratio")
-
-
-def main() -> None:
-    for found in uvloop.run(rows()):
-        print(msgspec.json.encode(found).decode())
-
-
-if __name__ == "__main__":
-    main()
+    return row(name, "us", times["product"][WARM:], times["reference"][WARM:], budget, "ratio")

@@ -141,8 +141,49 @@ def place(orders: Orders, body: bytes) -> None:
     )
 
 
+class _Trade(msgspec.Struct):
+    s: str
+    c: str
+    S: str
+    X: str
+    i: int
+    t: int
+    T: int
+    q: str
+    p: str
+    l: str  # noqa: E741 - the venue's own name
+    L: str
+    z: str
+    n: str
+
+
+class _Update(msgspec.Struct):
+    o: _Trade
+
+
+class _Event(msgspec.Struct, rename="camel"):
+    type: str
+    symbol: str
+    client_order_id: str
+    side: str
+    state: str
+    exchange_order_id: int
+    trade_id: int
+    ts: int
+    quantity: str
+    price: str
+    last_fill_qty: str
+    last_fill_price: str
+    filled_qty: str
+    commission: str
+
+
+_update = msgspec.json.Decoder(_Update).decode
+_encode = msgspec.json.Encoder().encode
+
+
 class Published:
-    """One EVALSHA for each frame."""
+    """One EVALSHA for each frame: the frame read, told in the words of an event, and nothing kept of it."""
 
     def __init__(self) -> None:
         self.link = Link(self._told)
@@ -153,7 +194,9 @@ class Published:
             self.sha = reply.decode()
 
     def on_payload(self, payload: bytes) -> None:
-        self.link.send("EVALSHA", self.sha, 2, "reference:seq", "reference:stream", payload)
+        o = _update(payload).o
+        event = _Event("order_partial", o.s, o.c, o.S, o.X, o.i, o.t, o.T, o.q, o.p, o.l, o.L, o.z, o.n)
+        self.link.send("EVALSHA", self.sha, 2, "reference:seq", "reference:stream", _encode(event))
 
 
 class Echo(RawSocket):
@@ -183,7 +226,10 @@ async def open_all(redis_path: str, password: str, port: int, bids: Levels, asks
     streamed.link.send("XGROUP", "CREATE", STREAM, GROUP, "0", "MKSTREAM")
     popped.read()
     streamed.read()
-    sockets = [RawSocket("/reference/depth", followed.on_payload), RawSocket("/reference/private", published.on_payload)]
+    sockets = [
+        RawSocket("/reference/depth", followed.on_payload),
+        RawSocket("/reference/private", published.on_payload),
+    ]
     echo = Echo("/echo", lambda payload: echo.echo(payload))
     for socket in (*sockets, echo):
         await loop.create_connection(lambda socket=socket: socket, "127.0.0.1", port)  # type: ignore[misc]

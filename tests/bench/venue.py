@@ -28,7 +28,7 @@ RULES = [
     {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
     {"filterType": "PERCENT_PRICE", "multiplierUp": "2", "multiplierDown": "0.5"},
     {"filterType": "MIN_NOTIONAL", "notional": "50"},
-    {"filterType": "MAX_NUM_ORDERS", "limit": 1000},
+    {"filterType": "MAX_NUM_ORDERS", "limit": 100000},
 ]
 
 
@@ -77,7 +77,7 @@ class Market:
 
 
 class Venue:
-    """`order(query)` of the newest request per path is told to whoever awaits `arrival(path)`."""
+    """`order(query)` of the newest request per path is told to whoever awaits `arrival(request)`."""
 
     def __init__(self, markets: list[Market]) -> None:
         self.markets = {market.symbol: market for market in markets}
@@ -86,7 +86,7 @@ class Venue:
         self.streams: list[str] = []
         self.still = True
         self.trades = 0
-        self._ids = 0
+        self.placed = 0
         self._awaited: dict[str, asyncio.Future[tuple[int, dict[str, str]]]] = {}
         self._plain: dict[str, Callable[[dict[str, str]], Any]] = {
             "/fapi/v1/time": lambda _: {"serverTime": now_ms()},
@@ -100,9 +100,9 @@ class Venue:
     def _rules(self, symbol: str) -> dict[str, Any]:
         return {"symbol": symbol, "status": "TRADING", "marginAsset": "USDT", "filters": RULES}
 
-    def arrival(self, path: str) -> asyncio.Future[tuple[int, dict[str, str]]]:
-        """The next order request on a path: when its bytes came (perf_counter_ns), and its parameters."""
-        future = self._awaited[path] = asyncio.get_running_loop().create_future()
+    def arrival(self, request: str) -> asyncio.Future[tuple[int, dict[str, str]]]:
+        """The next order request of a kind ("POST /path"): when its bytes came (perf_counter_ns), and its parameters."""
+        future = self._awaited[request] = asyncio.get_running_loop().create_future()
         return future
 
     def private(self) -> Client:
@@ -117,7 +117,7 @@ class Venue:
             plain = self._plain.get(path)
             client.respond(msgspec.json.encode([] if plain is None else plain(query)))
             return
-        awaited = self._awaited.pop(path, None)
+        awaited = self._awaited.pop(f"{method} {path}", None)
         if awaited is not None and not awaited.done():
             awaited.set_result((stamp, query))
         if path == _ORDER:
@@ -128,17 +128,25 @@ class Venue:
     def _order(self, client: Client, method: str, query: dict[str, str]) -> None:
         name = query.get("newClientOrderId") or query["origClientOrderId"]
         if method == "POST":
-            self._ids += 1
-            self.orders[name] = {"i": str(self._ids), "c": name, "z": "0", **query}
+            self.placed += 1
+            self.orders[name] = {"i": str(self.placed), "c": name, "z": "0", **query}
         order = self.orders[name]
         order |= {field: query[field] for field in ("price", "quantity") if method == "PUT"}
         status = "CANCELED" if method == "DELETE" else "NEW"
         client.respond(
             msgspec.json.encode(
                 {
-                    **{"orderId": int(order["i"]), "symbol": order["symbol"], "status": status, "side": order["side"]},
-                    **{"clientOrderId": name, "price": order["price"], "origQty": order["quantity"]},
-                    **{"executedQty": order["z"], "type": "LIMIT", "timeInForce": "GTX", "updateTime": now_ms()},
+                    "orderId": int(order["i"]),
+                    "symbol": order["symbol"],
+                    "status": status,
+                    "side": order["side"],
+                    "clientOrderId": name,
+                    "price": order["price"],
+                    "origQty": order["quantity"],
+                    "executedQty": order["z"],
+                    "type": "LIMIT",
+                    "timeInForce": "GTX",
+                    "updateTime": now_ms(),
                 }
             )
         )
@@ -159,6 +167,12 @@ class Venue:
             del self.orders[name]
         return framed(_event(order, "TRADE", "FILLED" if whole else "PARTIALLY_FILLED", {**trade, "t": self.trades}))
 
+    def spare_fill(self) -> bytes:
+        """The frame of a trade of an order that nobody has: for a loop that keeps none."""
+        order = {"i": "1", "c": "x", "z": "0.001", "symbol": MEASURED, "side": "BUY", "quantity": "0.020"}
+        more = {"l": "0.001", "L": "84551.0", "n": "0.01", "N": "USDT", "m": True, "rp": "0", "t": 1}
+        return framed(_event(order | {"price": "84551.0"}, "TRADE", "PARTIALLY_FILLED", more))
+
     # --- streams --------------------------------------------------------------------------------------
 
     async def beat(self) -> None:
@@ -178,9 +192,26 @@ class Venue:
 
 def _event(order: dict[str, str], execution: str, status: str, more: dict[str, Any]) -> bytes:
     body = {
-        **{"s": order["symbol"], "c": order["c"], "S": order["side"], "o": "LIMIT", "f": "GTX", "q": order["quantity"]},
-        **{"p": order["price"], "ap": order["price"], "x": execution, "X": status, "i": int(order["i"])},
-        **{"z": order["z"], "T": now_ms(), "l": "0", "L": "0", "t": 0, "m": False, "R": False, "rp": "0", **more},
+        "s": order["symbol"],
+        "c": order["c"],
+        "S": order["side"],
+        "o": "LIMIT",
+        "f": "GTX",
+        "q": order["quantity"],
+        "p": order["price"],
+        "ap": order["price"],
+        "x": execution,
+        "X": status,
+        "i": int(order["i"]),
+        "z": order["z"],
+        "T": now_ms(),
+        "l": "0",
+        "L": "0",
+        "t": 0,
+        "m": False,
+        "R": False,
+        "rp": "0",
+        **more,
     }
     return msgspec.json.encode({"e": "ORDER_TRADE_UPDATE", "E": now_ms(), "T": now_ms(), "o": body})
 

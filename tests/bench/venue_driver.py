@@ -21,6 +21,7 @@ import uvloop
 
 from tests.bench.frame_server import framed
 from tests.bench.recorded_frames import made_up
+from tests.bench.subscriber import PATTERNS
 from tests.bench.venue import MEASURED as SYMBOL
 from tests.bench.venue import Client, Market, Venue
 
@@ -29,9 +30,11 @@ FRAMES = 6_000
 OTHERS, OTHER_FRAMES, ALGOS_EACH = 50, 80, 4
 OTHER_REPRICE_MS = 10_000  # 200 algos that amend every 10 s: the 1 200 a minute that the venue takes
 PAUSE_S = 0.004
+TOGETHER = 10  # symbols that are subscribed to at once: the daemon paces subscriptions, and a command waits 2.5 s
 FILLS = 20  # of one order
 BURST = 100  # fills of one order where many come fast
-ORDER, REFERENCE = "/fapi/v1/order", "/reference/order"
+PLACED, AMENDED = "POST /fapi/v1/order", "PUT /fapi/v1/order"
+RAW_PLACED, RAW_AMENDED = "POST /reference/order", "PUT /reference/order"
 
 Times = dict[str, list[float]]
 
@@ -75,15 +78,12 @@ class Driver:
         self.due: dict[int, int] = {}  # trade id -> when its frame left
         self.late: list[float] = []
 
-    def on_push(self, stamp: int, reply: Any) -> None:
-        """What a subscriber hears."""
-        if not isinstance(reply, list) or reply[0] != b"pmessage":
-            return
-        channel = reply[2].decode()
+    def on_event(self, stamp: int, channel: str, trade: int) -> None:
+        """What the subscriber has heard."""
         self.published += 1
         self.latest = stamp
-        if self.due and channel in ("pms:events:order_partial", "pms:events:order_filled"):
-            sent = self.due.pop(msgspec.json.decode(reply[3])["tradeId"], None)
+        if channel in ("pms:events:order_partial", "pms:events:order_filled"):
+            sent = self.due.pop(trade, None)
             if sent is not None:
                 self.late.append((stamp - sent) / 1000)
         heard = self._heard.pop("reference" if channel.startswith("reference") else channel, None)
@@ -133,8 +133,8 @@ class Driver:
             count,
             {
                 "echo": echo,
-                "reference": lambda number: frame(REFERENCE, "/reference/depth", number),
-                "product": lambda number: frame(ORDER, "/public/ws", number),
+                "reference": lambda number: frame(RAW_AMENDED, "/reference/depth", number),
+                "product": lambda number: frame(AMENDED, "/public/ws", number),
             },
         )
         self._venue.still = True
@@ -158,7 +158,7 @@ class Driver:
     async def _commands(self, count: int, push: Callable[[str, bytes], None]) -> Times:
         async def command(number: int) -> float:
             body = self._body(quantity="0.002", repriceMinMs=10_000)
-            arrival = self._venue.arrival(ORDER)
+            arrival = self._venue.arrival(PLACED)
             start = time.perf_counter_ns()
             push("pms", body)
             stamp, query = await arrival
@@ -168,7 +168,7 @@ class Driver:
 
         async def raw(number: int) -> float:
             body = self._body(quantity="0.002", repriceMinMs=10_000)
-            arrival = self._venue.arrival(REFERENCE)
+            arrival = self._venue.arrival(RAW_PLACED)
             start = time.perf_counter_ns()
             push("reference", body)
             stamp, _ = await arrival
@@ -191,12 +191,11 @@ class Driver:
             self._venue.private().send(frame)
             return (await heard - start) / 1000
 
-        payload = framed(b'{"e":"ORDER_TRADE_UPDATE","pad":"' + b"x" * 400 + b'"}')
-
         async def raw(_: int) -> float:
+            frame = self._venue.spare_fill()
             heard = self._hears("reference")
             start = time.perf_counter_ns()
-            self._venue.sockets["/reference/private"].send(payload)
+            self._venue.sockets["/reference/private"].send(frame)
             return (await heard - start) / 1000
 
         return await self._rounds(count, {"reference": raw, "product": product})
@@ -239,9 +238,8 @@ class Driver:
     async def load(self, count: int) -> Times:
         """Depth frame to order request while 50 symbols move every 100 ms under 200 live algos."""
         others = [market for market in self._venue.markets.values() if market.symbol != SYMBOL]
-        for market in others:
-            for _ in range(ALGOS_EACH):
-                await self._chase(symbol=market.symbol, quantity="0.002", repriceMinMs=OTHER_REPRICE_MS)
+        for first in range(0, len(others), TOGETHER):
+            await self._populate([market.symbol for market in others[first : first + TOGETHER]])
         await self._chase(quantity="0.002", repriceMinMs=0)
         steps = {market.symbol: [market.step() for _ in range(OTHER_FRAMES)] for market in others}
         self._venue.still = False
@@ -252,17 +250,30 @@ class Driver:
             await asyncio.sleep(0.02)
             frame, bid = self._venue.markets[SYMBOL].step()
             await asyncio.sleep(0.001)
-            arrival = self._venue.arrival(ORDER)
+            arrival = self._venue.arrival(AMENDED)
             start = time.perf_counter_ns()
             self._venue.sockets["/public/ws"].send(frame)
             stamp, query = await arrival
             while query["symbol"] != SYMBOL or float(query["price"]) != float(bid):
-                stamp, query = await self._venue.arrival(ORDER)
+                stamp, query = await asyncio.wait_for(self._venue.arrival(AMENDED), 5)
             times["product"].append((stamp - start) / 1000)
+            self._venue.sockets["/reference/depth"].send(frame)  # whose chain must hold for what follows
         done.set()
         await asyncio.gather(*moving)
         self._venue.still = True
         return times
+
+    async def _populate(self, symbols: list[str]) -> None:
+        """Algos on new symbols, each symbol's in a sub-account of its own, so that they do not wait for each other."""
+        placed = self._venue.placed
+        for symbol in symbols * ALGOS_EACH:
+            body = self._body(
+                symbol=symbol, subAccountId=symbol.lower(), quantity="0.002", repriceMinMs=OTHER_REPRICE_MS
+            )
+            self._push_list("pms", body)
+        async with asyncio.timeout(10):
+            while self._venue.placed < placed + len(symbols) * ALGOS_EACH:
+                await asyncio.sleep(0.02)
 
     async def _move(self, at: int, steps: list[tuple[bytes, str]], done: asyncio.Event) -> None:
         await asyncio.sleep(at * 0.002)
@@ -273,9 +284,9 @@ class Driver:
             await asyncio.sleep(0.1)
 
     async def algos(self, count: int) -> Times:
-        """Start so many chases."""
+        """Start so many chases, off the touch: they idle."""
         for _ in range(count):
-            await self._chase(quantity="0.002", repriceMinMs=OTHER_REPRICE_MS)
+            await self._chase(quantity="0.002", stalkOffsetTicks=100)
         return {}
 
     # --- commands -------------------------------------------------------------------------------------
@@ -287,7 +298,7 @@ class Driver:
 
     async def _chase(self, namespace: str = "pms", **fields: Any) -> str:
         """Start one by the list door; its order's client id."""
-        arrival = self._venue.arrival(ORDER)
+        arrival = self._venue.arrival(PLACED)
         self._push_list(namespace, self._body(**fields))
         async with asyncio.timeout(10):
             _, query = await arrival
@@ -301,6 +312,12 @@ class Driver:
         self._push("XADD", f"{namespace}:commands", "*", "type", "chase", "body", body)
 
 
+async def _hear(subscriber: asyncio.subprocess.Process, driver: Driver) -> None:
+    assert subscriber.stdout is not None
+    while line := await subscriber.stdout.readline():
+        driver.on_event(*msgspec.json.decode(line, type=tuple[int, str, int]))
+
+
 async def serve(redis_path: str, password: str) -> None:
     markets = [Market(SYMBOL, made_up(FRAMES, MOVES, 0))]
     markets += [Market(f"S{n:02}USDT", made_up(OTHER_FRAMES, MOVES, 0, n)) for n in range(OTHERS)]
@@ -309,8 +326,19 @@ async def serve(redis_path: str, password: str) -> None:
     door = await loop.create_server(lambda: Client(venue), "127.0.0.1", 0)
     pusher = await connect(redis_path, password, lambda stamp, reply: None)
     driver = Driver(venue, pusher)
-    subscriber = await connect(redis_path, password, driver.on_push)
-    subscriber.send("PSUBSCRIBE", "pms:events:*", "reference:*")
+    subscriber = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.bench.subscriber",
+        redis_path,
+        password,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert subscriber.stdout is not None
+    for _ in PATTERNS:
+        await subscriber.stdout.readline()
+    hearing = asyncio.ensure_future(_hear(subscriber, driver))
     marks = asyncio.ensure_future(venue.beat())
     lines: asyncio.Queue[str] = asyncio.Queue()
 
@@ -326,6 +354,8 @@ async def serve(redis_path: str, password: str) -> None:
         times: Times = await getattr(driver, name)(int(count))
         print(msgspec.json.encode(times).decode(), flush=True)
     marks.cancel()
+    subscriber.terminate()
+    await hearing
 
 
 def main() -> None:

@@ -127,6 +127,7 @@ def test_follow_prints_a_chase_to_its_end_and_its_code_says_whether_it_filled(up
 
 
 def test_tail_tells_every_event_once_in_order(up: Up) -> None:
+    up.pms("cancel", str(_chase(up)["chaseId"]))
     events = up.events()
     done = up.pms("tail", "--from", "0", "--json", "--count", str(len(events)))
     assert [json.loads(line) for line in done.stdout.splitlines()] == events

@@ -57,7 +57,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     stream_url: str
     api_key: Secret
     api_secret: Secret
-    foreign_policy: ForeignPolicy | None
+    foreign_policy: ForeignPolicy
     admin_door_only: bool
     resume_max_age_s: int
     resume_max_move_pct: int
@@ -200,11 +200,14 @@ def _check_mode(env: Mapping[str, str], mode: str, live_label: str) -> None:
         raise ConfigError(f"PMS_MODE=live needs {', '.join(missing)}. Nothing was started.")
 
 
-def _policy(mode: str, named: str) -> ForeignPolicy | None:
+def _policy(mode: str, named: str) -> ForeignPolicy:
     """Foreign orders at start: `cancel` in paper, shadow and testnet; in live it must be named (execution.md 24)."""
-    if named:
-        return named  # type: ignore[return-value]
-    return None if mode == "live" else "cancel"
+    if not named and mode == "live":
+        raise ConfigError(
+            "PMS_MODE=live needs PMS_FOREIGN_ORDERS: what to do at the start with orders that are not ours. Set cancel, "
+            "ours (cancel ours without an owner only) or report. Nothing was started."
+        )
+    return named or "cancel"  # type: ignore[return-value]
 
 
 def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:

@@ -60,7 +60,7 @@ async def examine(daemon: Daemon) -> None:
     try:
         await daemon.venue.rest.measure_clock()
         started = daemon.desk.now()
-        policy = daemon.config.foreign_policy or "report"
+        policy = daemon.config.foreign_policy
         _, made = await reconcile.examine(daemon.venue, daemon.hands, policy, clock.sleep)
     except Unavailable as error:
         raise Refused(f"the venue can't be read: {error}. Nothing was done.", exits.UNAVAILABLE) from error

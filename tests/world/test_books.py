@@ -131,7 +131,10 @@ async def storm(world: World, seed: int) -> None:
         world.sim.gate.script.add(OnRequest(path="/fapi/v1/order", lose=lose, probability=0.02, count=0))  # type: ignore[arg-type]
     await world.start()
     for step in range(240):
-        world.market.move(chance.randint(-6, 6), chance.randint(1, 9))
+        if world.daemon is None:  # died at an effect
+            await world.start()
+        narrow, wide = chance.randint(1, 9), chance.randint(20, 40)
+        world.market.move(chance.randint(-6, 6), narrow if seed % 2 else wide)
         if chance.random() < 0.3:
             for order in world.resting():
                 if order.is_open and order.client_id.startswith("pms-") and chance.random() < 0.4:
@@ -147,11 +150,9 @@ async def storm(world: World, seed: int) -> None:
                 world.redis_goes()
                 await world.run(chance.choice((0.3, 4.0, 14.0)))
                 world.redis_comes()
-            case 3:
-                await world.kill()
-                await world.run(chance.choice((0.1, 3.0)))
-                await world.start()
-            case 4:
+            case 3 | 5:
+                world.life.die_at = len(world.life.effects) + chance.randint(1, 12)
+            case 4 if not world.life.die_at:
                 await world.stop()
                 await world.start()
         await world.run(chance.choice((0.05, 0.3, 0.7)))
@@ -177,7 +178,10 @@ async def _begin(world: World, chance: random.Random) -> None:
 async def _calm(world: World) -> None:
     """The weather clears; everything in flight comes to its end, then the books are compared."""
     world.heal()
+    world.life.die_at = 0
     world.sim.gate.latency = Latency()
+    if world.daemon is None:
+        await world.start()
     await world.run(60)
     await check_books(world)
     chases = await world.redis.keys("pms:chase:*")

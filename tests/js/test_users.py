@@ -27,8 +27,9 @@ def test_a_user_may_what_it_needs_and_nothing_else(run, real_redis, cases, libra
     url = real_redis.url_read if user == "read" else real_redis.url_command
     lines = [line for line in (*may, *may_not) if not line.startswith(BLOCKING_OR_MODE)]
     told = json.loads(run("users.mjs", library, url, given=json.dumps([line.split() for line in lines])))
-    outcomes = dict(zip(lines, told, strict=True))
+    outcomes = dict(zip(lines, told["outcomes"], strict=True))
     allowed = {line for line, error in outcomes.items() if error is None}
     assert allowed == set(may) & set(lines)
     assert all("NOPERM" in error for error in outcomes.values() if error is not None)
-    cases(len(lines))
+    assert told["listened"] is None if user == "read" else "NOPERM" in told["listened"]
+    cases(len(lines) + 1)

@@ -44,7 +44,7 @@ def test_a_chase_killed_in_the_middle_goes_on_with_one_order_for_the_exact_rest(
     still.until_state(reply, status="filled", filledQuantity=Decimal("0.010"))
     assert [order["clientOrderId"] for order in still.venue.orders()] == [order["clientOrderId"]]
     assert still.venue.filled() == Decimal("0.010")
-    still.check_books("0.010")
+    still.check_books()
 
 
 @pytest.mark.crash
@@ -75,7 +75,7 @@ def test_a_stop_takes_entries_out_of_the_market_leaves_exits_and_resumes_exactly
     still.venue.hit(again, "0.007")
     still.until_state(entering, status="filled", filledQuantity=Decimal("0.010"))
     assert still.command("chase_cancel", chaseId=leaving["chaseId"])["success"]
-    still.check_books("0.020")
+    still.check_books()
 
 
 def test_a_second_daemon_says_who_holds_the_account_and_leaves(still) -> None:
@@ -155,4 +155,31 @@ def test_without_redis_a_chase_holds_then_leaves_and_comes_back_for_the_exact_re
     still.venue.hit(again, "0.005")
     still.until_state(reply, status="filled", filledQuantity=Decimal("0.010"))
     assert len(still.venue.orders()) == 2
-    still.check_books("0.010")
+    still.check_books()
+
+
+@pytest.mark.slow
+@pytest.mark.crash
+def test_killed_again_and_again_under_load_the_daemon_keeps_every_book_true(tmp_path) -> None:
+    terms = [{"aggressive": True}, {"stalkOffsetTicks": 50}, {"stalkMode": "trail"}, {"stalkMode": "none"}]
+    asked = Decimal("0.500")
+    with stack.running(tmp_path, "--profile", "busy", "--symbols", SYMBOL, "--speed", "3") as busy:
+        busy.daemon().opened()
+        started = []
+        for life in range(8):
+            for side in ("BUY", "SELL"):
+                started += [busy.chase(str(asked), side=side, leverage=20, **term) for term in terms]
+            least = busy.redis.xlen(KEYS.event_stream) + 5 * life  # in another moment each time
+            until(lambda least=least: busy.redis.xlen(KEYS.event_stream) >= least, 60, "a market that moves")
+            busy.daemons[-1].kill()
+            busy.daemon().opened()
+        assert busy.command("cancel_all")["success"]
+        until(lambda: not busy.redis.exists(KEYS.active("chase", "main")), 10, "all chases have ended")
+        assert not busy.venue.open_orders()
+        ids = {order["clientOrderId"]: Decimal(order["executedQty"]) for order in busy.venue.orders()}
+        for reply in started:
+            record = busy.state(reply)
+            assert record["status"] in ("filled", "cancelled"), record
+            assert record["filledQuantity"] <= asked
+            assert record["filledQuantity"] == sum(filled for name, filled in ids.items() if reply["chaseId"] in name)
+        busy.check_books()

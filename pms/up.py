@@ -29,6 +29,7 @@ from pms.bus.link import WireLink
 from pms.clock import Clock
 from pms.config import PAPER_KEY, PAPER_SECRET, Config, ConfigError, Secret
 from pms.daemon import Daemon, Refused
+from pms.datadir import DataDir
 from pms.embedded import EmbeddedRedis, Endpoint
 from pms.paper import Listening, PaperVenue
 from pms.tasks import Tasks
@@ -85,7 +86,7 @@ def stack(config: Config, market: list[str]) -> Iterator[Stack]:
     if not config.simulated and not (config.rest_url and config.stream_url):
         raise ConfigError(f"PMS_MODE={config.mode} needs PMS_REST_URL and PMS_STREAM_URL. Nothing was started.")
     os.umask(0o077)  # whatever this process writes is for its owner only
-    with datadir.take(config.data_dir) as data, ExitStack() as ending:
+    with _held(config) as data, ExitStack() as ending:
         endpoint, redis = None, None
         if not config.redis_url:
             redis = EmbeddedRedis(data, Keys(config.namespace), fsync=config.redis_fsync)
@@ -98,6 +99,14 @@ def stack(config: Config, market: list[str]) -> Iterator[Stack]:
             endpoint = redis.start()
         listening = venue.ready() if venue is not None else None
         yield Stack(_settled(config, endpoint, listening), endpoint, listening, Children(redis, venue))
+
+
+def _held(config: Config) -> DataDir:
+    try:
+        return datadir.take(config.data_dir)
+    except OSError as error:
+        message = f"PMS_DATA_DIR {config.data_dir} can't be used: {error.strerror}. Nothing was started."
+        raise ConfigError(message) from error
 
 
 def run(config: Config, market: list[str], clock: Clock, announce: Callable[[Started], None]) -> int:

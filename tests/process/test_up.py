@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 import redis
 
 from pms import exits
+from tests.process.stack import ROOT
 from tests.process.typed import KEYS, STILL, Up, pms, spawn, until_gone
 from tests.waiting import until
 
@@ -174,3 +177,20 @@ def test_a_reset_leaves_a_redis_of_ones_own_alone(data: Path, real_redis) -> Non
     done = pms(data, "sim", "--data", str(data / "venue"), "--reset", "--yes", PMS_REDIS_URL=real_redis.url_tcp)
     assert done.returncode == exits.CONFIG
     assert "nothing was forgotten" in done.stderr
+
+
+def test_a_data_directory_that_is_none_is_refused(data: Path) -> None:
+    data.write_text("no directory")
+    for words in (("up",), ("recover", "--apply")):
+        done = pms(data, *words)
+        assert done.returncode == exits.CONFIG
+        assert "can't be used" in done.stderr
+
+
+def test_an_error_of_ours_has_a_code_of_its_own() -> None:
+    broken = (
+        "import pms.cli, sys; from pms import __main__; pms.cli.main = lambda words: 1 / 0; sys.exit(__main__.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", broken], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == exits.BROKEN
+    assert "ZeroDivisionError" in done.stderr

@@ -204,8 +204,8 @@ def _policy(mode: str, named: str) -> ForeignPolicy:
     """Foreign orders at start: `cancel` in paper, shadow and testnet; in live it must be named (execution.md 24)."""
     if not named and mode == "live":
         raise ConfigError(
-            "PMS_MODE=live needs PMS_FOREIGN_ORDERS: what to do at the start with orders that are not ours. Set cancel, "
-            "ours (cancel ours without an owner only) or report. Nothing was started."
+            "PMS_MODE=live needs PMS_FOREIGN_ORDERS: what becomes at the start of orders that are not ours. "
+            "Set cancel, ours (cancel only ours without an owner) or report. Nothing was started."
         )
     return named or "cancel"  # type: ignore[return-value]
 

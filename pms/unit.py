@@ -1,7 +1,7 @@
 """One atomic step in the making: records, events, and then one commit (contract.md, "State keys").
 
-Owns the draft of the step. Refuses to decide what belongs in it. What is put into a unit is in the ledger's memory at once, and in Redis when the commit
-is done: all of it or nothing of it.
+Owns the draft of the step. Refuses to decide what belongs in it. What is put into a unit is in the ledger's memory at
+once, and in Redis when the commit is done: all of it or nothing of it.
 """
 
 from __future__ import annotations

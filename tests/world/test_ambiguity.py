@@ -206,7 +206,7 @@ async def test_answers_slower_than_the_stream_settle_their_own_request_only(worl
     world.market.quote("61800.0", "61805.0")
     await world.start()
     for method in ("POST", "PUT", "DELETE"):
-        world.fault(method, count=0, delay_after_ms=400)
+        world.fault(method, count=0, delay_before_ms=100, delay_after_ms=400)
     chase = await world.chase(repriceMinMs=100)
     for step in range(1, 31):
         world.market.quote(D("61800.0") + D(step % 5), "61805.0")
@@ -214,7 +214,7 @@ async def test_answers_slower_than_the_stream_settle_their_own_request_only(worl
     await world.run(2)
     (order,) = world.resting()
     amended = await world.events("order_amended")
-    assert len(amended) == order.amendments > 10
+    assert len(amended) == order.amendments > 10, "each confirmed by its own event"
     assert amended[-1]["price"] == order.price == D("61800.0")
     world.heal()
     await fills_exactly(world, chase)

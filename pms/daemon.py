@@ -42,7 +42,6 @@ class Refused(Exception):
         self.exit_code = exit_code
 
 
-
 class Daemon(Assembly):
     """See the module. `start` returns with the doors open; `ended` is done when the daemon must stop by itself."""
 
@@ -109,7 +108,9 @@ class Daemon(Assembly):
         except AuthFailed as error:
             raise Refused(str(error), exits.AUTH) from error
         except Unavailable as error:
-            message = f"the venue can't be read: {error}. Nothing was sent. See that it can be reached, then start again"
+            message = (
+                f"the venue can't be read: {error}. Nothing was sent. See that it can be reached, then start again"
+            )
             raise Refused(message, exits.UNAVAILABLE) from error
 
     async def _recover(self, restored: restore.Restored) -> list[Runner]:

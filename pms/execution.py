@@ -28,6 +28,7 @@ PLACE_SETTLE_MS = 2_000 + 10_000  # execution.md 2: recvWindow of a place + 10 s
 AMEND_SETTLE_MS = 1_000 + 2_000  # recvWindow of an amend + the matching engine's own delay
 LOOK_UPS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between look-ups of an unknown outcome; the last repeats
 LOOK_UPS_LEAST = 3  # execution.md 2: proof of absence needs at least so many
+CLOCKS_MS = 10_000  # our venue time when an order was made, against the venue's own
 REPEATED = "the command was accepted before: nothing of this step stands, its maker takes it back"
 TRADES_WAIT_S = 0.3  # the stream usually brings a fill's event this soon; after that its trades are fetched
 
@@ -53,6 +54,10 @@ class Outcomes(Protocol):
         ...
 
     def on_trades(self, client_id: str, fills: list[Fill]) -> None: ...
+
+    def placed_at(self, client_id: str) -> int:
+        """When its record was made, venue-corrected ms."""
+        ...
 
     def lacks_trades(self, client_id: str) -> tuple[str, int, int] | None:
         """(symbol, exchange order id, created at) of an order that the venue says filled more than is booked."""
@@ -116,12 +121,25 @@ class Execution:
 
     async def _wait_durable(self, durable: asyncio.Future[StoreOutcome]) -> str:
         if not durable.done():
-            await asyncio.wait((durable,), timeout=ENTRY_WAIT_S)
+            await self._settled_or_late(durable)
         if not durable.done():
             return "redis_unavailable"
         if (error := durable.exception()) is not None:
             return f"not_recorded: {error}"
         return "" if isinstance(durable.result(), Committed) else REPEATED
+
+    async def _settled_or_late(self, durable: asyncio.Future[StoreOutcome]) -> None:
+        """Return when it is done, or after `ENTRY_WAIT_S`: asyncio.wait by hand, since every entry passes here."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake(_: object = None) -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        durable.add_done_callback(wake)
+        late = self._clock.call_later(ENTRY_WAIT_S, wake)
+        await waiter
+        late.cancel()
 
     async def _send(self, request: Place | Amend | Cancel) -> Outcome:
         match request:
@@ -168,9 +186,15 @@ class Execution:
                 self._fetch_where_missing(request.client_id)
                 return
             absences = absences + 1 if answered and report is None else 0 if report is not None else absences
-            if absences >= LOOK_UPS_LEAST and waited_ms >= settle_ms and await self._absent(request):
-                self._outcomes.on_absent(request.client_id)
-                return
+            if absences >= LOOK_UPS_LEAST and waited_ms >= settle_ms:
+                report, answered = await self._listed(request)
+                if report is not None and self._resolves(request, action, report, waited_ms, settle_ms):
+                    self._outcomes.on_settled(request.client_id, report, self._answers(request))
+                    self._fetch_where_missing(request.client_id)
+                    return
+                if answered and report is None:
+                    self._outcomes.on_absent(request.client_id)
+                    return
             await self._clock.sleep(LOOK_UPS[min(attempt, len(LOOK_UPS) - 1)])
 
     def _resolves(
@@ -191,13 +215,18 @@ class Execution:
             _log.warning("look_up_unavailable", client_order_id=client_id, reason=str(error))
             return None, False
 
-    async def _absent(self, request: Place | Amend | Cancel) -> bool:
-        """The last part of the proof: not among the open orders either (execution.md 2)."""
+    async def _listed(self, request: Place | Amend | Cancel) -> tuple[Report | None, bool]:
+        """The last part of the proof: neither among the open orders nor among all since it was made, traded ones too
+        (execution.md 2). Returns it where it is, and whether the venue answered."""
+        since = self._outcomes.placed_at(request.client_id) - CLOCKS_MS
         try:
             resting = await self._venue.open_orders(request.symbol)
-        except Unavailable:
-            return False
-        return all(report.client_id != request.client_id for report in resting)
+            made = await self._venue.orders(request.symbol, since)
+        except Unavailable as error:
+            _log.warning("look_up_unavailable", client_order_id=request.client_id, reason=str(error))
+            return None, False
+        ours = [report for report in (*resting, *made) if report.client_id == request.client_id]
+        return (ours[-1] if ours else None), True
 
     async def _fetch_missing(self, client_id: str) -> None:
         """Where an answer told of more than the booked trades, wait for the stream a moment, then fetch them."""

@@ -33,24 +33,25 @@ class DeskHands:
         views: dict[str, View] = {
             algo_id: runner.kind.view(runner.state) for algo_id, runner in self._desk.runners.items()
         }
-        return Recorded(orders=dict(ledger.orders), algos=views, books=books)
+        newest = {symbol: (booked.trade_time, booked.trade_id) for symbol, booked in ledger.watermark.symbols.items()}
+        return Recorded(orders=dict(ledger.orders), algos=views, books=books, newest=newest)
 
     def trades_since(self) -> dict[str, int]:
         ledger = self._desk.ledger
-        since = {symbol: applied.trade_time for symbol, applied in ledger.watermark.symbols.items()}
+        since: dict[str, int] = {}
         for order in ledger.orders.values():
             if not order.state.terminal:
-                since.setdefault(order.symbol, order.created_at)
-        return since
+                since[order.symbol] = min(order.created_at, since.get(order.symbol, order.created_at))
+        return since | {symbol: applied.trade_time for symbol, applied in ledger.watermark.symbols.items()}
 
     def settle(self, report: Report) -> None:
         self._outcomes.found(self._desk.ledger.orders[report.client_id], report)
 
     def book(self, client_id: str, fill: Fill, stranger: Report | None) -> None:
-        if client_id not in self._desk.ledger.orders:
+        name = self._stranger_name(client_id, fill)
+        if name not in self._desk.ledger.orders:
             self._remember_stranger(client_id, fill, stranger)
-            client_id = self._stranger_name(client_id, fill)
-        self._outcomes.book(client_id, fill)
+        self._outcomes.book(name, fill)
 
     def _stranger_name(self, client_id: str, fill: Fill) -> str:
         return client_id or f"order-{fill.exchange_order_id}"
@@ -91,7 +92,8 @@ class DeskHands:
     def adopt(self, report: Report, algo_id: str) -> None:
         runner = self._desk.runners[algo_id]
         view = runner.kind.view(runner.state)
-        order = self._outcomes.adopt(report, view.sub_account_id, Origin.RECOVERED)
+        booked = self._desk.ledger.orders.get(report.client_id)  # its trades came first, and made the record
+        order = booked or self._outcomes.adopt(report, view.sub_account_id, Origin.RECOVERED)
         self._outcomes.found(order, report)
         known = self._desk.ledger.orders[report.client_id]
         self._desk.offer(runner, OrderUpdate(self._desk.now(), known, while_down=True, adopt=True))
@@ -123,6 +125,9 @@ class DeskHands:
         execution.resolve(request)
 
     async def cancel(self, report: Report) -> str:
+        if stopped := self._outcomes.may_send(exiting=True):
+            self.blocked[report.symbol] = f"{report.client_id} was not cancelled"
+            return f"not cancelled: {stopped}"
         outcome = await self._venue.cancel(Cancel(report.symbol, report.client_id))
         match outcome:
             case Done(report=after):

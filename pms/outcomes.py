@@ -85,6 +85,9 @@ class Outcomes:
             return
         self._failed(client_id, Failure("place", Cause.NONE, "never_arrived", "never arrived", refused=False))
 
+    def placed_at(self, client_id: str) -> int:
+        return self._desk.ledger.orders[client_id].created_at
+
     def on_trades(self, client_id: str, fills: list[Fill]) -> None:
         for fill in fills:
             self.book(client_id, fill)
@@ -139,6 +142,9 @@ class Outcomes:
         execution = self._desk.execution
         busy = execution is not None and execution.busy(order.client_order_id)
         self._apply(order, report, answers=not busy, while_down=True)
+        order = self._desk.ledger.orders[order.client_order_id]
+        if execution is not None and not busy and orders.lacks_trades(order):
+            execution.fetch_missing(order.client_order_id)  # older than what the recovery reads of trades
 
     def book(self, client_id: str, fill: Fill) -> None:
         """Book a trade found by look-up."""

@@ -20,6 +20,7 @@ from schemas.reports import Report, VenueStatus
 
 ForeignPolicy = Literal["cancel", "ours", "report"]
 _ORDINARY = ("LIMIT", "MARKET")  # everything else waits for a trigger (execution.md 24)
+RECORDS_LAST_MS = 23 * 3_600_000  # an ended order's record lasts 24 h; an hour for clocks and late writes
 SETTLE_MS = 12_000  # recvWindow of a place + 10 s: nothing younger is judged absent (execution.md 2, 22)
 
 
@@ -94,11 +95,13 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What the records say. `algos` are the live ones by id; `books` the signed sum of all sub-accounts by symbol."""
+    """What the records say. `algos` are the live ones by id; `books` the signed sum of all sub-accounts by symbol;
+    `newest` the (time, id) of each symbol's newest booked trade."""
 
     orders: Mapping[str, Order]
     algos: Mapping[str, View]
     books: Mapping[str, Decimal]
+    newest: Mapping[str, tuple[int, int]] = {}
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -119,6 +122,13 @@ class Plan(msgspec.Struct, frozen=True):
         """What trading waits for, by order id or symbol."""
         waiting = [verdict.client_id for verdict in self.verdicts if isinstance(verdict, Resolve)]
         return (*waiting, *(verdict.symbol for verdict in self.verdicts if isinstance(verdict, Drift)))
+
+
+def newest_epoch(found: Found) -> int:
+    """The highest epoch in our ids at the venue, 0 where there is none (execution.md 12, 19)."""
+    reports = (*found.open_orders, *found.strangers.values())
+    ours = [whose for report in reports if isinstance(whose := parse(report.client_id), OrderId)]
+    return max((whose.epoch for whose in ours), default=0)
 
 
 def plan(found: Found, recorded: Recorded, policy: ForeignPolicy) -> Plan:
@@ -178,11 +188,20 @@ def _book(found: Found, recorded: Recorded) -> Iterable[Verdict]:
     for fill in found.trades:
         order = by_exchange_id.get((fill.symbol, fill.exchange_order_id))
         if order is None:
+            if _record_ran_out(fill, found.now, recorded):
+                continue
             stranger = found.strangers.get((fill.symbol, fill.exchange_order_id))
             name = "" if stranger is None else stranger.client_id
             yield Book(name, fill, f"trade {fill.trade_id} of an order without a record")
         elif fill.trade_id not in order.trade_ids:
             yield Book(order.client_order_id, fill, f"trade {fill.trade_id} at {fill.time} is not in the record")
+
+
+def _record_ran_out(fill: Fill, now: int, recorded: Recorded) -> bool:
+    """Whether a trade without an order's record was booked under one that is gone by its age: then it stands in the
+    position, and booked again it would stand there twice."""
+    booked_to = recorded.newest.get(fill.symbol, (0, 0))
+    return (fill.time, fill.trade_id) <= booked_to and fill.time < now - RECORDS_LAST_MS
 
 
 def _adopt(found: Found, recorded: Recorded) -> Iterable[Adopt]:

@@ -103,7 +103,8 @@ async def _strangers(
     if all(fill.exchange_order_id in known for fill in fills):
         return {}
     found = await account.orders(symbol, max(0, since - OVERLAP_MS))
-    return {(symbol, report.order_id): report for report in found if report.order_id not in known}
+    resting = [report for report in open_orders if report.symbol == symbol]  # allOrders has none made before `since`
+    return {(symbol, report.order_id): report for report in (*resting, *found) if report.order_id not in known}
 
 
 async def examine(

@@ -151,9 +151,11 @@ class Assembly:
             self.hands,
             self.venue,
             parts.clock,
-            config.foreign_policy or "report",
+            config.foreign_policy,
             config.resume_max_age_s * 1000,
             config.resume_max_move_pct,
+            self.lease,
+            self.watch.on_fenced,
         )
         self.accounts = Accounts(self.ledger, Decimal(config.sub_account_balance), not config.live)
 

@@ -6,13 +6,14 @@ and to keep records (hands).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import structlog
 
 from algos import step
 from algos.registry import Kind
-from pms.bus.batch import Put
+from pms.bus.batch import Fenced, Gone, Put
 from pms.clock import Clock
 from pms.config import ForeignPolicy
 from pms.desk import Desk
@@ -21,7 +22,7 @@ from pms.runner import Runner
 from pms.unit import Unit
 from pms.venue import Unavailable, Venue
 from recovery import reconcile
-from recovery.plan import Plan, Verdict
+from recovery.plan import Plan, Verdict, newest_epoch
 from schemas import codec
 from schemas.events_system import RecoveryAction, RecoveryCompleted, RecoveryStarted
 from schemas.market import Quote
@@ -29,8 +30,21 @@ from schemas.records import RecoveryRun, RecoveryStep
 
 QUOTE_WAIT_S = 3.0  # after this an algo resumes without a price and holds until one comes
 QUOTE_POLL_S = 0.02
+REDIS_RETRY_S = 0.5
+START = "start"  # the cause of the run before anything of ours was sent
 
 _log = structlog.get_logger("pms.recover")
+
+
+class Epochs(Protocol):
+    """What the recovery needs of the lease (pms.bus.lease)."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    async def raise_epoch(self, to: int) -> None:
+        """Raises Gone, Fenced."""
+        ...
 
 
 class Recovery:
@@ -45,6 +59,8 @@ class Recovery:
         policy: ForeignPolicy,
         resume_max_age_ms: int,
         resume_max_move_pct: int,
+        epochs: Epochs,
+        on_fenced: Callable[[int], None],
     ) -> None:
         self._desk = desk
         self._hands = hands
@@ -53,6 +69,8 @@ class Recovery:
         self._policy = policy
         self._max_age_ms = resume_max_age_ms
         self._max_move_pct = resume_max_move_pct
+        self._epochs = epochs
+        self._on_fenced = on_fenced
         self.last: RecoveryRun | None = None
 
     async def run(self, cause: str, foreign: ForeignPolicy | None = None) -> Plan:
@@ -62,14 +80,34 @@ class Recovery:
         while True:
             try:
                 found, made = await reconcile.examine(self._venue, self._hands, policy, self._clock.sleep)
+                if not await self._leads(cause, newest_epoch(found)):
+                    return made
                 break
             except Unavailable as error:
                 _log.warning("recovery_waits", reason=str(error))
                 await self._clock.sleep(error.retry_ms / 1000)
+            except Gone as error:
+                _log.warning("recovery_waits", reason=str(error))
+                await self._clock.sleep(REDIS_RETRY_S)
         self._publish(RecoveryStarted(ts=started, cause=cause, counts=made.counts()))
         outcomes = await reconcile.apply(made, found, self._hands)
         self._conclude(cause, started, made, outcomes)
         return made
+
+    async def _leads(self, cause: str, found: int) -> bool:
+        """Whether we may act, `found` being the highest epoch at the venue. At a start we go beyond it (execution.md
+        19); later somebody else acts under it, and we are fenced (12). Raises Gone."""
+        if cause == START and found >= self._epochs.epoch:
+            _log.warning("epoch_raised", ours=self._epochs.epoch, found=found)
+            try:
+                await self._epochs.raise_epoch(found + 1)
+            except Fenced:
+                self._on_fenced(found)
+                return False
+        elif found > self._epochs.epoch:
+            self._on_fenced(found)
+            return False
+        return True
 
     def _conclude(self, cause: str, started: int, made: Plan, outcomes: list[str]) -> None:
         now = self._desk.now()

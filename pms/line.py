@@ -205,7 +205,7 @@ class Line:
         """Our own orders changed: what is left of the touch may be another one, though no frame comes."""
         if self.fresh:
             self._touch = None
-            self._changed()
+            self._schedule()
 
     def beat(self) -> None:
         """Look for silence; called several times a second. Also starts again a joining that has died."""

@@ -48,6 +48,7 @@ class Book:
         self._anchored = False
         self._ticker: TouchFrame | None = None  # newer than the last frame
         self._raw: Touch | None = None  # what `_quote` was made of; None where own orders took part
+        self._seen: tuple[int, int, int] | None = None  # what `_quote` was made of where own orders took part
         self._quote: Quote | None = None
         self.live = False
         self.crossed = False
@@ -63,7 +64,7 @@ class Book:
         """Throw the book away; frames are held again from now on."""
         self.live = self._anchored = self.crossed = False
         self._held.clear()
-        self._ticker = self._quote = self._raw = None
+        self._ticker = self._quote = self._raw = self._seen = None
 
     def offer(self, frame: DepthFrame) -> Verdict:
         """Take the next depth frame of the stream."""
@@ -124,7 +125,12 @@ class Book:
         if not self.live:
             return None
         if own.places:
-            return self._quote_less(own, received)
+            seen = (self.last_id, self._newest_id, own.version)
+            if seen != self._seen:  # asked several times a frame, and what is left of the touch takes a walk
+                self._seen = seen
+                self._quote = self._quote_less(own, received)
+            return self._quote
+        self._seen = None
         touch = self.touch()
         if touch is None:
             self._raw = self._quote = None

@@ -33,10 +33,12 @@ class _Rest(msgspec.Struct, gc=False):
 
 
 class OwnOrders:
-    """All of the account's own orders in one symbol, of every sub-account. `places` is empty while there are none."""
+    """All of the account's own orders in one symbol, of every sub-account. `places` is empty while there are none;
+    `version` is another after each change."""
 
     def __init__(self) -> None:
         self.places: dict[tuple[Side, int], list[_Rest]] = {}
+        self.version = 0
         self._standing: dict[str, _Rest] = {}
         self._flying: dict[str, _Rest] = {}
         self._ended: deque[_Rest] = deque()
@@ -46,7 +48,7 @@ class OwnOrders:
         self.settled(client_id)
         flying = _Rest(client_id, (side, ticks), quantity, 0)
         self._flying[client_id] = flying
-        self.places.setdefault(flying.place, []).append(flying)
+        self._add(flying)
 
     def settled(self, client_id: str) -> None:
         """The fate of the request in flight is known, and `resting` or `gone` has said what became of the order."""
@@ -63,7 +65,7 @@ class OwnOrders:
             self._end(old, since_ms)
         standing = _Rest(client_id, (side, ticks), quantity, since_ms)
         self._standing[client_id] = standing
-        self.places.setdefault(standing.place, []).append(standing)
+        self._add(standing)
 
     def gone(self, client_id: str, at_ms: int) -> None:
         """The order ended at `at_ms`, or never was."""
@@ -88,12 +90,18 @@ class OwnOrders:
         while self._ended and self._ended[0].until < now_ms - KEEP_MS:
             self._drop(self._ended.popleft())
 
+    def _add(self, rest: _Rest) -> None:
+        self.version += 1
+        self.places.setdefault(rest.place, []).append(rest)
+
     def _end(self, rest: _Rest, at_ms: int) -> None:
+        self.version += 1
         rest.until = at_ms
         self._ended.append(rest)
         self.forget(at_ms)
 
     def _drop(self, rest: _Rest) -> None:
+        self.version += 1
         rests = self.places[rest.place]
         rests[:] = [other for other in rests if other is not rest]
         if not rests:

@@ -58,9 +58,7 @@ class Daemon(Assembly):
 
     async def start(self) -> None:
         """Take the lease, read everything back, recover, resume, open the doors. Raises Refused, LeaseHeld, Gone."""
-        first_contact, restored = await self._stand_up()
-        if first_contact and self.config.live and not self.ledger.watermark.consent_at:
-            raise Refused("first contact with this account. Look at `pms recover`, then apply it.", exits.FIRST_CONTACT)
+        restored = await self._stand_up()
         runners = await self._recover(restored)
         await self._resume(runners)
         await self._open_doors(restored)
@@ -69,23 +67,29 @@ class Daemon(Assembly):
         """Recover and no more (`pms recover --apply`): algos stay as they are, the doors stay closed. Whoever asks for
         it agrees to it, so that a live account may then be started (execution.md 24). Raises as `start`."""
         self._only_recovers = True
-        _, restored = await self._stand_up()
+        restored = await self._stand_up()
         await self._recover(restored)
         now = self.desk.now()
         with self.desk.step() as unit:
             unit.watermark(msgspec.structs.replace(self.ledger.watermark, consent_at=now))
 
-    async def _stand_up(self) -> tuple[bool, restore.Restored]:
-        """Lease, records and venue. Returns whether this is the first contact with the account."""
-        first_contact = await self._take_over()
+    async def _stand_up(self) -> restore.Restored:
+        """Lease, records and venue; a live account that nobody has agreed to is not asked anything."""
+        await self._take_over()
         restored = await restore.read(self.caller, self.names, self.ledger, self.parts.clock.now_ms())
         self.alarms.open = restored.alarms
+        if self.config.live and not (self.ledger.watermark.consent_at or self._only_recovers):
+            raise Refused(
+                "First contact with this account: nothing was sent. Look at the plan with `pms recover --dry-run`, "
+                "carry it out with `pms recover --apply` (both with --live), then start again.",
+                exits.FIRST_CONTACT,
+            )
         await self._open_venue()
         self.accounts.ensure_reserved(self.desk.now())
-        return first_contact, restored
+        return restored
 
-    async def _take_over(self) -> bool:
-        """Lease, examination and the writer. Returns whether Redis knew no epoch."""
+    async def _take_over(self) -> None:
+        """Lease, examination and the writer."""
         findings = await server.examine(self.caller)
         for finding in findings:
             _log.warning("redis_finding", code=finding.code, message=finding.message)
@@ -96,7 +100,6 @@ class Daemon(Assembly):
         await self.store.start(taken)
         async with asyncio.timeout(SPILL_S):
             await self.store.flushed()
-        return taken.previous_epoch == 0
 
     async def _open_venue(self) -> None:
         self.status = "recovering"

@@ -114,24 +114,25 @@ class Venue:
         """Let the best bid go up to where the best ask was, by another's order; the new price."""
         price, size = self.book()[1][0]
         self._take("BUY", size, price)
-        self._order("maker", "BUY", size, price, "GTC")
+        self.order("maker", "BUY", size, price, "GTC")
         assert self.book()[0][0] == (price, size)
         return price
 
     def _take(self, side: str, quantity: Decimal, price: Decimal) -> None:
-        taken = self._order("taker", side, quantity, price, "IOC")
+        taken = self.order("taker", side, quantity, price, "IOC")
         assert Decimal(taken.get("executedQty", 0)) == quantity, taken
 
-    def _order(self, account: str, side: str, quantity: Decimal, price: Decimal, time_in_force: str) -> Json:
+    def order(self, account: str, side: str, quantity: Decimal, price: Decimal, time_in_force: str) -> Json:
+        """A limit order of one of the accounts; the venue's answer."""
         terms = {"side": side, "quantity": quantity, "price": price, "timeInForce": time_in_force}
         given = {"symbol": SYMBOL, "type": "LIMIT", "newOrderRespType": "RESULT", **terms}
         return self.ask(account, "POST", "/fapi/v1/order", **given)
 
 
 class Daemon:
-    """`pms run` on a Redis and a venue that stand already."""
+    """`pms run` on a Redis and a venue that stand already; live with a label."""
 
-    def __init__(self, data: Path, redis_url: str, venue: Venue, **environment: str) -> None:
+    def __init__(self, data: Path, redis_url: str, venue: Venue, label: str = "", **environment: str) -> None:
         data.mkdir(exist_ok=True)
         settings = {
             "PMS_DATA_DIR": str(data),
@@ -141,7 +142,7 @@ class Daemon:
             "PMS_LOG_FORMAT": "json",
         }
         self.log = data / "daemon.log"
-        self.process = _spawn(["run", "--json"], settings | environment, self.log)
+        self.process = _spawn(["run", "--json", "--live", label], settings | environment, self.log)
 
     def opened(self) -> Json:
         """Wait until the doors are open; what it says then."""

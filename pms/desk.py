@@ -114,6 +114,7 @@ class Desk:
         commit's future."""
         unit = self._unit = Unit(self.ledger, self.now(), request_id)
         try:
+            runner.kind.check(None, None, runner.state, actions)
             self.register(runner)
             self.record(unit, runner, started=True)
             for action in actions:

@@ -124,8 +124,11 @@ class Watch:
 
     # --- telling --------------------------------------------------------------------------------------
 
-    def hold_of(self, symbol: str) -> str:
-        """What an algo on a symbol must hold for; empty when all is well."""
+    def hold_of(self, symbol: str, reduce_only: bool) -> str:
+        """What an algo on a symbol must hold for; empty when all is well. What only reduces risk goes on without Redis
+        and without the user stream (law 5; design.md, "When a part is gone")."""
+        if reduce_only:
+            return "book" if symbol in self._books else ""
         if self._redis:
             return "redis"
         if self.user_stream:
@@ -135,8 +138,9 @@ class Watch:
     def health_of(self, runner: Runner) -> step.StreamHealth:
         """The input that tells a runner how things stand."""
         assert self._desk is not None, "runners exist only on a wired desk"
-        symbol = runner.kind.view(runner.state).symbol
-        return step.StreamHealth(self._desk.now(), self.hold_of(symbol), self._withdrawing, self._desk.quote_of(runner))
+        view = runner.kind.view(runner.state)
+        hold = self.hold_of(view.symbol, view.reduce_only)
+        return step.StreamHealth(self._desk.now(), hold, self._withdrawing, self._desk.quote_of(runner))
 
     def tell(self, symbol: str | None = None) -> None:
         """Say how things stand: to people by event, and to the runners (of a symbol)."""

@@ -1,4 +1,4 @@
-"""The README says what the code says: its tables are drawn from the code's own, and what it names exists.
+"""The README and docs/ say what the code says: their tables are drawn from the code's own, and what they name exists.
 
 Run as a program (`python -m tests.static.test_readme`) it draws them anew.
 """
@@ -8,16 +8,19 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from pms import cli
+from pms import acl, cli
 from schemas.catalogue import Row, key_table
 from schemas.errors import Category, ErrorCode
+from schemas.keys import Keys
 from schemas.orders import TRANSITIONS, OrderState
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
+CLIENT = ROOT / "docs" / "js-client.md"
 ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box in the diagram
 
 # Names that nothing writes yet.
@@ -86,18 +89,30 @@ def exits() -> Iterator[str]:
     yield from (f"| {code} | {name} | {meaning} |" for name, code, meaning in found)
 
 
-DRAWN = {"commands": commands, "orders": orders, "keys": keys, "errors": errors, "exits": exits}
+def users() -> Iterator[str]:
+    yield from (f"    {command}" for command in acl.commands(Keys()))
 
 
-def _block(name: str) -> re.Match[str]:
-    found = re.search(rf"(?<=<!-- {name} -->\n)(.*?)\n?(?=<!-- end -->)", README.read_text(), re.DOTALL)
+DRAWN = {
+    "commands": (README, commands),
+    "orders": (README, orders),
+    "keys": (README, keys),
+    "errors": (README, errors),
+    "exits": (README, exits),
+    "acl": (CLIENT, users),
+}
+
+
+def _block(name: str, path: Path = README) -> re.Match[str]:
+    found = re.search(rf"(?<=<!-- {name} -->\n)(.*?)\n?(?=<!-- end -->)", path.read_text(), re.DOTALL)
     assert found is not None, f"no block {name}"
     return found
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_table_of_the_readme_is_the_codes_own(name) -> None:
-    assert _block(name)[1].splitlines() == list(DRAWN[name]())
+def test_a_table_is_the_codes_own(name) -> None:
+    path, drawn = DRAWN[name]
+    assert _block(name, path)[1].splitlines() == list(drawn())
 
 
 def test_every_setting_that_is_read_is_in_the_readme_and_no_other() -> None:
@@ -110,20 +125,21 @@ def test_every_setting_that_is_read_is_in_the_readme_and_no_other() -> None:
     assert told == read
 
 
-def test_every_file_and_command_that_the_readme_names_exists() -> None:
-    text = README.read_text()
+@pytest.mark.parametrize("page", [README, CLIENT], ids=lambda page: page.name)
+def test_every_file_and_command_that_a_page_names_exists(page) -> None:
+    text = page.read_text()
     for path in re.findall(r"\]\((\S+?)\)", text):
-        assert (ROOT / path).exists(), path
-    for path in re.findall(r"(?<![\w{/:])((?:docs|tests|schemas|algos|recovery|pms)/[\w/.-]*)", text):
+        assert (page.parent / path).exists(), path
+    for path in re.findall(r"(?<![\w{/:.])((?:docs|tests|schemas|algos|recovery|pms)/[\w/.-]*)", text):
         assert (ROOT / path).exists(), path
     assert set(re.findall(r"-m pms ([a-z-]+)", text)) <= set(cli.COMMANDS)
 
 
 def _draw() -> None:
-    for name, lines in DRAWN.items():
-        begin, end = _block(name).span(0)
-        text = README.read_text()
-        README.write_text(f"{text[:begin]}{chr(10).join(lines())}\n{text[end:]}")
+    for name, (path, lines) in DRAWN.items():
+        begin, end = _block(name, path).span(0)
+        text = path.read_text()
+        path.write_text(f"{text[:begin]}{chr(10).join(lines())}\n{text[end:]}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The daemon put together: the one place that knows the concrete classes (design.md rule 11).
 
-Composes and starts nothing. What it stands on comes in as `Parts`, so that the same daemon runs over TCP and in one process with
-simulator and a fake Redis.
+Composes and starts nothing. What it stands on comes in as `Parts`, so that the same daemon runs over TCP and in one
+process with simulator and a fake Redis.
 """
 
 from __future__ import annotations

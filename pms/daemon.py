@@ -28,6 +28,7 @@ VERSION = "0.1.0"
 SPILL_S = 60.0  # what a former life could not write is written before anything is read; 100 000 events take 20 s
 FLUSH_S = 2.0  # at a stop, for what still waits to be written
 STOP_S = 2.0  # at a stop, for cancels of risk-adding children to be proven
+VITAL = ("gap ", "user-stream", "bus.store", "bus.lease", "bus.door")  # tasks whose death must not go unnoticed
 FORGET_S = 60.0  # terminal orders leave memory a day after their end; looked for this often
 FORGET_AFTER_MS = 24 * 3_600_000
 
@@ -207,9 +208,17 @@ class Daemon(Assembly):
     # --- stopping -------------------------------------------------------------------------------------
 
     def on_failure(self, task: str, error: BaseException) -> None:
-        """Refused credentials end the daemon, wherever they were noticed (design.md rule 7)."""
-        if isinstance(error, AuthFailed) and not self.ended.done():
+        """Refused credentials end the daemon, wherever they were noticed (design.md rule 7), and so does an error
+        in a task without which it would go on blind: the next start recovers."""
+        if self.ended.done():
+            return
+        if isinstance(error, AuthFailed):
             self.ended.set_result(Refused(str(error), exits.AUTH))
+        elif task.startswith(VITAL):
+            message = (
+                f"an error of ours in '{task}': {error!r}. The daemon stops, so that a new start recovers; see the log."
+            )
+            self.ended.set_result(Refused(message, exits.BROKEN))
 
     def on_lost(self, reason: str) -> None:
         if not self.ended.done():

@@ -30,7 +30,8 @@ LOOK_UPS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between look-ups of a
 LOOK_UPS_LEAST = 3  # execution.md 2: proof of absence needs at least so many
 CLOCKS_MS = 10_000  # our venue time when an order was made, against the venue's own
 REPEATED = "the command was accepted before: nothing of this step stands, its maker takes it back"
-TRADES_WAIT_S = 0.3  # the stream usually brings a fill's event this soon; after that its trades are fetched
+# Seconds before the trades of an order are fetched: the stream usually brings a fill's event first; the last repeats.
+TRADES_PAUSES = (0.3, 0.3, 0.6, 1.2, 2.5, 5.0)
 
 _log = structlog.get_logger("pms.execution")
 
@@ -77,6 +78,7 @@ class Execution:
         self._tasks = tasks
         self._outcomes = outcomes
         self._busy: dict[str, int] = {}
+        self._fetching: set[str] = set()
         self._newest: dict[str, Place | Amend | Cancel] = {}  # of each busy order
 
     def busy(self, client_id: str) -> bool:
@@ -230,8 +232,9 @@ class Execution:
 
     async def _fetch_missing(self, client_id: str) -> None:
         """Where an answer told of more than the booked trades, wait for the stream a moment, then fetch them."""
+        pauses = itertools.chain(TRADES_PAUSES, itertools.repeat(TRADES_PAUSES[-1]))
         while self._outcomes.lacks_trades(client_id) is not None:
-            await self._clock.sleep(TRADES_WAIT_S)
+            await self._clock.sleep(next(pauses))
             missing = self._outcomes.lacks_trades(client_id)
             if missing is None:
                 return
@@ -249,7 +252,10 @@ class Execution:
 
     def fetch_missing(self, client_id: str) -> None:
         """Start fetching what the venue has told of and the books miss."""
-        self._tasks.spawn(self._fetch_missing(client_id), f"trades of {client_id}")
+        if client_id not in self._fetching:
+            self._fetching.add(client_id)
+            task = self._tasks.spawn(self._fetch_missing(client_id), f"trades of {client_id}")
+            task.add_done_callback(lambda _: self._fetching.discard(client_id))
 
     def resolve(self, request: Place | Amend | Cancel) -> None:
         """Look up a request whose outcome was not known when the process stopped."""

@@ -141,6 +141,12 @@ class DeskHands:
                 self.blocked[report.symbol] = f"{report.client_id} could not be cancelled"
                 return f"not cancelled: {outcome}"
 
+    def begin(self) -> None:
+        """A new run judges anew: what still is wrong is found again."""
+        for symbol in self.blocked:
+            self._desk.alarms.clear("position_drift", symbol, self._desk.now())
+        self.blocked.clear()
+
     def drift(self, drift: Drift) -> None:
         self.blocked[drift.symbol] = drift.evidence
         message = f"{drift.evidence}. No new risk is taken on {drift.symbol}; accept or assign the difference."

@@ -6,6 +6,7 @@ and to keep records (hands).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -72,11 +73,15 @@ class Recovery:
         self._epochs = epochs
         self._on_fenced = on_fenced
         self.last: RecoveryRun | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     async def run(self, cause: str, foreign: ForeignPolicy | None = None) -> Plan:
         """Gather, plan, apply, once. Asks again while the venue can't be read: nothing is judged on half a picture."""
+        async with self._one_at_a_time:
+            return await self._run(cause, foreign or self._policy)
+
+    async def _run(self, cause: str, policy: ForeignPolicy) -> Plan:
         started = self._desk.now()
-        policy = foreign or self._policy
         while True:
             try:
                 found, made = await reconcile.examine(self._venue, self._hands, policy, self._clock.sleep)
@@ -89,6 +94,7 @@ class Recovery:
             except Gone as error:
                 _log.warning("recovery_waits", reason=str(error))
                 await self._clock.sleep(REDIS_RETRY_S)
+        self._hands.begin()
         self._publish(RecoveryStarted(ts=started, cause=cause, counts=made.counts()))
         outcomes = await reconcile.apply(made, found, self._hands)
         self._conclude(cause, started, made, outcomes)

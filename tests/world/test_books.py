@@ -15,6 +15,7 @@ from tests.world.books import check_books
 from tests.world.world import World, in_world
 
 D = Decimal
+LOSS = (0.1, 0.02, 0.04)  # of order requests, before and after execution each
 
 
 async def position(world: World, account: str) -> dict[str, Any]:
@@ -128,7 +129,7 @@ async def storm(world: World, seed: int) -> None:
     world.market.quote("61800.0", "61800.5")
     world.sim.gate.latency = Latency(engine_ms=2, answer_ms=20, stream_ms=3, jitter_ms=30)
     for lose in ("before", "after"):
-        world.sim.gate.script.add(OnRequest(path="/fapi/v1/order", lose=lose, probability=0.02, count=0))  # type: ignore[arg-type]
+        world.sim.gate.script.add(OnRequest(path="/fapi/v1/order", lose=lose, probability=LOSS[seed % 3], count=0))  # type: ignore[arg-type]
     await world.start()
     for step in range(240):
         if world.daemon is None:  # died at an effect
@@ -141,6 +142,8 @@ async def storm(world: World, seed: int) -> None:
                     world.market.hit(order, min(D(chance.randint(1, 4)) / 1000, order.remaining))
         if step % 16 == 0:
             await _begin(world, chance)
+        if step % 5 == 0:
+            await _meddle(world, chance)
         match chance.randint(0, 60):
             case 0:
                 world.cut("/private")
@@ -175,6 +178,32 @@ async def _begin(world: World, chance: random.Random) -> None:
     )
 
 
+async def _meddle(world: World, chance: random.Random) -> None:
+    """Somebody pauses, resumes, changes or cancels a running chase, or a stranger trades on the account."""
+    listed = [name for key in await world.redis.keys("pms:active_chase:*") for name in await world.redis.hkeys(key)]
+    if not listed:
+        return
+    name = chance.choice(sorted(listed)).decode()
+    match chance.randint(0, 9):
+        case 0 | 1:
+            kind, body = "algo_pause", {"algoId": name}
+        case 2 | 3 | 4:
+            kind, body = "algo_resume", {"algoId": name}
+        case 5:
+            kind, body = "chase_amend", {"chaseId": name, "stalkOffsetTicks": chance.choice((0, 2))}
+        case 6:
+            kind, body = "chase_amend", {"chaseId": name, "quantity": 0.03}  # down would race with fills
+        case 7:
+            kind, body = "chase_cancel", {"chaseId": name}
+        case 8:
+            side, price = chance.choice((("BUY", world.market.ask), ("SELL", world.market.bid)))
+            world.market.rest(world.account, side, price, "0.003", time_in_force="IOC")
+            return
+        case _:
+            return
+    await world.redis.xadd("pms:commands", {"type": kind, "body": json.dumps(body)})
+
+
 async def _calm(world: World) -> None:
     """The weather clears; everything in flight comes to its end, then the books are compared."""
     world.heal()
@@ -187,7 +216,7 @@ async def _calm(world: World) -> None:
     chases = await world.redis.keys("pms:chase:*")
     assert len(chases) >= 10
     for account in ("main", "second"):
-        reply = await world.command("cancel_all", subAccountId=account)
+        reply = await world.command("cancel_all", includeProtection=True, subAccountId=account)
         assert reply["success"], reply
     await world.run(5)
     assert world.resting() == []

@@ -211,3 +211,43 @@ async def test_a_quantity_amended_below_what_rests_shrinks_the_order_in_place(wo
     state = await world.ends(chase)
     assert (state["status"], state["quantity"], state["filledQuantity"]) == ("filled", D("0.010"), D("0.010"))
     assert len(world.placed()) == 1
+
+
+@in_world(books=False)
+async def test_a_position_that_no_trade_explains_blocks_new_risk_on_its_symbol(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    opened = await world.chase()
+    world.market.hit(world.resting()[0], "0.010")
+    await world.ends(opened)
+    await world.kill()
+    world.market.rest(world.account, "BUY", D("61805.0"), "0.007", "web_1", time_in_force="IOC")
+    world.fault("GET", path="/fapi/v1/userTrades", status=200, body="[]", count=0)
+    await world.start()
+    await world.run(3)
+    (alarm,) = await world.events("alarm")
+    assert (alarm["code"], alarm["subject"]) == ("position_drift", "BTCUSDT")
+    assert (await world.record("health"))["blocked"] == ["BTCUSDT"]
+    reply = await world.command("chase", symbol="BTCUSDT", side="BUY", quantity="0.010")
+    assert (reply["success"], reply["errorCode"]) == (False, "POSITION_DRIFT")
+    await world.chase(side="SELL", reduceOnly=True)
+    assert [(order.side, order.reduce_only) for order in world.resting()] == [("SELL", True)]
+
+
+@in_world()
+async def test_health_says_what_is_missing_and_when_it_is_back(world: World) -> None:
+    await world.start()
+    await world.chase()
+    await world.run(3)
+    assert (await world.record("health"))["status"] == "open"
+    world.mute("/public")
+    world.market.quote("61801.0", "61805.0")
+    await world.run(8)
+    health = await world.record("health")
+    assert health["status"] == "degraded"
+    assert "BTCUSDT" in health["reason"]
+    world.heal()
+    await world.run(60)
+    assert (await world.record("health"))["status"] == "open"
+    price = await world.record("price:BTCUSDT")
+    assert (price["bid"], price["ask"]) == (world.market.bid, world.market.ask)

@@ -67,8 +67,7 @@ async def test_a_short_outage_leaves_the_child_where_it_is(world: World) -> None
 
 
 @in_world()
-async def test_a_reduce_only_child_stays_and_still_follows_the_market(world: World) -> None:
-    """Exits still act."""
+async def test_a_reduce_only_child_stays_through_a_long_outage_and_its_fill_is_booked(world: World) -> None:
     world.market.quote("61800.0", "61805.0")
     await world.start()
     opened = await world.chase()

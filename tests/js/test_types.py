@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.js.conftest import NPM_OPTIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = ROOT / "schemas" / "generated" / "pms.d.ts"
 TYPESCRIPT = "typescript@7.0.2"  # the version the types were written for; any newer one may be stricter
@@ -23,7 +25,7 @@ def tsc(node: str) -> Path:
         if npm is None:
             pytest.skip("npm is not on PATH")
         CACHE.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(CACHE), TYPESCRIPT]
+        command = [npm, "install", "--no-save", *NPM_OPTIONS, "--prefix", str(CACHE), TYPESCRIPT]
         installed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         if installed.returncode:
             pytest.skip(f"{TYPESCRIPT} could not be installed: {installed.stderr[-300:]}")

@@ -27,6 +27,10 @@ class Accounts:
             if name not in self._ledger.sub_accounts:
                 self._create(name, self._opening_balance if name == MAIN else ZERO, now)
 
+    def knows(self, name: str) -> bool:
+        """Whether the sub-account is there already."""
+        return name in self._ledger.sub_accounts
+
     def named(self, name: str, now: int) -> SubAccount:
         """The sub-account of a command. Raises Invalid (SUBACCOUNT_UNKNOWN, SUBACCOUNT_TAG_TAKEN,
         SUBACCOUNT_FROZEN)."""

@@ -93,6 +93,10 @@ class Chases:
                 await self._desk.market.release(instrument.symbol)
         return runner
 
+    def prepared(self, command: commands_algos.Chase, sub_account_id: str) -> bool:
+        """Whether `start` does nothing before its atomic step: the sub-account is there, and leverage is as wanted."""
+        return self._accounts.knows(sub_account_id) and self._leverage.get(command.symbol) == command.leverage
+
     async def _launch(
         self,
         account: SubAccount,

@@ -52,6 +52,10 @@ class Dispatch:
         except Invalid as refusal:
             return refusal.failure()
 
+    def claims_first(self, command: Command, sub_account: str) -> bool:
+        """A chase acts by its first step alone, unless it makes its sub-account or sets leverage."""
+        return isinstance(command, commands_algos.Chase) and self._chases.prepared(command, sub_account)
+
     def owner(self, command: Command) -> str:
         """The sub-account of what an id in the command names; empty where nothing is named or known."""
         algo_id = getattr(command, "chase_id", None) or getattr(command, "algo_id", None)

@@ -66,12 +66,14 @@ class Delete(msgspec.Struct, frozen=True):
 
 class Claim(msgspec.Struct, frozen=True):
     """A request's idempotency record: written only where none stands. Where another one stands nothing of the batch is
-    done.
+    done; nor where the reply's place, `reply_key`, holds one that does not begin with `owner`: another sub-account's.
     """
 
     key: str
     value: bytes
     ttl_ms: int = keys.REQUEST_TTL_S * 1000
+    reply_key: str = ""
+    owner: bytes = b""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +97,9 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class Duplicate(msgspec.Struct, frozen=True):
-    """The claim was taken before: nothing of the batch was done. `stored` is the other claim's record as it stands."""
+    """The claim was taken before: nothing of the batch was done. `stored` is the other claim's record as it stands,
+    empty where the reply's place is another sub-account's.
+    """
 
     stored: bytes
 

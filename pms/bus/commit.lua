@@ -2,7 +2,7 @@
 --
 -- KEYS  epoch, seq, hash of seq by sub-account, event stream
 -- ARGV  1 epoch that must stand   2 seq that must stand   3 "1" when an earlier answer was lost   4 channel prefix
---       5..8 number of records, events, puts, deletes   9..11 claim key, value, ttl
+--       5..8 number of records, events, puts, deletes   9..13 claim key, value, ttl, reply's key, its owner
 --       then per record 10, per event 3, per put 4, per delete 2 (the layout of pms/bus/commit.py)
 --
 -- Answers the last seq of the batch, or {word, ...}:
@@ -13,7 +13,7 @@
 local epoch, base, doubt = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local n_records, n_events = tonumber(ARGV[5]), tonumber(ARGV[6])
 local n_puts, n_deletes = tonumber(ARGV[7]), tonumber(ARGV[8])
-local records = 12
+local records = 14
 local events = records + 10 * n_records
 local puts = events + 3 * n_events
 local deletes = puts + 4 * n_puts
@@ -35,6 +35,12 @@ if ARGV[9] ~= '' then
   local stored = redis.call('GET', ARGV[9])
   if stored and stored ~= ARGV[10] then
     return {'DUPLICATE', stored}
+  end
+  if ARGV[12] ~= '' then
+    local begins = redis.call('GETRANGE', ARGV[12], 0, #ARGV[13] - 1)
+    if begins ~= '' and begins ~= ARGV[13] then
+      return {'DUPLICATE', ''}
+    end
   end
 end
 

@@ -14,6 +14,8 @@ from schemas.events_system import SeqJump
 from schemas.keys import Keys
 from schemas.records import SYSTEM
 
+_NO_CLAIM: tuple[Word, ...] = ("", "", "", "", "")
+
 
 class Function:
     """The call under one namespace."""
@@ -28,7 +30,7 @@ class Function:
         batch, claim = entry.batch, entry.batch.claim
         words: list[Word] = [*self._start, epoch, entry.base, int(entry.doubt), self._channels]
         words += (len(batch.records), len(batch.events), len(batch.puts), len(batch.deletes))
-        words += ("", "", "") if claim is None else (claim.key, claim.value, claim.ttl_ms)
+        words += _NO_CLAIM if claim is None else (claim.key, claim.value, claim.ttl_ms, claim.reply_key, claim.owner)
         for record in batch.records:
             index = record.index
             words += (record.key, record.field, record.v)

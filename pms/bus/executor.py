@@ -44,6 +44,12 @@ class Executor(Protocol):
         """
         ...
 
+    def claims_first(self, command: Command, sub_account: str) -> bool:
+        """Whether nothing at all is done for the command before the step that claims it: a repeat is found there, and
+        Redis need not be asked before.
+        """
+        ...
+
     def owner(self, command: Command) -> str:
         """The sub-account of the thing that an id in the command names; "" where there is none."""
         ...

@@ -132,11 +132,12 @@ class Inbox:
 
     async def _first(self, item: Item, ahead: Answers) -> bytes:
         """The reply to a request that this process sees for the first time."""
-        stored, foreign = await self._requests.look_up(item, ahead)
-        if stored is not None:
-            return await self._requests.seen_before(item, stored)
-        if foreign:
-            return await self._requests.foreign(item)
+        if ahead or not self._requests.claims_first(item):
+            stored, foreign = await self._requests.look_up(item, ahead)
+            if stored is not None:
+                return await self._requests.seen_before(item, stored)
+            if foreign:
+                return await self._requests.foreign(item)
         context = self._requests.context(item)
         try:
             acceptance.check_door(item, self._admin_only)

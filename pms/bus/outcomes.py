@@ -54,8 +54,14 @@ class Outcomes:
 
     def claim(self, asked: Asked, ids: dict[str, str]) -> Claim:
         """Accepted: no outcome yet."""
+        return self._claim(asked, codec.encode(_request(asked, ids, NO_OUTCOME)))
+
+    def _claim(self, asked: Asked, record: bytes) -> Claim:
         return Claim(
-            self._keys.request(asked.sub_account, asked.request_id), codec.encode(_request(asked, ids, NO_OUTCOME))
+            self._keys.request(asked.sub_account, asked.request_id),
+            record,
+            reply_key=self._keys.result(asked.request_id),
+            owner=owner_mark(asked.sub_account),
         )
 
     def final(self, asked: Asked, reply: bytes, keep: bool, claimed: dict[str, str] | None) -> Batch:
@@ -72,7 +78,7 @@ class Outcomes:
             return Batch(events=(self._event(asked, reply),), puts=puts, deletes=deletes)
         record = codec.encode(_request(asked, claimed or {}, msgspec.Raw(reply)))
         if claimed is None:
-            return Batch(events=(self._event(asked, reply),), puts=puts, claim=Claim(key, record))
+            return Batch(events=(self._event(asked, reply),), puts=puts, claim=self._claim(asked, record))
         stored = Put(key=key, value=record, ttl_ms=_REQUEST_TTL_MS)
         return Batch(events=(self._event(asked, reply),), puts=(stored, *puts))
 

@@ -60,7 +60,13 @@ class Requests:
 
         What comes in between comes through this process, which knows it.
         """
-        return self._ask.begin(self._questions(item)) if item.request_id else []
+        if not item.request_id or self.claims_first(item):
+            return []
+        return self._ask.begin(self._questions(item))
+
+    def claims_first(self, item: Item) -> bool:
+        """Whether the command's own first step finds out what a look-up would, a round trip earlier."""
+        return self._executor.claims_first(item.command, item.sub_account)
 
     def _questions(self, item: Item) -> list[Command]:
         mark = outcomes.owner_mark(item.sub_account)
@@ -90,9 +96,17 @@ class Requests:
 
     async def answer(self, item: Item, reply: Reply, context: Context) -> bytes:
         encoded = self._encode(item, reply)
-        batch = self._outcomes.final(self._asked(item), encoded, kept(encoded), context.claimed)
-        outcome = await self._store.commit(batch)
+        keep = kept(encoded)
+        if not keep and context.claimed is None and self.claims_first(item):  # it claims nothing, so nobody has asked
+            stored, foreign = await self.look_up(item, [])
+            if stored is not None:
+                return await self.seen_before(item, stored)
+            if foreign:
+                return await self.foreign(item)
+        outcome = await self._store.commit(self._outcomes.final(self._asked(item), encoded, keep, context.claimed))
         if isinstance(outcome, Duplicate):
+            if not outcome.stored:
+                return await self.foreign(item)
             return await self.seen_before(item, codec.decode(Request, outcome.stored))
         return encoded
 
@@ -167,7 +181,9 @@ class Requests:
         )
         reply = outcomes.encode_reply(error.failure(), ())
         outcome = await self._store.commit(self._outcomes.final(asked, reply, True, None))
-        if isinstance(outcome, Duplicate):
+        if isinstance(outcome, Duplicate) and not outcome.stored:
+            await self._store.commit(self._outcomes.event_only(asked, reply))
+        elif isinstance(outcome, Duplicate):
             await self._refused_again(asked, codec.decode(Request, outcome.stored))
 
     async def _refused_again(self, asked: Asked, stored: Request) -> None:

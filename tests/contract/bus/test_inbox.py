@@ -11,7 +11,7 @@ import pytest
 
 from pms.bus import acceptance, doors
 from pms.bus.acceptance import Arrival
-from pms.bus.batch import Batch, Event
+from pms.bus.batch import Batch, Duplicate, Event
 from pms.bus.executor import Context
 from pms.bus.inbox import Inbox
 from pms.bus.outcomes import Asked, Outcomes, Reply
@@ -36,6 +36,7 @@ class Desk:
         self.reply: Reply | Exception = Success()
         self.started_before: dict[str, Reply] = {}
         self.claims = True
+        self.first = False
         self.store: Any = None
 
     async def handle(self, command: Command, context: Context) -> Reply:
@@ -47,9 +48,15 @@ class Desk:
         if self.claims:
             body = json.dumps({"type": "chase_started", "v": 1, "requestId": context.request_id}).encode()
             started = Event(context.sub_account, "chase_started", body)
-            await self.store.commit(Batch(events=(started,), claim=context.claim(chase="c1")))
+            step = await self.store.commit(Batch(events=(started,), claim=context.claim(chase="c1")))
+            if isinstance(step, Duplicate):
+                context.claimed = None
+                return Failure.of(ErrorCode.REQUEST_ID_REUSED, "taken before")
         self.done.append((context.sub_account, command.type, context.request_id))
         return self.reply
+
+    def claims_first(self, command: Command, sub_account: str) -> bool:
+        return self.first
 
     def owner(self, command: Command) -> str:
         return "main" if getattr(command, "chase_id", None) == "c1" else ""
@@ -293,6 +300,38 @@ async def test_the_same_id_with_another_body_is_refused(office) -> None:
     await office.settled(2)
     assert (await office.answer("same"))["errorCode"] == "REQUEST_ID_REUSED"
     assert len(office.desk.done) == 1
+
+
+async def test_a_command_that_claims_first_is_not_looked_up_and_a_repeat_is_found_by_its_claim(office) -> None:
+    await office.start()
+    office.desk.first = True
+    first = await office.ask("chase", "list", requestId="same", **CHASE)
+    office.inbox._recent.clear()  # as after a restart
+    await office.bed.redis.delete(office.bed.keys.result("same"))
+    assert await office.ask("chase", "list", requestId="same", **CHASE) == first
+    assert len(office.desk.done) == 1
+    assert len(await office.events("chase_started")) == 1
+
+
+async def test_a_repeat_that_would_now_be_refused_for_a_while_gets_what_was_answered_first(office) -> None:
+    await office.start()
+    office.desk.first = True
+    first = await office.ask("chase", "list", requestId="same", **CHASE)
+    office.inbox._recent.clear()
+    await office.bed.redis.delete(office.bed.keys.result("same"))
+    office.desk.reply = Invalid(ErrorCode.NOT_READY, "not now")
+    assert await office.ask("chase", "list", requestId="same", **CHASE) == first
+
+
+async def test_a_claim_under_another_sub_accounts_result_does_nothing(office) -> None:
+    await office.start()
+    office.desk.first = True
+    first = await office.ask("chase", "list", requestId="same", **CHASE)
+    await office.send("chase", "list", requestId="same", **{**CHASE, "subAccountId": "other"})
+    await office.settled(2)
+    assert (await office.events())[-1]["errorCode"] == "REQUEST_ID_REUSED"
+    assert len(await office.events("chase_started")) == 1
+    assert await office.answer("same") == first
 
 
 async def test_another_sub_accounts_result_under_the_same_id_refuses_and_is_left_alone(office) -> None:

@@ -1,7 +1,7 @@
 """`pms bench`: every measured budget beside its reference loop, from one run.
 
-Owns what is printed and the exit code: not 0 where a budget is missed. Refuses to measure: that, and the reference loops,
-are tests/bench's, which only a checkout has.
+Owns what is printed and the exit code: not 0 where a budget is missed. Refuses to measure: that, and the
+reference loops, are tests/bench's, which only a checkout has.
 """
 
 from __future__ import annotations

@@ -202,13 +202,16 @@ class Published:
 class Echo(RawSocket):
     """A frame for a frame: the floor under everything that crosses the wire twice."""
 
+    def __init__(self, path: str) -> None:
+        super().__init__(path, self._echo)
+
     _FRAME = b"\x81\x81\x00\x00\x00\x00x"  # one byte of text under a mask of nothing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._write = cast(asyncio.Transport, transport).write
 
-    def echo(self, payload: bytes) -> None:
+    def _echo(self, payload: bytes) -> None:
         self._write(self._FRAME)
 
 
@@ -230,7 +233,6 @@ async def open_all(redis_path: str, password: str, port: int, bids: Levels, asks
         RawSocket("/reference/depth", followed.on_payload),
         RawSocket("/reference/private", published.on_payload),
     ]
-    echo = Echo("/echo", lambda payload: echo.echo(payload))
-    for socket in (*sockets, echo):
+    for socket in (*sockets, Echo("/echo")):
         await loop.create_connection(lambda socket=socket: socket, "127.0.0.1", port)  # type: ignore[misc]
         await socket.open

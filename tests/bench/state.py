@@ -44,7 +44,8 @@ async def held(redis_url: str, measured: VenueProcess) -> list[Row]:
         await measured.run("algos", count)
         process.stdin.write(b"\n")
         totals.append(int(await process.stdout.readline()))
-    await process.communicate()
+    process.stdin.close()
+    await process.wait()
     each = (totals[1] - totals[0]) / ALGOS / 1024
     return [
         row("start to doors open, after imports", "s", [seconds], [], 1.0, "p50"),

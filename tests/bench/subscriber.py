@@ -1,6 +1,7 @@
 """A frontend of its own process: it notes when an event came, and tells the venue's process on stdout.
 
-`python -m tests.bench.subscriber REDIS_SOCKET PASSWORD`: one line of JSON per event, `[nanoseconds, channel, trade]`, after one per pattern that says it listens.
+`python -m tests.bench.subscriber REDIS_SOCKET PASSWORD`: one line of JSON per event, `[nanoseconds, channel, trade]`,
+after one per pattern that says it listens.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Venue:
         return {"symbol": symbol, "status": "TRADING", "marginAsset": "USDT", "filters": RULES}
 
     def arrival(self, request: str) -> asyncio.Future[tuple[int, dict[str, str]]]:
-        """The next order request of a kind ("POST /path"): when its bytes came (perf_counter_ns), and its parameters."""
+        """The next request of a kind ("POST /path"): when its bytes came (perf_counter_ns), and its parameters."""
         future = self._awaited[request] = asyncio.get_running_loop().create_future()
         return future
 

@@ -214,9 +214,7 @@ class Driver:
             frame = self._venue.fill(orders[number % len(orders)], 1)
             self.due[self._venue.trades] = time.perf_counter_ns()
             self._venue.private().send(frame)
-        async with asyncio.timeout(30):
-            while self.due:
-                await asyncio.sleep(0.01)
+        await _until(lambda: not self.due)
         return {"product": self.late}
 
     async def flood(self, total: int) -> Times:
@@ -229,9 +227,7 @@ class Driver:
         for first in range(0, total, 100):
             self._venue.private().send(b"".join(frames[first : first + 100]))
             await asyncio.sleep(0)
-        async with asyncio.timeout(60):
-            while self.due:
-                await asyncio.sleep(0.005)
+        await _until(lambda: not self.due)
         seconds = (self.latest - begin) / 1e9
         return {"rate": [(self.published - before) / seconds], "fills": [total / seconds]}
 
@@ -271,9 +267,7 @@ class Driver:
                 symbol=symbol, subAccountId=symbol.lower(), quantity="0.002", repriceMinMs=OTHER_REPRICE_MS
             )
             self._push_list("pms", body)
-        async with asyncio.timeout(10):
-            while self._venue.placed < placed + len(symbols) * ALGOS_EACH:
-                await asyncio.sleep(0.02)
+        await _until(lambda: self._venue.placed >= placed + len(symbols) * ALGOS_EACH)
 
     async def _move(self, at: int, steps: list[tuple[bytes, str]], done: asyncio.Event) -> None:
         await asyncio.sleep(at * 0.002)
@@ -310,6 +304,12 @@ class Driver:
 
     def _push_stream(self, namespace: str, body: bytes) -> None:
         self._push("XADD", f"{namespace}:commands", "*", "type", "chase", "body", body)
+
+
+async def _until(holds: Callable[[], bool], within_s: float = 30) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 - it waits for what another process does
+            await asyncio.sleep(0.01)
 
 
 async def _hear(subscriber: asyncio.subprocess.Process, driver: Driver) -> None:

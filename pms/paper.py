@@ -75,10 +75,12 @@ class PaperVenue:
 
     def ready(self) -> Listening:
         """Wait until it listens and its market is open. Raises `VenueFailed`."""
-        assert self._child is not None, "launched before"
-        assert self._child.stdout is not None, "it talks to us"
-        readable, _, _ = select.select((self._child.stdout,), (), (), START_LIMIT_S)
-        line = self._child.stdout.readline().decode().strip() if readable else ""
+        line = self._first_word()
+        if not line.startswith("{") and self._ports != (0, 0):  # somebody took a port between our look and its opening
+            self.stop()
+            self._ports = (0, 0)
+            self.launch()
+            line = self._first_word()
         if not line.startswith("{"):
             log = self._data.path / "venue.log"
             last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
@@ -86,6 +88,12 @@ class PaperVenue:
         listening = msgspec.json.decode(line, type=Listening)
         self._ports = listening.ports
         return listening
+
+    def _first_word(self) -> str:
+        assert self._child is not None, "launched before"
+        assert self._child.stdout is not None, "it talks to us"
+        readable, _, _ = select.select((self._child.stdout,), (), (), START_LIMIT_S)
+        return self._child.stdout.readline().decode().strip() if readable else ""
 
     def revive(self) -> None:
         """Start it again at its address, without waiting until it listens."""

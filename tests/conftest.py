@@ -12,12 +12,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
 from pms import embedded
 from pms.datadir import DataDir
 from schemas.keys import Keys
+
+# How long an example takes says more of the machine than of the code; a test that hangs is ended by its own limit.
+hypothesis.settings.register_profile("pms", deadline=None)
+hypothesis.settings.load_profile("pms")
 
 ROOT = Path(__file__).resolve().parent.parent
 REDIS_BINARIES = tuple(embedded.binaries())

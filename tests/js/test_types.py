@@ -11,6 +11,7 @@ import pytest
 from tests.js.conftest import NPM_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.xdist_group("js")  # one installation, not two at once into one folder
 TYPES = ROOT / "schemas" / "generated" / "pms.d.ts"
 TYPESCRIPT = "typescript@7.0.2"  # the version the types were written for; any newer one may be stricter
 CACHE = ROOT / ".pms" / "test-node" / TYPESCRIPT.replace("@", "-")

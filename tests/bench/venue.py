@@ -101,7 +101,9 @@ class Venue:
         return {"symbol": symbol, "status": "TRADING", "marginAsset": "USDT", "filters": RULES}
 
     def arrival(self, request: str) -> asyncio.Future[tuple[int, dict[str, str]]]:
-        """The next request of a kind ("POST /path"): when its bytes came (perf_counter_ns), and its parameters."""
+        """The next request of a kind ("POST /path") for the measured symbol: when its bytes came (perf_counter_ns),
+        and its parameters.
+        """
         future = self._awaited[request] = asyncio.get_running_loop().create_future()
         return future
 
@@ -117,7 +119,7 @@ class Venue:
             plain = self._plain.get(path)
             client.respond(msgspec.json.encode([] if plain is None else plain(query)))
             return
-        awaited = self._awaited.pop(f"{method} {path}", None)
+        awaited = self._awaited.pop(f"{method} {path}", None) if query["symbol"] == MEASURED else None
         if awaited is not None and not awaited.done():
             awaited.set_result((stamp, query))
         if path == _ORDER:

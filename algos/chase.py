@@ -18,6 +18,7 @@ from schemas.market import Instrument, Quote
 from schemas.orders import OrderState
 
 _replace = msgspec.structs.replace
+_ACTIVE = OrderState.ACTIVE  # looked up once: the enum's class takes its time, and every quote asks
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -74,7 +75,7 @@ def _on_quote(state: ChaseState, quote: Quote) -> Result:
     """The hot path: most quotes change nothing, and then nothing is allocated."""
     child = state.child
     if child is not None:
-        if child.state is not OrderState.ACTIVE or state.hold:
+        if child.state is not _ACTIVE or state.hold:
             return state, NOTHING
         if not (state.limit_mid2 or state.deadline_at) and not moved(state, child, quote):
             return state, NOTHING

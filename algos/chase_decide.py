@@ -184,12 +184,27 @@ def _ratchet(state: ChaseState, ticks: int) -> int:
 
 
 def moved(state: ChaseState, child: Child, quote: Quote) -> bool:
-    """Whether the order stands too far from where it should."""
+    """Whether the order stands too far from where it should. Asked of every algo at every quote."""
     params = state.params
-    if state.resting or state.taking or params.stalk_mode == "none":
+    mode = params.stalk_mode
+    if state.resting or state.taking or mode == "none":
         return False
-    distance = _ratchet(state, _target(state, quote)) - child.ticks
-    return distance >= params.reprice_min_ticks or -distance >= params.reprice_min_ticks
+    distance = (
+        pricing.follow_ticks(  # `_target`, spelled out
+            state.side,
+            quote.bid,
+            quote.ask,
+            params.stalk_offset_ticks,
+            state.offset_e8,
+            params.aggressive,
+            state.back_ticks,
+        )
+        - child.ticks
+    )
+    if mode == "trail":
+        distance = _ratchet(state, distance + child.ticks) - child.ticks
+    least = params.reprice_min_ticks
+    return distance >= least or -distance >= least
 
 
 def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:

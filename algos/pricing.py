@@ -8,6 +8,7 @@ from schemas.market import Instrument, Quote, Side
 
 PCT_SCALE = 10**8  # stalkOffsetPct is kept as pct × 10^8, so that a percentage with eight decimals is exact
 _PCT_OF_ONE = 100 * PCT_SCALE
+_BUY = Side.BUY  # a member is looked up by the enum's class each time, and this is the hottest arithmetic there is
 
 
 def scaled_pct(pct: Decimal) -> int:
@@ -22,7 +23,7 @@ def follow_ticks(side: Side, bid: int, ask: int, offset_ticks: int, offset_e8: i
     `offset_ticks` wins over `offset_e8`; distances round away from the touch (law 6); `back` are ticks stepped back
     after post-only refusals.
     """
-    if side is Side.BUY:
+    if side is _BUY:
         if offset_ticks:
             ticks = bid - offset_ticks
         elif offset_e8:

@@ -74,7 +74,8 @@ class Runner:
         self._busy = True
         try:
             self._take(quote)
-            self._drain()
+            if self._waiting:
+                self._drain()
         finally:
             self._busy = False
 

@@ -21,12 +21,24 @@ ENDING_LIMIT_S = 10  # for a dead daemon's Redis to put its state away; it takes
 POLL_S = 0.02
 
 
+PROC = Path("/proc")
+
+
+def _answers(pid: int) -> bool:
+    """Whether there is such a process, asked by a signal that does nothing: all there is where /proc is not mounted."""
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
+
+
 def runs(pid: int) -> bool:
     """Whether that process still runs; a zombie, whose exit code nobody has asked for yet, does not."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return not (PROC / "self").exists() and _answers(pid)
     return state != "Z"
 
 

@@ -28,11 +28,16 @@ def _started(pid: int) -> int:
 
 
 def this_process() -> Holder:
-    """Who we are. Raises OSError where there is no /proc (the daemon runs on Linux)."""
+    """Who we are. Where there is no /proc (a bare chroot) what can't be told is empty, and proves nothing."""
+    try:
+        boot_id = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        pid_namespace = str((_PROC / "self/ns/pid").readlink())
+    except OSError:
+        boot_id = pid_namespace = ""
     return Holder(
         host=socket.gethostname(),
-        boot_id=(_PROC / "sys/kernel/random/boot_id").read_text().strip(),
-        pid_namespace=str((_PROC / "self/ns/pid").readlink()),
+        boot_id=boot_id,
+        pid_namespace=pid_namespace,
         pid=os.getpid(),
         started=_started(os.getpid()),
     )
@@ -40,7 +45,7 @@ def this_process() -> Holder:
 
 def is_dead(holder: Holder, me: Holder) -> bool:
     """Whether `holder` certainly runs no more: this host booted since, or its pid is nobody's or another's."""
-    if holder.host != me.host:
+    if holder.host != me.host or not holder.boot_id or not me.boot_id:
         return False
     if holder.boot_id != me.boot_id:
         return True

@@ -245,3 +245,11 @@ def test_an_empty_server_answers_soon_after_its_start(data, binary) -> None:
     took = time.monotonic() - started
     server.stop()
     assert took < 1.0  # 20-45 ms measured; the budget for all of the daemon's start is 2 s
+
+
+def test_a_process_is_found_where_proc_is_not_mounted(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(datadir, "PROC", tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    assert datadir.runs(os.getpid())
+    assert not datadir.runs(ended.pid)

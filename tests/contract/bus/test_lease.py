@@ -232,4 +232,5 @@ def test_a_process_is_dead_when_its_pid_is_nobodys_or_the_host_booted_since() ->
     assert host.is_dead(replace(me, started=me.started + 1), me)
     assert host.is_dead(replace(me, boot_id="before"), me)
     assert not host.is_dead(replace(me, pid_namespace="a container", pid=2**22 + 1), me)
+    assert not host.is_dead(replace(me, boot_id="", pid=0), me)  # a host that tells nothing proves nothing
     assert not host.is_dead(replace(me, host="another", boot_id="before"), me)

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from pms.bus import doors
 from pms.datadir import DataDir
 from pms.embedded import EmbeddedRedis, Endpoint
 from schemas.keys import Keys
 from tests.conftest import REDIS_BINARIES
 from tests.contract.bus.bed import Bed
+from tests.contract.bus.office import Office
 
 
 @pytest.fixture(
@@ -33,3 +35,13 @@ async def bed(place: Endpoint | None) -> AsyncIterator[Bed]:
     made = Bed(place)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def office(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    monkeypatch.setattr(doors, "BLOCK_MS", 20)  # closing waits for the readers: once per test
+    monkeypatch.setattr(doors, "_BLOCK", "0.02")
+    made = Office(bed)
+    yield made
+    if made.inbox is not None:
+        await made.inbox.close()

@@ -35,6 +35,7 @@ from pms.instruments import Instruments
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.outcomes import Outcomes
+from pms.probe import Probe
 from pms.recover import Recovery
 from pms.tasks import Tasks
 from pms.venue import UserStreamState
@@ -144,6 +145,7 @@ class Assembly:
             self.instruments.ask,
         )
         self.desk.execution = Execution(self.venue, parts.clock, self.tasks, self.outcomes)
+        self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
         self.hands = DeskHands(self.desk, self.outcomes, self.venue)
         config = self.config
         self.recovery = Recovery(

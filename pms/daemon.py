@@ -169,6 +169,7 @@ class Daemon(Assembly):
         self.tasks.spawn(self._forget(), "forget")
         self.tasks.spawn(self.trim.run(), "trim")
         self.tasks.spawn(self.instruments.run(), "instruments")
+        self.tasks.spawn(self.probe.run(), "probe")
 
     def _gate(self) -> str:
         """Why nothing that adds risk is accepted now; empty when all is well."""

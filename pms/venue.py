@@ -195,6 +195,10 @@ class Venue(Protocol):
         """
         ...
 
+    def suspect(self, reason: str) -> None:
+        """There is evidence that the user stream is deaf: open it again; its gap is told as any other."""
+        ...
+
     async def close(self) -> None:
         """Close every socket. Never deletes the listen key (execution.md 21)."""
         ...

@@ -170,6 +170,9 @@ class BinanceVenue(Venue):
         await self._stream.start(sink)
         self._timekeeper = self._tasks.spawn(self._keep_time(), "venue-clock")
 
+    def suspect(self, reason: str) -> None:
+        self._stream.suspect(reason)
+
     def replay(self, gap: int) -> None:
         self._stream.replay(gap)
 

@@ -153,7 +153,6 @@ class Rest:
         finally:
             self._measuring = False
 
-
     def _head(self, body: bytes) -> str:
         return self._unsaid(body[: 2 * HEAD_CHARS])[:HEAD_CHARS]
 

@@ -49,6 +49,7 @@ class UserStream:
         self._sink: Sink | None = None
         self._socket: Socket | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._ended: asyncio.Future[str] | None = None
         self._buffer: list[events.UserEvent] = []
         self._gap = 0  # the number of the gap that is being read; 0 while live, or closed
         self._gaps = 0
@@ -107,8 +108,14 @@ class UserStream:
         self._gap = self._gaps
         self._buffer = []
 
+    def suspect(self, reason: str) -> None:
+        """Somebody has evidence that this stream is deaf: give it up. Without effect while another is being opened."""
+        if self._ended is not None:
+            _end(self._ended, reason)
+
     async def _keep(self, ended: asyncio.Future[str]) -> None:
         while True:
+            self._ended = ended
             watch = self._tasks.spawn(self._watch(ended), "user-stream-watch")
             try:
                 reason = await ended

@@ -42,6 +42,39 @@ async def test_fills_that_a_mute_stream_keeps_back_are_found_by_the_gap_reading(
     assert causes == ["start", "user_stream_gap"]
 
 
+@pytest.mark.parametrize("filled", ["0.003", "0.010"])
+@in_world()
+async def test_a_stream_that_goes_deaf_while_nothing_is_sent_is_found_out_by_the_probe(world: World, filled: str) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    chase = await world.chase(stalkMode="none")
+    (order,) = world.resting()
+    world.mute("/private")
+    world.market.hit(order, filled)
+
+    async def booked() -> bool:
+        return (await world.state(chase))["filledQuantity"] == D(filled)
+
+    await world.until(booked, 45)
+    await live(world)
+    if D(filled) < order.quantity:
+        world.market.hit(order, "0.007")
+    assert (await world.ends(chase, 45))["status"] == "filled"
+
+
+@in_world()
+async def test_a_healthy_stream_is_never_suspected(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    await world.chase(stalkMode="none")
+    (order,) = world.resting()
+    for _ in range(5):
+        world.market.hit(order, "0.001")
+        await world.run(31)
+    causes = [event["cause"] for event in await world.events("recovery_completed")]
+    assert causes == ["start"]
+
+
 @in_world()
 async def test_a_cut_stream_comes_back_and_what_happened_between_is_booked_once(world: World) -> None:
     world.market.quote("61800.0", "61805.0")

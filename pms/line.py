@@ -62,6 +62,7 @@ class Line:
         self.reason = "no data yet"
         self.received = 0  # Unix ms when the book was last heard or proven, to a beat
         self.watchers = 0
+        self.idle_since = 0.0  # monotonic, while nobody watches
         self._data = data
         self._clock = clock
         self._now_ms = clock.now_ms
@@ -253,9 +254,8 @@ class Line:
                 fetched += refused_s is None
                 if refused_s is None and fetched % TRIES_BEFORE_RESUBSCRIBING == 0:
                     _log.warning("depth_resubscribed", symbol=self.symbol, reason=self.reason)
-                    await self._data.unwatch(self.symbol)
                     if not self._closed:
-                        await self._data.watch(self.symbol)
+                        await self._data.renew(self.symbol)
                 retry_s = max(refused_s or 0.0, next(delays))
                 if self.book.heard:
                     await self._clock.sleep(retry_s)

@@ -20,6 +20,7 @@ from pms.venue import DepthFrame, MarketData, TouchFrame
 from schemas.market import Instrument, Quote
 
 BEAT_S = 0.1  # at most 10 price snapshots a second per symbol (contract.md)
+LINGER_S = 60.0  # an unfollowed symbol stays subscribed so long: joining a book again takes a snapshot
 PRICE_AGAIN_S = 10.0  # an unchanged price is told again: its record lives 30 s
 
 OnHealth = Callable[[str, bool, str], None]
@@ -70,13 +71,11 @@ class Market:
         line.changed(instrument)
 
     async def release(self, symbol: str) -> None:
+        """One follower less. After the last the book is kept for `LINGER_S`: the next order often is on the same
+        symbol."""
         line = self._lines[symbol]
         line.watchers -= 1
-        if line.watchers == 0:
-            del self._lines[symbol]
-            self._priced.pop(symbol, None)
-            line.close()
-            await self._data.unwatch(symbol)
+        line.idle_since = self._clock.monotonic()
 
     def subscribe(self, symbol: str, receiver: Receiver) -> None:
         """Serve `receiver` from the symbol's pump. Raises KeyError where the symbol is not watched."""
@@ -161,8 +160,17 @@ class Market:
             await self._clock.sleep(BEAT_S)
             now = self._clock.monotonic()
             for line in tuple(self._lines.values()):
+                if not line.watchers and now - line.idle_since >= LINGER_S:
+                    await self._let_go(line)
+                    continue
                 line.beat()
                 self._tell_price(line, now)
+
+    async def _let_go(self, line: Line) -> None:
+        del self._lines[line.symbol]
+        self._priced.pop(line.symbol, None)
+        line.close()
+        await self._data.unwatch(line.symbol)
 
     def _tell_price(self, line: Line, now: float) -> None:
         quote, mark = line.quote, line.mark

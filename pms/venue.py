@@ -260,6 +260,10 @@ class MarketData(Protocol):
 
     async def unwatch(self, symbol: str) -> None: ...
 
+    async def renew(self, symbol: str) -> None:
+        """Subscribe a watched symbol anew: its streams are acknowledged and say nothing that joins."""
+        ...
+
     async def snapshot(self, symbol: str) -> Snapshot:
         """Raises `Unavailable`."""
         ...

@@ -84,6 +84,10 @@ class MarketStream(MarketData):
         self._public.want(self._public_streams(symbol))
         self._market.want(_market_streams(symbol))
 
+    async def renew(self, symbol: str) -> None:
+        """Subscribe a watched symbol's public streams anew."""
+        self._public.renew(self._public_streams(symbol))
+
     async def unwatch(self, symbol: str) -> None:
         self._watched.pop(symbol, None)
         self._public.unwant(self._public_streams(symbol))

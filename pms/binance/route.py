@@ -1,8 +1,10 @@
 """One socket of a route of the venue's streams, kept open and subscribed (binance.md 1.2, 6.1).
 
 Owns connecting, the pace of requests, acknowledgements and the signs of a dead or mute socket. Refuses to know what
-the streams carry. Invariants: never more than 5 requests a second; no more connects than `Connects` allows;
-whatever the venue does, each open stream is either acknowledged or the socket is thrown away.
+the streams carry. What is asked next follows from what is wanted and what the venue was asked for, never from a queue:
+a stream that is wanted and let go a hundred times in a second costs nothing. Invariants: never more than 5 requests a
+second; no more connects than `Connects` allows; whatever the venue does, each open stream is either acknowledged or
+the socket is thrown away.
 
 An accepted socket and an acknowledged name prove nothing (binance.md 0.1, 0.5), only data does. A `steady` route,
 where data must come each second, is cut when none does; on another, silence is answered with a question for the
@@ -12,7 +14,6 @@ subscriptions.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -61,9 +62,11 @@ class Route:
         self._on_frame = on_frame
         self._on_lost = on_lost
         self._wanted: dict[str, None] = {}
-        self._outbox: deque[tuple[str, tuple[str, ...]]] = deque()
+        self._asked: dict[str, int] = {}  # stream the venue was asked for: id of that request
+        self._acknowledged: set[str] = set()
+        self._doubted: set[str] = set()
+        self._question = False  # whether the venue is to be asked what it knows of us
         self._waiting: dict[int, tuple[str, tuple[str, ...], float]] = {}  # request id: what was asked, and when
-        self._confirmed: set[str] = set()
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._socket: Socket | None = None
@@ -78,20 +81,23 @@ class Route:
         if len(self._wanted) + len(new) > STREAMS_MAX:
             raise ValueError(f"{STREAMS_MAX} streams are followed already: nothing was subscribed, watch fewer symbols")
         self._wanted.update(dict.fromkeys(new))
-        self._ask("SUBSCRIBE", new)
+        self._wake.set()
         if self._keeper is None:
             self._keeper = self._tasks.spawn(self._keep(), f"route {self._url}")
 
     def unwant(self, streams: Sequence[str]) -> None:
-        old = [stream for stream in streams if stream in self._wanted]
-        for stream in old:
-            del self._wanted[stream]
-        self._confirmed.difference_update(old)
-        self._ask("UNSUBSCRIBE", old)
+        for stream in streams:
+            self._wanted.pop(stream, None)
+        self._wake.set()
+
+    def renew(self, streams: Sequence[str]) -> None:
+        """Have the venue forget streams that are wanted and subscribe them anew: acknowledged is not heard."""
+        self._doubted.update(stream for stream in streams if stream in self._asked)
+        self._wake.set()
 
     def confirmed(self, stream: str) -> bool:
         """Whether the open socket has acknowledged the stream, which does not mean that it delivers."""
-        return stream in self._confirmed
+        return stream in self._wanted and stream in self._acknowledged
 
     def on_reply(self, reply: Reply) -> None:
         """An answer to one of our requests."""
@@ -99,10 +105,10 @@ class Route:
         if reply.refusal:
             self._cut(f"a request was refused: {reply.refusal}")
         elif asked is not None and asked[0] == "SUBSCRIBE":
-            self._confirmed.update(stream for stream in asked[1] if stream in self._wanted)
+            self._acknowledged.update(stream for stream in asked[1] if self._asked.get(stream) == reply.id)
         elif asked is not None and asked[0] == "LIST_SUBSCRIPTIONS":
             listed = reply.result if isinstance(reply.result, list) else []
-            if missing := self._confirmed.difference(listed):
+            if missing := self._acknowledged.difference(listed):
                 self._cut(f"the venue has forgotten {len(missing)} subscriptions")
 
     async def close(self) -> None:
@@ -128,16 +134,17 @@ class Route:
                 self._look()
                 await self._pause()
             _log.warning("route_lost", url=self._url, reason=self._end)
-            self._confirmed.clear()
+            self._acknowledged.clear()
             self._on_lost(self._end)
             await self._socket.close()
 
     def _renew(self) -> None:
         """A new socket knows nothing of what was asked before."""
-        self._outbox.clear()
+        self._asked.clear()
+        self._doubted.clear()
         self._waiting.clear()
+        self._question = False
         self._frames_seen, self._heard_at = self.frames, self._clock.monotonic()
-        self._ask("SUBSCRIBE", list(self._wanted))
 
     def _closing(self) -> Callable[[str], None]:
         """What the next socket tells its end to: an older one that ends late must not end its successor."""
@@ -155,30 +162,37 @@ class Route:
         if self._end:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(PACE_S if self._outbox else LOOK_S):
+            async with asyncio.timeout(PACE_S if self._next_request() else LOOK_S):
                 await self._wake.wait()
 
     # --- requests ---------------------------------------------------------------------------------------
 
-    def _ask(self, method: str, streams: Sequence[str]) -> None:
-        """Queue a request; one of the same kind that still waits takes the names along."""
-        for stream in streams:
-            if self._outbox and self._outbox[-1][0] == method and len(self._outbox[-1][1]) < NAMES_MAX:
-                self._outbox[-1] = (method, (*self._outbox[-1][1], stream))
-            else:
-                self._outbox.append((method, (stream,)))
-        self._wake.set()
+    def _next_request(self) -> tuple[str, tuple[str, ...]] | None:
+        """What is to be asked next; None where the venue was asked for just what is wanted."""
+        if new := [stream for stream in self._wanted if stream not in self._asked]:
+            return "SUBSCRIBE", tuple(new[:NAMES_MAX])
+        if old := [stream for stream in self._asked if stream not in self._wanted or stream in self._doubted]:
+            return "UNSUBSCRIBE", tuple(old[:NAMES_MAX])
+        return ("LIST_SUBSCRIPTIONS", ()) if self._question else None
 
     def _send_next(self) -> None:
         now = self._clock.monotonic()
-        if not self._outbox or self._socket is None or now - self._sent_at < PACE_S:
+        if self._socket is None or now - self._sent_at < PACE_S or (request := self._next_request()) is None:
             return
-        method, streams = self._outbox.popleft()
+        method, streams = request
         self._ids += 1
         self._waiting[self._ids] = (method, streams, now)
         self._sent_at = now
-        request = {"method": method, "params": streams, "id": self._ids}
-        self._socket.send(_encode(request).decode())
+        if method == "SUBSCRIBE":
+            self._asked.update(dict.fromkeys(streams, self._ids))
+        elif method == "UNSUBSCRIBE":
+            for stream in streams:
+                del self._asked[stream]
+            self._acknowledged.difference_update(streams)
+            self._doubted.difference_update(streams)
+        else:
+            self._question = False
+        self._socket.send(_encode({"method": method, "params": streams, "id": self._ids}).decode())
 
     def _look(self) -> None:
         """The signs of a dead or mute socket."""
@@ -188,9 +202,9 @@ class Route:
         elif self.frames != self._frames_seen:
             self._frames_seen, self._heard_at = self.frames, now
             self._connects.proven()
-        elif self._confirmed and now - self._heard_at > SILENT_S:
+        elif self._acknowledged and now - self._heard_at > SILENT_S:
             if self._steady:
                 self._cut(f"no data for {SILENT_S:.0f} s")
             elif not self._waiting:
                 self._heard_at = now
-                self._outbox.append(("LIST_SUBSCRIPTIONS", ()))
+                self._question = True

@@ -12,7 +12,7 @@ import pytest
 
 from pms.clock import LoopClock
 from pms.line import QUIET_MAX_S, TRIES_BEFORE_RESUBSCRIBING
-from pms.market import Market
+from pms.market import LINGER_S, Market
 from pms.tasks import Tasks
 from pms.venue import DepthFrame, MarketSink, Snapshot, TouchFrame, Unavailable
 from schemas.market import Instrument, Quote, Side
@@ -50,6 +50,10 @@ class Exchange:
     async def watch(self, symbol: str) -> None:
         self.watched.append(symbol)
         self.calls.append("watch")
+
+    async def renew(self, symbol: str) -> None:
+        await self.unwatch(symbol)
+        await self.watch(symbol)
 
     async def unwatch(self, symbol: str) -> None:
         self.watched.remove(symbol)
@@ -291,11 +295,15 @@ async def test_a_symbol_is_watched_until_its_last_release(stage: Setting) -> Non
     await stage.market.release("BTCUSDT")
     assert stage.quote is not None
     await stage.market.release("BTCUSDT")
+    await asyncio.sleep(LINGER_S - 1)
+    assert stage.exchange.watched == ["BTCUSDT"]
+    await asyncio.sleep(2)
     assert stage.exchange.watched == []
     assert stage.market.health("BTCUSDT") == (False, "not watched")
+    asked = stage.exchange.snapshots
     stage.exchange.change({99.0: 1.0})
     await asyncio.sleep(60)
-    assert stage.exchange.snapshots == 1
+    assert stage.exchange.snapshots == asked
     assert len(stage.tasks) == 1  # the beat
 
 

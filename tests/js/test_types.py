@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 from tests.js.conftest import NPM_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.xdist_group("js")  # one installation, not two at once into one folder
 TYPES = ROOT / "schemas" / "generated" / "pms.d.ts"
 TYPESCRIPT = "typescript@7.0.2"  # the version the types were written for; any newer one may be stricter
 CACHE = ROOT / ".pms" / "test-node" / TYPESCRIPT.replace("@", "-")
@@ -19,18 +19,29 @@ CACHE = ROOT / ".pms" / "test-node" / TYPESCRIPT.replace("@", "-")
 
 @pytest.fixture
 def tsc(node: str) -> Path:
-    """The TypeScript compiler, installed once by npm."""
+    """The TypeScript compiler, installed once by npm: beside its place and then renamed, by one worker at a time."""
     program = CACHE / "node_modules" / ".bin" / "tsc"
     npm = shutil.which("npm", path=str(Path(node).parent)) or shutil.which("npm")
-    if not program.exists():
-        if npm is None:
-            pytest.skip("npm is not on PATH")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--no-save", *NPM_OPTIONS, "--prefix", str(CACHE), TYPESCRIPT]
-        installed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        if installed.returncode:
-            pytest.skip(f"{TYPESCRIPT} could not be installed: {installed.stderr[-300:]}")
+    if npm is None:
+        pytest.skip("npm is not on PATH")
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    with CACHE.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            _install(npm)
     return program
+
+
+def _install(npm: str) -> None:
+    fresh = CACHE.with_suffix(".new")
+    for leftover in (fresh, CACHE):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir()
+    command = [npm, "install", "--no-save", *NPM_OPTIONS, "--prefix", str(fresh), TYPESCRIPT]
+    installed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if installed.returncode:
+        pytest.skip(f"{TYPESCRIPT} could not be installed: {installed.stderr[-300:]}")
+    fresh.rename(CACHE)
 
 
 def _compile(tsc: Path, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -44,7 +44,7 @@ async def test_fills_that_a_mute_stream_keeps_back_are_found_by_the_gap_reading(
 
 @pytest.mark.parametrize("filled", ["0.003", "0.010"])
 @in_world()
-async def test_a_stream_that_goes_deaf_while_nothing_is_sent_is_found_out_by_the_probe(world: World, filled: str) -> None:
+async def test_a_stream_that_goes_deaf_while_nothing_is_sent_is_found_out(world: World, filled: str) -> None:
     world.market.quote("61800.0", "61805.0")
     await world.start()
     chase = await world.chase(stalkMode="none")

@@ -249,10 +249,36 @@ async def test_an_unwatched_symbol_is_unsubscribed_and_not_asked_for_again(stage
 @setting
 async def test_subscribing_again_is_seen_by_the_venue(stage: Setting) -> None:
     public, _ = await stage.live()
-    await stage.stream.unwatch("BTCUSDT")
-    await stage.stream.watch("BTCUSDT")
+    await stage.stream.renew("BTCUSDT")
     await asyncio.sleep(1)
     assert [request["method"] for _, request in public.sent] == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
+    assert (await stage.stream.snapshot("BTCUSDT")).last_id
+
+
+@setting
+async def test_a_symbol_that_comes_and_goes_a_hundred_times_costs_no_request(
+    stage: Setting,
+) -> None:
+    public, _ = await stage.live()
+    for _ in range(100):
+        await stage.stream.unwatch("BTCUSDT")
+        await stage.stream.watch("BTCUSDT")
+    assert (await stage.stream.snapshot("BTCUSDT")).last_id
+    await asyncio.sleep(5)
+    assert [request["method"] for _, request in public.sent] == ["SUBSCRIBE"]
+
+
+@setting
+async def test_an_acknowledgement_of_an_older_request_confirms_nothing(stage: Setting) -> None:
+    await stage.live()
+    await stage.stream.unwatch("BTCUSDT")
+    await asyncio.sleep(1)
+    with pytest.raises(Unavailable):
+        await stage.stream.snapshot("BTCUSDT")
+    await stage.stream.watch("BTCUSDT")
+    with pytest.raises(Unavailable):
+        await stage.stream.snapshot("BTCUSDT")
+    await asyncio.sleep(1)
     assert (await stage.stream.snapshot("BTCUSDT")).last_id
 
 

@@ -49,7 +49,7 @@ PLANTED = [
     (tidy.sleeps, "tests/pure/test_a.py", "time.sleep(1)", "clock.sleep(1)"),
     (tidy.unfinished, "pms/a.py", "# TO" + "DO: later", "# to do what the law says"),
     (tidy.unfinished, "README.md", "FIX" + "ME", "fixed"),
-    (tidy.places, "README.md", "cd /" + "work/main", "cd pms"),
+    (tidy.places, "README.md", f"cd {tidy.ROOT}", "cd pms"),
     (tidy.places, "requirements.lock", f"--index-url https://{HOST}/simple", "aiohttp==1 --hash=sha256:0"),
     (tidy.places, "pms/bootstrap.py", f"A = 'https://{HOST}'\nB = 'https://{HOST}'", f"A = 'https://{HOST}'"),
 ]

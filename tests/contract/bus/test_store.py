@@ -165,11 +165,12 @@ async def test_the_same_batch_committed_again_answers_the_same_numbers(bed) -> N
     assert await numbers(bed) == [1, 2]
 
 
-async def test_a_claim_is_taken_once_and_the_second_gets_what_stands(bed) -> None:
+@pytest.mark.parametrize("second", [b'{"n":2}', b'{"n":1}'], ids=["another", "the same to the letter"])
+async def test_a_claim_is_taken_once_and_the_second_gets_what_stands(bed, second) -> None:
     store = await bed.store()
     key = bed.keys.request("main", "r-1")
     await store.commit(Batch(claim=Claim(key, b'{"n":1}'), events=(event(1),)))
-    again = store.commit(Batch(claim=Claim(key, b'{"n":2}'), events=(event(2),), records=(record(bed, 1, 0),)))
+    again = store.commit(Batch(claim=Claim(key, second), events=(event(2),), records=(record(bed, 1, 0),)))
     after = store.commit(Batch(events=(event(3),)))
     assert await again == Duplicate(b'{"n":1}')
     assert await after == Committed((store.seq,))

@@ -21,6 +21,9 @@ from tests.waiting import until
 STOP_S = 5.0
 
 
+FREE = ("--rest-port", "0", "--stream-port", "0")  # other tests may hold the usual ports
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
@@ -159,7 +162,7 @@ def test_a_reset_forgets_venue_and_state_together_after_asking(data: Path) -> No
     refused = pms(data, "sim", "--data", str(data / "venue"), "--reset", "--yes")
     assert refused.returncode == exits.DATA_DIR_IN_USE
     assert again.end(signal.SIGTERM) == exits.OK
-    venue = spawn(data, "sim", "--data", str(data / "venue"), "--reset", "--yes", "--json", *STILL)
+    venue = spawn(data, "sim", "--data", str(data / "venue"), "--reset", "--yes", "--json", *FREE, *STILL)
     assert venue.stdout is not None
     assert venue.stdout.readline().startswith("The venue in ")
     assert venue.stdout.readline().startswith("{")

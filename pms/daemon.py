@@ -16,9 +16,9 @@ from pms.assembly import Assembly, Parts
 from pms.bus import server
 from pms.bus.batch import Fenced, Gone
 from pms.bus.inbox import Inbox
-from pms.chases import Chases
+from pms.commands.assembly import groups
+from pms.commands.dispatch import Dispatch
 from pms.config import Config
-from pms.dispatch import Dispatch
 from pms.health import last_alive
 from pms.runner import Runner
 from pms.venue import AuthFailed, Unavailable, UserStreamState
@@ -149,10 +149,7 @@ class Daemon(Assembly):
         self.venue.replay(gap)
 
     async def _open_doors(self, restored: restore.Restored) -> None:
-        chases = Chases(
-            self.desk, self.accounts, self.venue, self.parts.clock, lambda: self.lease.epoch, self.hands.blocked
-        )
-        dispatch = Dispatch(self.desk, chases, self._gate, restored.ended)
+        dispatch = Dispatch(self.desk, groups(self, restored, self._gate))
         self.inbox = Inbox(
             self.new_caller,
             self.store,

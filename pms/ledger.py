@@ -18,7 +18,7 @@ from pms.bus.batch import Batch, Conflict, Outcome
 from pms.core import positions
 from schemas.keys import Keys
 from schemas.orders import Order
-from schemas.records import Position, SubAccount, Watermark
+from schemas.records import Mode, Position, SubAccount, Watermark
 
 _log = structlog.get_logger("pms.ledger")
 
@@ -39,6 +39,7 @@ class Ledger:
         self.positions: dict[tuple[str, str], Position] = {}
         self.sub_accounts: dict[str, SubAccount] = {}
         self.watermark = Watermark()
+        self.mode = Mode()
         self.open_by_symbol: defaultdict[str, set[str]] = defaultdict(set)
         self._by_exchange_id: dict[tuple[str, int], str] = {}
         self._revisions: dict[tuple[str, str], int] = {}
@@ -101,6 +102,10 @@ class Ledger:
     def restore_watermark(self, watermark: Watermark, rev: int) -> None:
         self._revisions[(self.names.watermark, "")] = rev
         self.watermark = watermark
+
+    def restore_mode(self, mode: Mode, rev: int) -> None:
+        self._revisions[(self.names.mode, "")] = rev
+        self.mode = mode
 
     def remember(self, order: Order) -> None:
         """Keep an order in memory; its record is written by the unit that changed it."""

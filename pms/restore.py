@@ -19,7 +19,7 @@ from schemas import codec
 from schemas.errors import Invalid
 from schemas.keys import Keys
 from schemas.orders import Order
-from schemas.records import Alarm, Position, Quarantined, SubAccount, Watermark
+from schemas.records import Alarm, Mode, Position, Quarantined, SubAccount, Watermark
 
 BATCH = 500  # keys a round trip: 10 000 records in 20, without stalling the server
 
@@ -46,6 +46,8 @@ async def read(caller: Caller, names: Keys, ledger: Ledger, now: int) -> Restore
         ledger.restore_sub_account(account, meta.rev)
     async for _, watermark, meta in reader.strings(names.watermark, Watermark):
         ledger.restore_watermark(watermark, meta.rev)
+    async for _, mode, meta in reader.strings(names.mode, Mode):
+        ledger.restore_mode(mode, meta.rev)
     async for position, meta in reader.rows(names.position("*"), Position):
         ledger.restore_position(position, meta.rev)
     algos: list[tuple[Kind, Any]] = []

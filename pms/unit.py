@@ -21,7 +21,7 @@ from schemas import codec, events, keys
 from schemas.events_orders import Event as EventBody
 from schemas.events_orders import OrderEvent, PositionReduced, PositionUpdated
 from schemas.orders import Fill, Order
-from schemas.records import Applied, Position, SubAccount, Watermark
+from schemas.records import Applied, Mode, Position, SubAccount, Watermark
 
 _TERMINAL_TTL_MS = keys.TERMINAL_TTL_S * 1000
 
@@ -87,6 +87,10 @@ class Unit:
     def watermark(self, watermark: Watermark) -> None:
         self._ledger.watermark = watermark
         self._draft(self._ledger.names.watermark, watermark)
+
+    def mode(self, mode: Mode) -> None:
+        self._ledger.mode = mode
+        self._draft(self._ledger.names.mode, mode)
 
     def sub_account(self, account: SubAccount) -> None:
         self._ledger.sub_accounts[account.id] = account
@@ -157,6 +161,7 @@ def rewriting(ledger: Ledger, now: int) -> Unit:
     for position in ledger.positions.values():
         unit.position(position)
     unit.watermark(ledger.watermark)
+    unit.mode(ledger.mode)
     return unit
 
 

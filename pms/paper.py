@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -18,6 +19,7 @@ from pms.config import PAPER_KEY, PAPER_SECRET
 from pms.datadir import DataDir
 
 REST_PORT, STREAM_PORT = 18_080, 18_081
+ADDRESS_FILE = "venue.json"  # where it listened last, for commands that ask it themselves
 START_LIMIT_S = 60  # until a market has its first book; a recording is opened in a second, the synthetic at once
 
 
@@ -40,6 +42,15 @@ class Listening(msgspec.Struct, frozen=True):
     def ports(self) -> tuple[int, int]:
         """Of REST and of the streams."""
         return int(self.rest.rpartition(":")[2]), int(self.streams.rpartition(":")[2])
+
+
+def running(folder: Path) -> Listening | None:
+    """The simulator that a daemon on this data directory runs, None where none answers at its address."""
+    path = folder / ADDRESS_FILE
+    if not path.exists():
+        return None
+    listening = msgspec.json.decode(path.read_bytes(), type=Listening)
+    return None if child.is_free(listening.ports[0]) else listening
 
 
 class PaperVenue:
@@ -85,6 +96,7 @@ class PaperVenue:
             log = self._data.path / "venue.log"
             last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
             raise VenueFailed(f"The simulator did not start: {line or last or 'no word from it'} (its log: {log})")
+        self._data.write_private(ADDRESS_FILE, line)
         listening = msgspec.json.decode(line, type=Listening)
         self._ports = listening.ports
         return listening

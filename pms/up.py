@@ -98,7 +98,7 @@ def stack(config: Config, market: list[str]) -> Iterator[Stack]:
             ending.callback(redis.stop)
             endpoint = redis.start()
         listening = venue.ready() if venue is not None else None
-        yield Stack(_settled(config, endpoint, listening), endpoint, listening, Children(redis, venue))
+        yield Stack(settled(config, endpoint, listening), endpoint, listening, Children(redis, venue))
 
 
 def _held(config: Config) -> DataDir:
@@ -129,7 +129,7 @@ def on_loop(work: Coroutine[None, None, T]) -> T:
         return runner.run(work)
 
 
-def _settled(config: Config, redis: Endpoint | None, venue: Listening | None) -> Config:
+def settled(config: Config, redis: Endpoint | None, venue: Listening | None) -> Config:
     """The settings with the addresses of what we started. Real keys never meet the simulator."""
     if redis is not None:
         config = msgspec.structs.replace(config, redis_url=redis.url_unix)

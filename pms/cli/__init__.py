@@ -31,6 +31,8 @@ COMMANDS = {
     "demo": Command("pms.cli.demo", "run the whole stack on its own for about a minute and check that all agree"),
     "chase": Command("pms.cli.chase", "one limit order that follows the top of the book"),
     "cancel": Command("pms.cli.cancel", "cancel an algo or an order by its id"),
+    "halt": Command("pms.cli.halt", "stop trading: cancel all orders, and close positions if asked"),
+    "resume": Command("pms.cli.halt", "let what was halted trade again"),
     "algos": Command("pms.cli.show", "the running algos"),
     "orders": Command("pms.cli.show", "the open orders"),
     "tail": Command("pms.cli.tail", "events as they happen, without a gap"),

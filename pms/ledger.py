@@ -16,9 +16,10 @@ import structlog
 
 from pms.bus.batch import Batch, Conflict, Outcome
 from pms.core import positions
+from schemas.books import Position
 from schemas.keys import Keys
 from schemas.orders import Order
-from schemas.records import Mode, Position, SubAccount, Watermark
+from schemas.records import Mode, SubAccount, Watermark
 
 _log = structlog.get_logger("pms.ledger")
 

@@ -16,10 +16,11 @@ from algos.registry import KINDS, Kind
 from pms.bus.caller import Caller
 from pms.ledger import Ledger
 from schemas import codec
+from schemas.books import Position
 from schemas.errors import Invalid
 from schemas.keys import Keys
 from schemas.orders import Order
-from schemas.records import Alarm, Mode, Position, Quarantined, SubAccount, Watermark
+from schemas.records import Alarm, Mode, Quarantined, SubAccount, Watermark
 
 BATCH = 500  # keys a round trip: 10 000 records in 20, without stalling the server
 

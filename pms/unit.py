@@ -18,10 +18,11 @@ from pms.core import positions
 from pms.core.positions import Booked
 from pms.ledger import Ledger
 from schemas import codec, events, keys
+from schemas.books import Position
 from schemas.events_orders import Event as EventBody
 from schemas.events_orders import OrderEvent, PositionReduced, PositionUpdated
 from schemas.orders import Fill, Order
-from schemas.records import Applied, Mode, Position, SubAccount, Watermark
+from schemas.records import Applied, Mode, SubAccount, Watermark
 
 _TERMINAL_TTL_MS = keys.TERMINAL_TTL_S * 1000
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from schemas import keys, records
+from schemas import books, keys, records
 from schemas.chase import ChaseState
 from schemas.fields import Command
 from schemas.keys import Keys
@@ -85,8 +85,8 @@ def _state(k: Keys) -> tuple[Row, ...]:
     return (
         Row("openOrders", k.open_orders("{acct}"), "hash", "live orders by clientOrderId", Order),
         Row("order", k.order("{clientOrderId}"), "string", "an order from intent to terminal", Order),
-        Row("position", k.position("{acct}"), "hash", "the virtual book by symbol", records.Position),
-        Row("risk", k.risk("{acct}"), "string", "balance, margin and positions", records.Risk),
+        Row("position", k.position("{acct}"), "hash", "the virtual book by symbol", books.Position),
+        Row("risk", k.risk("{acct}"), "string", "balance, margin and positions", books.Risk),
         Row("subaccount", k.subaccount("{acct}"), "string", "a sub-account", records.SubAccount),
         Row("price", k.price("{symbol}"), "string", "the touch", records.Price, keys.PRICE_TTL_S),
     )

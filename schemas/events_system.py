@@ -7,11 +7,12 @@ from typing import Literal
 
 import msgspec
 
+from schemas.books import RiskPosition
 from schemas.errors import Category, ErrorCode
 from schemas.events_orders import Event
 from schemas.market import ZERO, PositionSide, Side
 from schemas.orders import Order, OrderType, TimeInForce
-from schemas.records import RiskPosition, Severity, TradingMode
+from schemas.records import Severity, TradingMode
 
 
 class RiskEvent(Event, frozen=True, kw_only=True):

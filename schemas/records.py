@@ -11,8 +11,6 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.codec import VERSION
-from schemas.market import ZERO, PositionSide
-from schemas.orders import Order
 
 MAIN = "main"  # the sub-account that exists from the start
 SYSTEM = "system"  # stands for a sub-account in events and request records where none can be told
@@ -45,65 +43,6 @@ class Put(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A part of a record."""
-
-
-class Position(Record, frozen=True, kw_only=True):
-    """One symbol in a sub-account's virtual book: `pms:position:{acct}`, field = symbol.
-
-    `quantity` is positive, `signed_quantity` carries the direction, `number` counts the openings of this symbol
-    (execution.md 11) and outlives a flat position, as `realized_pnl` and `fees`, the sums of this opening, do until
-    the next. Flat: quantity 0.
-    """
-
-    position_id: str
-    sub_account_id: str
-    symbol: str
-    side: PositionSide
-    entry_price: Decimal
-    quantity: Decimal
-    signed_quantity: Decimal
-    number: int
-    notional: Decimal = ZERO
-    margin: Decimal = ZERO
-    leverage: int = 1
-    liquidation_price: Decimal = ZERO
-    unrealized_pnl: Decimal = ZERO
-    pnl_percent: Decimal = ZERO
-    mark_price: Decimal = ZERO
-    realized_pnl: Decimal = ZERO
-    fees: Decimal = ZERO
-    opened_at: int = 0
-    updated_at: int = 0
-
-
-class RiskPosition(Part, frozen=True, kw_only=True):
-    """A position as the risk record shows it."""
-
-    id: str
-    symbol: str
-    side: PositionSide
-    entry_price: Decimal
-    quantity: Decimal
-    notional: Decimal
-    margin: Decimal
-    leverage: int
-    liquidation_price: Decimal
-    unrealized_pnl: Decimal
-    pnl_percent: Decimal
-    mark_price: Decimal
-    opened_at: int
-
-
-class Risk(Record, frozen=True, kw_only=True):
-    """`pms:risk:{acct}`."""
-
-    balance: Decimal
-    equity: Decimal
-    margin_used: Decimal
-    available_margin: Decimal
-    positions: tuple[RiskPosition, ...] = ()
-    open_orders: tuple[Order, ...] = ()
-    timestamp: int
 
 
 class Limits(Part, frozen=True, kw_only=True, omit_defaults=True):
@@ -175,10 +114,13 @@ class Applied(Part, frozen=True, kw_only=True):
 
 
 class Watermark(Record, frozen=True, kw_only=True):
-    """`pms:watermark`. `consent_at`: when somebody agreed to the plan at first contact with the account (execution.md
-    24)."""
+    """`pms:watermark`. `income_time` of a symbol is its newest booked funding; `income_time` here that of all other
+    income (transfers, rebates), with the ids of the newest rows, since late ones come with older times. `consent_at`:
+    when somebody agreed to the plan at first contact with the account (execution.md 24)."""
 
     symbols: dict[str, Applied] = {}
+    income_time: int = 0
+    income_ids: tuple[int, ...] = ()
     consent_at: int = 0
 
 

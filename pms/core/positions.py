@@ -10,10 +10,10 @@ from decimal import Decimal
 
 import msgspec
 
+from schemas.books import Position
 from schemas.ids import base36
 from schemas.market import ZERO, PositionSide
 from schemas.orders import Fill
-from schemas.records import Position
 
 _replace = msgspec.structs.replace
 

@@ -693,6 +693,12 @@ export interface HealthRecord {
   readonly version: string;
 }
 
+/** A signed quantity held just before a whole hour. */
+export interface Held {
+  readonly time: number;
+  readonly quantity: number;
+}
+
 /** One symbol's trading rules (binance.md 3.2). tick and step come from the filters, never from the precisions. */
 export interface Instrument {
   readonly symbol: string;
@@ -1012,7 +1018,7 @@ export interface PositionDrift {
   readonly allocation: ReadonlyArray<Allocation>;
 }
 
-/** One symbol in a sub-account's virtual book: `pms:position:{acct}`, field = symbol.  `quantity` is positive, `signed_quantity` carries the direction, `number` counts the openings of this symbol (execution.md 11) and outlives a flat position, as `realized_pnl` and `fees`, the sums of this opening, do until the next. Flat: quantity 0. */
+/** One symbol in a sub-account's virtual book: `pms:position:{acct}`, field = symbol.  `quantity` is positive, `signed_quantity` carries the direction, `number` counts the openings of this symbol (execution.md 11) and outlives a flat position, as `realized_pnl` and `fees`, the sums of this opening, do until the next. Flat: quantity 0. `hours`: what it held at the whole hours it crossed whose funding is not booked yet (pms.core.funding). */
 export interface PositionRecord {
   readonly v: number;
   readonly epoch: number;
@@ -1037,6 +1043,7 @@ export interface PositionRecord {
   readonly fees: number;
   readonly openedAt: number;
   readonly updatedAt: number;
+  readonly hours: ReadonlyArray<Held>;
 }
 
 /** A part, or all, of a position was closed. `closed_qty`, `realized_pnl`, `fee` and `close_price` are this closing's. */
@@ -1898,13 +1905,15 @@ export interface ValidateReply {
   readonly computedValues: Readonly<Record<string, unknown>>;
 }
 
-/** `pms:watermark`. `consent_at`: when somebody agreed to the plan at first contact with the account (execution.md 24). */
+/** `pms:watermark`. `income_time` of a symbol is its newest booked funding; `income_time` here that of all other income (transfers, rebates), with the ids of the newest rows, since late ones come with older times. `consent_at`: when somebody agreed to the plan at first contact with the account (execution.md 24). */
 export interface WatermarkRecord {
   readonly v: number;
   readonly epoch: number;
   readonly rev: number;
   readonly seq: number;
   readonly symbols: Readonly<Record<string, Applied>>;
+  readonly incomeTime: number;
+  readonly incomeIds: ReadonlyArray<number>;
   readonly consentAt: number;
 }
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pms.core import positions
+from schemas.books import Position
 from schemas.market import PositionSide, Side
 from schemas.orders import Fill
-from schemas.records import Position
 
 D = Decimal
 BUY, SELL = Side.BUY, Side.SELL

@@ -29,6 +29,7 @@ from pms.config import Config
 from pms.core.backoff import Connects
 from pms.desk import Desk
 from pms.execution import Execution
+from pms.halts import HaltFile, Halts
 from pms.hands import DeskHands
 from pms.health import HealthWriter
 from pms.instruments import Instruments
@@ -41,7 +42,7 @@ from pms.tasks import Tasks
 from pms.venue import UserStreamState
 from pms.watch import Watch
 from schemas.keys import Keys
-from schemas.records import Health, Holder
+from schemas.records import Halt, Health, Holder
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -134,7 +135,10 @@ class Assembly:
         )
         self.market = Market(self.data, parts.clock, self.tasks, parts.chance, self.watch.on_book, self.health.on_price)
         self.desk = Desk(self.ledger, self.market, parts.clock, self.venue.time_ms, self.alarms, {}, self.tasks)
-        self.watch.wire(self.desk)
+        self.halts = Halts(
+            self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self._on_halt, self._on_halt
+        )
+        self.watch.wire(self.desk, self.halts)
         self.instruments = Instruments(self.venue, self.desk, parts.clock)
         self.outcomes = Outcomes(
             self.desk,
@@ -143,6 +147,7 @@ class Assembly:
             hears.on_user_stream,
             self.watch.on_fenced,
             self.instruments.ask,
+            self.halts.refusal,
         )
         self.desk.execution = Execution(self.venue, parts.clock, self.tasks, self.outcomes)
         self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
@@ -160,6 +165,10 @@ class Assembly:
             self.watch.on_fenced,
         )
         self.accounts = Accounts(self.ledger, Decimal(config.sub_account_balance), not config.live)
+
+    def _on_halt(self, halt: Halt) -> None:
+        """One came into force, or went: the algos of its scope hold, or go on."""
+        self.watch.tell()
 
     def _redis_down(self) -> bool:
         return self.store.down_since is not None

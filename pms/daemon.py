@@ -79,6 +79,7 @@ class Daemon(Assembly):
         await self._take_over()
         restored = await restore.read(self.caller, self.names, self.ledger, self.parts.clock.now_ms())
         self.alarms.open = restored.alarms
+        self.halts.begin()
         if self.config.live and not (self.ledger.watermark.consent_at or self._only_recovers):
             raise Refused(
                 "First contact with this account: nothing was sent. Look at the plan with `pms recover --dry-run`, "
@@ -179,7 +180,7 @@ class Daemon(Assembly):
             status = "degraded"
         ages = {symbol: age for symbol in self.market.symbols() if (age := self.market.age_ms(symbol)) is not None}
         return Health(
-            mode=self.watch.mode,
+            mode=self.halts.mode,
             status=status,
             reason="; ".join(self.watch.degraded),
             seq=self.store.seq,

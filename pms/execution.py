@@ -64,8 +64,9 @@ class Outcomes(Protocol):
         """(symbol, exchange order id, created at) of an order that the venue says filled more than is booked."""
         ...
 
-    def may_send(self, exiting: bool) -> str:
-        """Empty, or why nothing may leave now (lease, Redis, halt). Read right before each send (execution.md 19)."""
+    def may_send(self, client_id: str, exiting: bool) -> str:
+        """Empty, or why no request for the order may leave now (lease, Redis, halt). Read right before each send
+        (execution.md 19, 32)."""
         ...
 
 
@@ -114,7 +115,7 @@ class Execution:
         stopped = await self._wait_durable(durable) if waits else ""
         if stopped == REPEATED:
             return
-        stopped = stopped or self._outcomes.may_send(approved.exit)
+        stopped = stopped or self._outcomes.may_send(request.client_id, approved.exit)
         if stopped:
             self._outcomes.on_not_done(request.client_id, action, NotDone(stopped))
             return

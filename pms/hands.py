@@ -125,7 +125,7 @@ class DeskHands:
         execution.resolve(request)
 
     async def cancel(self, report: Report) -> str:
-        if stopped := self._outcomes.may_send(exiting=True):
+        if stopped := self._outcomes.may_send(report.client_id, exiting=True):
             self.blocked[report.symbol] = f"{report.client_id} was not cancelled"
             return f"not cancelled: {stopped}"
         outcome = await self._venue.cancel(Cancel(report.symbol, report.client_id))

@@ -43,6 +43,7 @@ class Outcomes:
         on_user_stream: Callable[[UserStreamState], None],
         on_fenced: Callable[[int], None],
         on_filter: Callable[[], None],
+        halted: Callable[[str, str], str],
     ) -> None:
         self._desk = desk
         self._permits = permits
@@ -50,12 +51,17 @@ class Outcomes:
         self._on_user_stream = on_user_stream
         self._on_fenced = on_fenced
         self._on_filter = on_filter
+        self._halted = halted
         self.account: AccountChange | None = None
 
     # --- pms.execution.Outcomes -----------------------------------------------------------------------
 
-    def may_send(self, exiting: bool) -> str:
-        return self._permits.refusal(exiting)
+    def may_send(self, client_id: str, exiting: bool) -> str:
+        refusal = self._permits.refusal(exiting)
+        if refusal or exiting:
+            return refusal
+        order = self._desk.ledger.orders[client_id]
+        return self._halted(order.sub_account_id, order.symbol)
 
     def on_settled(self, client_id: str, report: Report, answers: bool) -> None:
         order = self._desk.ledger.orders[client_id]

@@ -14,9 +14,9 @@ from algos import step
 from pms.bus.fence import Down, Lost, Notice, Restored
 from pms.clock import Alarm, Clock
 from pms.desk import Desk
+from pms.halts import Halts
 from pms.runner import Runner
 from schemas.events_system import SystemStatus
-from schemas.records import TradingMode
 
 WITHDRAW_S = 10.0  # Redis gone so long: risk-adding children leave the market (design.md)
 
@@ -31,6 +31,7 @@ class Watch:
         self._lease_deadline = lease_deadline
         self._on_lost = on_lost
         self._desk: Desk | None = None
+        self._halts: Halts | None = None
         self._redis = ""
         self.user_stream = "user stream is not live yet"
         self._books: dict[str, str] = {}
@@ -38,11 +39,11 @@ class Watch:
         self._timer: Alarm | None = None
         self._fenced = ""
         self.resume: Callable[[], None] = lambda: None
-        self.mode: TradingMode = "NORMAL"
 
-    def wire(self, desk: Desk) -> None:
-        """Runners to tell, from now on."""
+    def wire(self, desk: Desk, halts: Halts) -> None:
+        """Runners to tell, from now on, and the mode to tell of."""
         self._desk = desk
+        self._halts = halts
 
     # --- what requests ask ----------------------------------------------------------------------------
 
@@ -142,15 +143,27 @@ class Watch:
         hold = self.hold_of(view.symbol, view.reduce_only)
         return step.StreamHealth(self._desk.now(), hold, self._withdrawing, self._desk.quote_of(runner))
 
+    def status(self) -> SystemStatus:
+        """How things stand, for people."""
+        assert self._desk is not None, "told of a wired desk only"
+        assert self._halts is not None, "wired together"
+        streams = {"redis": self._redis or "up", "user": self.user_stream or "live"}
+        streams |= {name: self._books.get(name, "live") for name in self._desk.market.symbols()}
+        return SystemStatus(
+            ts=self._desk.now(),
+            mode=self._halts.mode,
+            cause=self._halts.cause,
+            streams=streams,
+            degraded=self.degraded,
+        )
+
     def tell(self, symbol: str | None = None) -> None:
         """Say how things stand: to people by event, and to the runners (of a symbol)."""
         desk = self._desk
         if desk is None:
             return
         with desk.step() as unit:
-            streams = {"redis": self._redis or "up", "user": self.user_stream or "live"}
-            streams |= {name: self._books.get(name, "live") for name in desk.market.symbols()}
-            unit.event(SystemStatus(ts=desk.now(), mode=self.mode, cause="", streams=streams, degraded=self.degraded))
+            unit.event(self.status())
         for runner in tuple(desk.runners.values()):
             view = runner.kind.view(runner.state)
             if (symbol is None or view.symbol == symbol) and desk.follows(view.algo_id):

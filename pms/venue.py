@@ -12,9 +12,10 @@ from typing import Protocol
 
 import msgspec
 
+from pms.core.margin import Brackets
 from schemas.market import Instrument, Side
 from schemas.orders import Cause, Fill, OrderType, TimeInForce
-from schemas.reports import Report, VenuePosition
+from schemas.reports import FundingRate, Income, Report, VenuePosition
 
 
 class AuthFailed(Exception):
@@ -165,6 +166,22 @@ class Venue(Protocol):
     async def positions(self) -> list[VenuePosition]: ...
 
     async def wallet(self) -> dict[str, Decimal]: ...
+
+    async def income(self, since_ms: int) -> list[Income]:
+        """Every change of the wallet since a time, oldest first, each once; pages by itself."""
+        ...
+
+    async def funding(self, symbol: str, since_ms: int) -> list[FundingRate]:
+        """A symbol's fundings since a time, oldest first; the next call goes on where a long answer ends."""
+        ...
+
+    async def brackets(self) -> dict[str, Brackets]:
+        """Leverage brackets by symbol."""
+        ...
+
+    async def mark(self, symbol: str) -> Decimal:
+        """The mark price now, of a symbol that need not be watched."""
+        ...
 
     async def instruments(self) -> dict[str, Instrument]: ...
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from schemas.market import Side
+from schemas.market import ZERO, Side
 from schemas.orders import Cause, Fill
 
 
@@ -52,9 +52,41 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class VenuePosition(msgspec.Struct, frozen=True):
-    """The account's net position in one symbol; `quantity` is signed."""
+    """The account's net position in one symbol; `quantity` is signed. `mark` is 0 where it is not told."""
 
     symbol: str
     quantity: Decimal
     entry_price: Decimal
     time: int
+    mark: Decimal = ZERO
+
+
+class IncomeKind(StrEnum):
+    """Where a change of the wallet came from, as far as the books differ. TRADE (profit and fee of a trade) is told
+    with the trade itself."""
+
+    TRADE = "trade"
+    FUNDING = "funding"
+    OTHER = "other"
+
+
+class Income(msgspec.Struct, frozen=True):
+    """One change of the wallet, signed. (kind, `number`) names it once and for all; `about` is the venue's word.
+    `symbol` is empty where there is none."""
+
+    symbol: str
+    kind: IncomeKind
+    amount: Decimal
+    asset: str
+    time: int
+    number: int
+    about: str
+
+
+class FundingRate(msgspec.Struct, frozen=True):
+    """One funding of a symbol: longs pay quantity x mark x rate where the rate is positive."""
+
+    symbol: str
+    time: int
+    rate: Decimal
+    mark: Decimal

@@ -59,6 +59,7 @@ class _PositionRow(msgspec.Struct, rename="camel"):
     entry_price: Decimal
     update_time: int = 0
     position_side: str = "BOTH"
+    mark_price: Decimal = ZERO
 
 
 class _BalanceRow(msgspec.Struct, rename="camel"):
@@ -153,7 +154,7 @@ def trades(body: bytes) -> list[Fill]:
 def positions(body: bytes) -> list[VenuePosition]:
     """Net positions. Rows of hedge mode are left out: such an account is refused at start (execution.md 17)."""
     return [
-        VenuePosition(row.symbol, row.position_amt, row.entry_price, row.update_time)
+        VenuePosition(row.symbol, row.position_amt, row.entry_price, row.update_time, row.mark_price)
         for row in _positions(body)
         if row.position_side == "BOTH"
     ]

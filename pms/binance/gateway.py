@@ -13,7 +13,7 @@ from decimal import Decimal
 import msgspec
 import structlog
 
-from pms.binance import codec, errors, history, queries
+from pms.binance import codec, errors, history, money, queries
 from pms.binance.errors import Verdict
 from pms.binance.gate import Gate, Usage
 from pms.binance.rest import Declined, Rest
@@ -22,6 +22,7 @@ from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
 from pms.clock import Clock
 from pms.core.backoff import Connects
+from pms.core.margin import Brackets
 from pms.tasks import Tasks
 from pms.venue import (
     Amend,
@@ -39,7 +40,7 @@ from pms.venue import (
 )
 from schemas.market import Instrument
 from schemas.orders import Fill
-from schemas.reports import Report, VenuePosition
+from schemas.reports import FundingRate, Income, Report, VenuePosition
 
 _log = structlog.get_logger("pms.binance.gateway")
 
@@ -137,6 +138,18 @@ class BinanceVenue(Venue):
 
     async def wallet(self) -> dict[str, Decimal]:
         return await self.rest.read(queries.read("/fapi/v3/balance"), codec.wallet)
+
+    async def income(self, since_ms: int) -> list[Income]:
+        return await history.income(self.rest, since_ms, self.time_ms())
+
+    async def funding(self, symbol: str, since_ms: int) -> list[FundingRate]:
+        return await history.funding(self.rest, symbol, since_ms)
+
+    async def brackets(self) -> dict[str, Brackets]:
+        return await self.rest.read(queries.read("/fapi/v1/leverageBracket"), money.brackets)
+
+    async def mark(self, symbol: str) -> Decimal:
+        return await self.rest.read(queries.public("/fapi/v1/premiumIndex", symbol=symbol), money.mark)
 
     async def instruments(self) -> dict[str, Instrument]:
         return await self.rest.read(queries.public("/fapi/v1/exchangeInfo"), codec.instruments)

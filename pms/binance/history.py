@@ -1,15 +1,16 @@
-"""Everything that was ordered and traded since a time, page by page (binance.md 3.3, execution.md 26).
+"""Everything that was ordered, traded and paid since a time, page by page (binance.md 3.3, 3.5; execution.md 26).
 
-Owns the venue's two ways of cutting: userTrades answers the *oldest* rows of a window, allOrders the *newest*. Refuses
+Owns the venue's two ways of cutting: userTrades and income answer the *oldest* rows of a window, allOrders the
+*newest*. Refuses
 to know what the rows are for. Invariant: an answer is complete, or `Unavailable` is raised.
 """
 
 from __future__ import annotations
 
-from pms.binance import codec, queries
+from pms.binance import codec, money, queries
 from pms.binance.rest import Rest
 from schemas.orders import Fill
-from schemas.reports import Report
+from schemas.reports import FundingRate, Income, Report
 
 WINDOW_MS = 7 * 86_400_000 - 1  # both ends count, and the venue takes no more than seven days
 KEPT_MS = 89 * 86_400_000  # trades are kept for three months, orders for 90 days; the shortest three months have 89
@@ -69,3 +70,26 @@ async def _orders_between(rest: Rest, symbol: str, start: int, end: int, found: 
             return
         oldest = min(report.created_at for report in rows)
         end = min(oldest, end - 1)
+
+
+async def income(rest: Rest, since_ms: int, now_ms: int) -> list[Income]:
+    """Every change of the wallet since a time, oldest first, each once. Raises `Unavailable`."""
+    found: dict[tuple[str, str, int], Income] = {}
+    start = max(since_ms, now_ms - KEPT_MS)
+    while start <= now_ms:
+        end = start + WINDOW_MS
+        request = queries.read("/fapi/v1/income", startTime=start, endTime=end, limit=ROWS_MAX)
+        rows = sorted(await rest.read(request, money.income), key=lambda row: row.time)
+        found.update(((row.about, row.symbol, row.number), row) for row in rows)
+        if len(rows) < ROWS_MAX:
+            start = end + 1
+        else:  # no cursor beside the time: a page within one millisecond is taken for that millisecond's all
+            start = max(rows[-1].time, start + 1)
+    return sorted(found.values(), key=lambda row: (row.time, row.number))
+
+
+async def funding(rest: Rest, symbol: str, since_ms: int) -> list[FundingRate]:
+    """A symbol's fundings since a time, oldest first; at most `ROWS_MAX`, the next call goes on. Raises
+    `Unavailable`."""
+    request = queries.public("/fapi/v1/fundingRate", symbol=symbol, startTime=since_ms, limit=ROWS_MAX)
+    return sorted(await rest.read(request, money.funding), key=lambda row: row.time)

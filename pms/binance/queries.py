@@ -5,6 +5,7 @@ Decimals are written plainly, without exponent, as the port gave them; rounding 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -73,11 +74,16 @@ def leverage(symbol: str, times: int) -> Request:
 
 def read(path: str, **params: str | int | None) -> Request:
     """A signed read; parameters that are None are left out."""
-    return Request("GET", path, encode([(name, str(value)) for name, value in params.items() if value is not None]))
+    return Request("GET", path, _query(params))
 
 
-def public(path: str) -> Request:
-    return Request("GET", path, signed=False)
+def public(path: str, **params: str | int | None) -> Request:
+    """An unsigned read."""
+    return Request("GET", path, _query(params), signed=False)
+
+
+def _query(params: Mapping[str, str | int | None]) -> str:
+    return encode([(name, str(value)) for name, value in params.items() if value is not None])
 
 
 def listen_key(method: str) -> Request:

@@ -9,23 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-import msgspec
-
 from schemas.books import Held
 from schemas.market import ZERO
+from schemas.reports import FundingRate
 
 HOUR_MS = 3_600_000  # funding times are whole hours, UTC (binance.md 8: 8 h, 4 h or 1 h apart)
 HOURS_KEPT = 200  # a week with fills in every hour: longer without the venue's funding history is no reading at all
 CENT = Decimal("0.00000001")  # the venue keeps money to 8 decimals (binance.md 8)
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """One row of a symbol's funding history."""
-
-    symbol: str
-    time: int
-    rate: Decimal
-    mark: Decimal
 
 
 def money(amount: Decimal) -> Decimal:
@@ -57,6 +47,6 @@ def crossed(time: int, delta: Decimal, held: Decimal, hours: tuple[Held, ...], f
     return tuple(rows[-HOURS_KEPT:])
 
 
-def payments(rate: Rate, held: Mapping[str, Decimal]) -> dict[str, Decimal]:
+def payments(rate: FundingRate, held: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """What each book receives at one funding; books with nothing at that time are left out."""
     return {name: payment(quantity, rate.mark, rate.rate) for name, quantity in held.items() if quantity}

@@ -28,6 +28,7 @@ from pms.clock import Clock
 from pms.config import Config
 from pms.core.backoff import Connects
 from pms.desk import Desk
+from pms.disk import Disk, free_bytes
 from pms.execution import Execution
 from pms.halts import HaltFile, Halts
 from pms.hands import DeskHands
@@ -164,11 +165,17 @@ class Assembly:
             self.lease,
             self.watch.on_fenced,
         )
+        self.disk = self._disk(parts.folder)
         self.accounts = Accounts(self.ledger, Decimal(config.sub_account_balance), not config.live)
 
     def _on_halt(self, halt: Halt) -> None:
         """One came into force, or went: the algos of its scope hold, or go on."""
         self.watch.tell()
+
+    def _disk(self, folder: Path | None) -> Disk | None:
+        if folder is None:
+            return None
+        return Disk(lambda: free_bytes(folder), self.parts.clock, self.venue.time_ms, self.alarms, self.watch.on_disk)
 
     def _redis_down(self) -> bool:
         return self.store.down_since is not None

@@ -168,6 +168,8 @@ class Daemon(Assembly):
         self.tasks.spawn(self.trim.run(), "trim")
         self.tasks.spawn(self.instruments.run(), "instruments")
         self.tasks.spawn(self.probe.run(), "probe")
+        if self.disk is not None:
+            self.tasks.spawn(self.disk.run(), "disk")
 
     def _gate(self) -> str:
         """Why nothing that adds risk is accepted now; empty when all is well."""

@@ -32,7 +32,7 @@ class Watch:
         self._on_lost = on_lost
         self._desk: Desk | None = None
         self._halts: Halts | None = None
-        self._redis = ""
+        self._unwritable: dict[str, str] = {}  # redis, disk: why nothing is kept there now
         self.user_stream = "user stream is not live yet"
         self._books: dict[str, str] = {}
         self._withdrawing = False
@@ -52,8 +52,8 @@ class Watch:
             return f"fenced: {self._fenced}"
         if exiting:
             return ""
-        if self._redis:
-            return "redis_unavailable"
+        if self._unwritable:
+            return f"{next(iter(self._unwritable))}_unavailable"
         if self._clock.monotonic() > self._lease_deadline():
             return "lease_not_renewed"
         return ""
@@ -61,7 +61,7 @@ class Watch:
     @property
     def degraded(self) -> tuple[str, ...]:
         """The parts that are missing, for people."""
-        parts = [f"redis: {self._redis}"] if self._redis else []
+        parts = [f"{part}: {reason}" for part, reason in self._unwritable.items()]
         if self.user_stream:
             parts.append(f"user stream: {self.user_stream}")
         parts += [f"{symbol}: {reason}" for symbol, reason in sorted(self._books.items())]
@@ -72,37 +72,48 @@ class Watch:
     def on_store(self, notice: Notice) -> None:
         match notice:
             case Down(reason=reason, since=since):
-                self._redis_down(reason, since)
+                self._cannot_write("redis", reason, since)
             case Restored(continuous=continuous):
-                self._redis_back(continuous)
+                self._can_write("redis")
+                if not continuous and self._desk is not None:
+                    self._desk.rewrite()
+                    self.tell()
             case Lost(reason=reason):
                 self._fenced = reason
                 self._on_lost(reason)
 
-    def _redis_down(self, reason: str, since: float) -> None:
-        if self._redis:
+    def on_disk(self, reason: str) -> None:
+        """A disk so full that soon nothing can be kept counts as Redis gone (execution.md 33); empty: there is room."""
+        if reason:
+            self._cannot_write("disk", reason, self._clock.monotonic())
+        else:
+            self._can_write("disk")
+
+    def _cannot_write(self, part: str, reason: str, since: float) -> None:
+        if part in self._unwritable:
             return
-        _log.warning("redis_down", reason=reason)
-        self._redis = reason
-        gone_s = self._clock.monotonic() - since
-        self._timer = self._clock.call_later(max(0, WITHDRAW_S - gone_s), self._withdraw)
+        _log.warning("cannot_write", part=part, reason=reason)
+        if not self._unwritable:
+            gone_s = self._clock.monotonic() - since
+            self._timer = self._clock.call_later(max(0, WITHDRAW_S - gone_s), self._withdraw)
+        self._unwritable[part] = reason
         self.tell()
 
     def _withdraw(self) -> None:
-        _log.warning("redis_down_long", seconds=WITHDRAW_S, then="risk-adding children leave the market")
+        _log.warning("cannot_write_long", seconds=WITHDRAW_S, then="risk-adding children leave the market")
         self._timer = None
         self._withdrawing = True
         self.tell()
 
-    def _redis_back(self, continuous: bool) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._redis = ""
-        self._withdrawing = False
-        _log.info("redis_back", continuous=continuous)
-        if not continuous and self._desk is not None:
-            self._desk.rewrite()
+    def _can_write(self, part: str) -> None:
+        if self._unwritable.pop(part, None) is None:
+            return
+        _log.info("can_write", part=part)
+        if not self._unwritable:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._withdrawing = False
         self.tell()
 
     def on_user_stream(self, live: bool, reason: str) -> None:
@@ -130,8 +141,8 @@ class Watch:
         and without the user stream (law 5; design.md, "When a part is gone")."""
         if reduce_only:
             return "book" if symbol in self._books else ""
-        if self._redis:
-            return "redis"
+        if self._unwritable:
+            return next(iter(self._unwritable))
         if self.user_stream:
             return "user_stream"
         return "book" if symbol in self._books else ""
@@ -147,7 +158,7 @@ class Watch:
         """How things stand, for people."""
         assert self._desk is not None, "told of a wired desk only"
         assert self._halts is not None, "wired together"
-        streams = {"redis": self._redis or "up", "user": self.user_stream or "live"}
+        streams = {"redis": self._unwritable.get("redis", "up"), "user": self.user_stream or "live"}
         streams |= {name: self._books.get(name, "live") for name in self._desk.market.symbols()}
         return SystemStatus(
             ts=self._desk.now(),

@@ -76,10 +76,12 @@ class Daemon(Assembly):
 
     async def _stand_up(self) -> restore.Restored:
         """Lease, records and venue; a live account that nobody has agreed to is not asked anything."""
-        await self._take_over()
+        whole = await self._take_over()
         restored = await restore.read(self.caller, self.names, self.ledger, self.parts.clock.now_ms())
         self.alarms.open = restored.alarms
         self.halts.begin()
+        if not whole:
+            self.halts.reduce("Redis does not hold all that was written before; look at orders and positions first")
         if self.config.live and not (self.ledger.watermark.consent_at or self._only_recovers):
             raise Refused(
                 "First contact with this account: nothing was sent. Look at the plan with `pms recover --dry-run`, "
@@ -90,8 +92,8 @@ class Daemon(Assembly):
         self.accounts.ensure_reserved(self.desk.now())
         return restored
 
-    async def _take_over(self) -> None:
-        """Lease, examination and the writer."""
+    async def _take_over(self) -> bool:
+        """Lease, examination and the writer. Whether Redis holds all that a former life wrote (execution.md 32)."""
         findings = await server.examine(self.caller)
         for finding in findings:
             _log.warning("redis_finding", code=finding.code, message=finding.message)
@@ -99,9 +101,10 @@ class Daemon(Assembly):
             raise Refused(" ".join(finding.message for finding in findings), exits.CONFIG)
         taken = await self.lease.take()
         await server.purge_prices(self.caller, self.names)
-        await self.store.start(taken)
+        whole = await self.store.start(taken)
         async with asyncio.timeout(SPILL_S):
             await self.store.flushed()
+        return whole
 
     async def _open_venue(self) -> None:
         self.status = "recovering"

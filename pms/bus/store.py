@@ -88,8 +88,9 @@ class Store:
         """Batches committed and not yet answered."""
         return len(self._outbox) + len(self._flying) + len(self._held)
 
-    async def start(self, taken: Taken, known_seq: int = 0) -> None:
-        """Open after the lease was taken. Writes a joining spill file first. Raises Gone, Fenced.
+    async def start(self, taken: Taken, known_seq: int = 0) -> bool:
+        """Open after the lease was taken. Writes a joining spill file first. Returns whether Redis holds all that a
+        former life is known to have written. Raises Gone, Fenced.
 
         `known_seq` is the last event that SQL holds: where it, or our own file, knows more than Redis, Redis is an
         older one and numbering jumps (contract.md, "seq never goes back").
@@ -101,8 +102,10 @@ class Store:
             for batch in spilled.batches:
                 self._outbox.push(Entry(batch, _unheard(), doubt=True))
             self._outbox.begin(taken.epoch, spilled.seq)
+        known = self._seq
         await self._connect()
         self._tasks.spawn(self._run(), "bus.store")
+        return not known or self._seq == known
 
     def commit(self, batch: Batch) -> asyncio.Future[Outcome]:
         """Apply `batch` after all earlier ones.

@@ -14,7 +14,7 @@ from algos.chase_child import adopted, book_fill, child_ended, request_failed, s
 from algos.chase_decide import NOTHING, Result, end, moved, settle
 from algos.step import Input, OrderUpdate
 from schemas.chase import AlgoStatus, ChaseParams, ChaseState
-from schemas.market import Instrument, Quote
+from schemas.market import ZERO, Instrument, Quote
 from schemas.orders import OrderState
 
 _replace = msgspec.structs.replace
@@ -99,6 +99,8 @@ def _absorb(state: ChaseState, given: Input) -> ChaseState:
             return _amended(state, given)
         case step.StreamHealth():
             return _replace(state, hold=given.hold, withdraw=given.withdraw and not state.params.reduce_only)
+        case step.PositionReduced():
+            return _covered(state, given)
         case step.InstrumentChanged():
             return _new_grid(state, given.instrument)
         case step.Recovered():
@@ -147,6 +149,16 @@ def _amended(state: ChaseState, given: step.AmendRequest) -> ChaseState:
         limit_mid2=pricing.adverse_limit2(state.side, state.arrival_mid2, params.max_distance_pct),
         anchor_ticks=0 if given.stalk_mode is not None else state.anchor_ticks,
     )
+
+
+def _covered(state: ChaseState, given: step.PositionReduced) -> ChaseState:
+    """What only reduces never asks for more than there is to close; with nothing left it ends."""
+    left = max(-state.side.sign * given.held, ZERO)
+    if left >= state.rest:
+        return state
+    if not left:
+        return end(state, AlgoStatus.CANCELLED, "position_gone")
+    return _replace(state, quantity=state.filled_quantity + left)
 
 
 def _new_grid(state: ChaseState, instrument: Instrument) -> ChaseState:

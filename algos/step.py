@@ -99,6 +99,14 @@ class StreamHealth(msgspec.Struct, frozen=True):
     quote: Quote | None = None
 
 
+class PositionReduced(msgspec.Struct, frozen=True):
+    """A reduce-only algo's position was reduced by somebody else: `held` is the signed rest of it (execution.md 13)."""
+
+    now: int
+    held: Decimal
+    quote: Quote | None = None
+
+
 class InstrumentChanged(msgspec.Struct, frozen=True):
     now: int
     instrument: Instrument
@@ -131,6 +139,7 @@ Input = (
     | ResumeRequest
     | AmendRequest
     | StreamHealth
+    | PositionReduced
     | InstrumentChanged
     | Recovered
     | StopRequest

@@ -1,15 +1,39 @@
-"""Sub-accounts: who exists, and the tag that stands in their order ids (contract.md; execution.md 11)."""
+"""Sub-accounts: who exists, what each began with, and the tag that stands in its order ids (contract.md; execution.md
+11, 13).
+
+Invariant: the balances of all, `external`'s too, are the wallet. So a new sub-account's opening balance always comes
+from somebody: in paper from `external`, which holds the rest of the wallet, in live from `main`, which gets the wallet
+at first contact.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
+import msgspec
+
+from pms.books import MONEY
 from pms.ledger import Ledger
 from pms.unit import Unit
 from schemas.errors import ErrorCode, Invalid
 from schemas.ids import tag_of
 from schemas.market import ZERO
-from schemas.records import EXTERNAL, MAIN, SubAccount
+from schemas.records import EXTERNAL, MAIN, Limits, SubAccount
+
+_replace = msgspec.structs.replace
+
+
+def other_assets(wallet: Mapping[str, Decimal]) -> str:
+    """Why an account with this wallet can't be served; empty where it can (execution.md 17)."""
+    others = sorted(asset for asset, balance in wallet.items() if balance and asset != MONEY)
+    if not others:
+        return ""
+    return (
+        f"The futures wallet holds {', '.join(others)} beside {MONEY}; only {MONEY} is kept books of. No order was "
+        "sent. Convert it or transfer it to the spot wallet, switch off paying fees in BNB (POST /fapi/v1/feeBurn, "
+        "feeBurn=false), and start again."
+    )
 
 
 class Accounts:
@@ -21,11 +45,21 @@ class Accounts:
         self._opening_balance = opening_balance
         self._create_on_use = create_on_use
 
-    def ensure_reserved(self, now: int) -> None:
-        """Create what must exist. Called once the ledger is restored."""
-        for name in (MAIN, EXTERNAL):
-            if name not in self._ledger.sub_accounts:
-                self._create(name, self._opening_balance if name == MAIN else ZERO, now)
+    def ensure_reserved(self, wallet: Decimal, now: int) -> None:
+        """Create what must exist, at first contact out of the wallet as the venue has it. Called once the ledger is
+        restored."""
+        accounts = self._ledger.sub_accounts
+        unit = Unit(self._ledger, now)
+        if EXTERNAL not in accounts:
+            rest = wallet - sum((account.balance for account in accounts.values()), ZERO)
+            unit.sub_account(self._new(EXTERNAL, EXTERNAL, rest, now))
+            if not self._ledger.watermark.income_time:
+                unit.watermark(_replace(self._ledger.watermark, income_time=now))
+        if MAIN not in accounts:
+            amount = self._opening_balance if self._create_on_use else accounts[EXTERNAL].balance
+            self._open(unit, self._new(MAIN, MAIN, amount, now), EXTERNAL)
+        if not unit.empty:
+            unit.commit()
 
     def knows(self, name: str) -> bool:
         """Whether the sub-account is there already."""
@@ -39,19 +73,53 @@ class Accounts:
             if not self._create_on_use:
                 message = f"there is no sub-account '{name}'. Create it with subaccount_put first."
                 raise Invalid(ErrorCode.SUBACCOUNT_UNKNOWN, message)
-            account = self._create(name, self._opening_balance, now)
+            account = self.put(name, None, None, now)
         if account.status == "frozen":
             raise Invalid(ErrorCode.SUBACCOUNT_FROZEN, f"'{name}' is frozen: nothing that adds risk is sent for it.")
         return account
 
-    def _create(self, name: str, balance: Decimal, now: int) -> SubAccount:
+    def put(self, name: str, label: str | None, balance: Decimal | None, now: int) -> SubAccount:
+        """Create a sub-account, or change its label. Raises Invalid (SUBACCOUNT_TAG_TAKEN, INSUFFICIENT_MARGIN,
+        INVALID_FIELD)."""
+        unit = Unit(self._ledger, now)
+        account = self._ledger.sub_accounts.get(name)
+        if account is None:
+            amount = balance if balance is not None else self._opening_balance if self._create_on_use else ZERO
+            account = self._new(name, label or name, amount, now)
+            self._open(unit, account, EXTERNAL if self._create_on_use else MAIN)
+        else:
+            if balance is not None and balance != account.initial_balance:
+                message = f"'{name}' exists and began with {account.initial_balance}; that can't be changed any more."
+                raise Invalid(ErrorCode.INVALID_FIELD, message, path="initialBalance")
+            account = _replace(account, name=label or account.name)
+            unit.sub_account(account)
+        unit.commit()
+        return account
+
+    def limit(self, name: str, limits: Limits, now: int) -> SubAccount:
+        """Set a sub-account's limits, all of them. Raises Invalid (SUBACCOUNT_UNKNOWN)."""
+        account = self._ledger.sub_accounts.get(name)
+        if account is None:
+            raise Invalid(ErrorCode.SUBACCOUNT_UNKNOWN, f"there is no sub-account '{name}'; nothing was changed.")
+        unit = Unit(self._ledger, now)
+        account = _replace(account, limits=limits)
+        unit.sub_account(account)
+        unit.commit()
+        return account
+
+    def _open(self, unit: Unit, account: SubAccount, giver: str) -> None:
+        """Begin a sub-account with what its giver has to spare."""
+        source = self._ledger.sub_accounts[giver]
+        if giver == MAIN and account.balance > source.balance:
+            message = f"'{MAIN}' has {source.balance} {MONEY}; {account.balance} can't come out of it."
+            raise Invalid(ErrorCode.INSUFFICIENT_MARGIN, message, path="initialBalance")
+        unit.sub_account(account)
+        unit.sub_account(_replace(source, balance=source.balance - account.balance))
+
+    def _new(self, name: str, label: str, balance: Decimal, now: int) -> SubAccount:
         tag = tag_of(name)
         for other in self._ledger.sub_accounts.values():
             if other.tag == tag:
                 message = f"'{name}' and '{other.id}' would share the order tag {tag}. Choose another name."
                 raise Invalid(ErrorCode.SUBACCOUNT_TAG_TAKEN, message)
-        account = SubAccount(id=name, name=name, tag=tag, initial_balance=balance, balance=balance, created_at=now)
-        unit = Unit(self._ledger, now)
-        unit.sub_account(account)
-        unit.commit()
-        return account
+        return SubAccount(id=name, name=label, tag=tag, initial_balance=balance, balance=balance, created_at=now)

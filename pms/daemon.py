@@ -6,13 +6,16 @@ Owns its states from starting to stopping. Refuses to decide anything about orde
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 
 import msgspec
 import structlog
 
 from algos import step
 from pms import exits, restore
+from pms.accounts import other_assets
 from pms.assembly import Assembly, Parts
+from pms.books import MONEY
 from pms.bus import server
 from pms.bus.batch import Fenced, Gone
 from pms.bus.inbox import Inbox
@@ -88,8 +91,8 @@ class Daemon(Assembly):
                 "carry it out with `pms recover --apply` (both with --live), then start again.",
                 exits.FIRST_CONTACT,
             )
-        await self._open_venue()
-        self.accounts.ensure_reserved(self.desk.now())
+        wallet = await self._open_venue()
+        self.accounts.ensure_reserved(wallet, self.desk.now())
         return restored
 
     async def _take_over(self) -> bool:
@@ -106,13 +109,16 @@ class Daemon(Assembly):
             await self.store.flushed()
         return whole
 
-    async def _open_venue(self) -> None:
+    async def _open_venue(self) -> Decimal:
+        """Streams, rules and tables of the venue; what the wallet holds."""
         self.status = "recovering"
         self.market.start()
         self.data.start(self.market)
         try:
             await self.venue.start(self.outcomes)
             self.desk.instruments.update(await self.venue.instruments())
+            self.desk.books.brackets.update(await self.venue.brackets())
+            wallet = await self.venue.wallet()
         except AuthFailed as error:
             raise Refused(str(error), exits.AUTH) from error
         except Unavailable as error:
@@ -120,6 +126,9 @@ class Daemon(Assembly):
                 f"the venue can't be read: {error}. Nothing was sent. See that it can be reached, then start again"
             )
             raise Refused(message, exits.UNAVAILABLE) from error
+        if message := other_assets(wallet):
+            raise Refused(message, exits.AUTH)
+        return wallet.get(MONEY, Decimal(0))
 
     async def _recover(self, restored: restore.Restored) -> list[Runner]:
         """What was found is put right; then the kept events are told. Returns the algos, which still hold."""

@@ -7,8 +7,10 @@ when it is durable. Refuses to decide (algos, core) and to do I/O (store, execut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -17,18 +19,21 @@ from algos import step
 from algos.registry import KINDS, Kind
 from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild, View
 from pms.alarms import Alarms
+from pms.books import Books
 from pms.bus.batch import Claim
 from pms.clock import Clock
 from pms.core.orders import Change
 from pms.execution import Execution
+from pms.fates import Fates
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.order_entry import OrderEntry
 from pms.runner import PROGRESS_MS, Decided, Runner
 from pms.tasks import Tasks
 from pms.unit import Unit, rewriting
+from pms.withdrawals import Withdrawals
 from schemas.chase import AlgoStatus
-from schemas.market import Instrument
+from schemas.market import ZERO, Instrument
 from schemas.orders import Cause, Order, OrderState
 
 ALGO_ORIGINS = frozenset(kind.origin for kind in KINDS.values())
@@ -59,8 +64,12 @@ class Desk:
         self._clock = clock
         self._tasks = tasks
         self._following: set[str] = set()
+        self._reducing: defaultdict[tuple[str, str], dict[str, Runner]] = defaultdict(dict)
         self._unit: Unit | None = None
         self.entry = OrderEntry(ledger, market, instruments, now)
+        self.withdrawals = Withdrawals(self.step, self.entry, ledger, clock, now, tasks)
+        self.fates = Fates()
+        self.books = Books(ledger, instruments, self._mark, now)
 
     # --- runners --------------------------------------------------------------------------------------
 
@@ -70,7 +79,10 @@ class Desk:
 
     def register(self, runner: Runner) -> None:
         """Words about its orders reach a runner from now on; quotes only once it follows."""
-        self.runners[runner.kind.view(runner.state).algo_id] = runner
+        view = runner.kind.view(runner.state)
+        self.runners[view.algo_id] = runner
+        if view.reduce_only:
+            self._reducing[view.sub_account_id, view.symbol][view.algo_id] = runner
 
     def follow(self, runner: Runner) -> None:
         """Quotes and its alarm reach a runner from now on. The symbol is watched on its behalf (`Market.watch`)."""
@@ -83,6 +95,7 @@ class Desk:
         """A finished runner is unregistered (design.md rule 6)."""
         runner.close()
         self.runners.pop(algo_id, None)
+        self._reducing[runner.kind.view(runner.state).sub_account_id, symbol].pop(algo_id, None)
         if algo_id in self._following:
             self._following.discard(algo_id)
             self.market.unsubscribe(symbol, runner)
@@ -112,25 +125,26 @@ class Desk:
     def launch(self, runner: Runner, actions: tuple[Action, ...], claim: Claim | None, request_id: str) -> Any:
         """Make a new algo known and act for it: record, event, first order and claim in one step. Returns the
         commit's future."""
-        unit = self._unit = Unit(self.ledger, self.now(), request_id)
-        try:
-            runner.kind.check(None, None, runner.state, actions)
+        runner.kind.check(None, None, runner.state, actions)
+        with self.step(request_id, claim) as unit:
             self.register(runner)
             self.record(unit, runner, started=True)
             for action in actions:
                 self._request(unit, runner, action)
-        finally:
-            self._unit = None
-        return self.finish(unit, claim=claim)
+        return unit.durable
 
     def withdraw(self, runner: Runner) -> None:
         """Forget an algo whose claim was taken before: nothing of it stands in Redis, nothing of it left."""
         view = runner.kind.view(runner.state)
-        for client_id in view.live_children:
+        self.forget_orders(view.live_children)
+        self._detach(runner, view.algo_id, view.symbol)
+
+    def forget_orders(self, client_ids: Iterable[str]) -> None:
+        """Forget orders of a step that was never done: nothing of them stands in Redis, nothing of them left."""
+        for client_id in client_ids:
             order = self.ledger.forget(client_id)
             if order is not None:
                 self.market.own(order.symbol).gone(client_id, self.now())
-        self._detach(runner, view.algo_id, view.symbol)
 
     def rewrite(self) -> None:
         """Write every record anew: Redis came back empty or older while we lived (execution.md 20)."""
@@ -142,9 +156,11 @@ class Desk:
     # --- one atomic step ------------------------------------------------------------------------------
 
     @contextmanager
-    def step(self, request_id: str = "") -> Iterator[Unit]:
-        """The unit under way, or a new one that is committed at the end; its requests leave then."""
+    def step(self, request_id: str = "", claim: Claim | None = None) -> Iterator[Unit]:
+        """The unit under way, or a new one that is committed at the end, with the claim of the command that it begins;
+        its requests leave then."""
         if self._unit is not None:
+            assert claim is None, "a command begins with a step of its own"
             yield self._unit
             return
         unit = self._unit = Unit(self.ledger, self.now(), request_id)
@@ -152,19 +168,18 @@ class Desk:
             yield unit
         finally:
             self._unit = None
-            self.finish(unit)
+            self._finish(unit, claim)
 
-    def finish(self, unit: Unit, **commit: Any) -> Any:
-        """Commit a unit and let its requests go. Returns the commit's future, None where nothing was to be written."""
+    def _finish(self, unit: Unit, claim: Claim | None) -> None:
+        """Commit a unit, unless there is nothing to be written, and let its requests go."""
         leaving = self.entry.take_leaving()
-        if unit.empty and not commit:
+        if unit.empty and claim is None:
             assert not leaving, "a request without a record"
-            return None
-        durable = unit.commit(**commit)
+            return
+        durable = unit.commit(claim)
         assert self.execution is not None, "the desk trades only once it is wired"
         for approved in leaving:
-            self.execution.submit(approved, durable, claimed=commit.get("claim") is not None)
-        return durable
+            self.execution.submit(approved, durable, claimed=claim is not None)
 
     def on_decided(self, runner: Runner, decided: Decided) -> None:
         """StepTaker: record, event and requests of one step of an algo."""
@@ -212,8 +227,8 @@ class Desk:
             self.record(unit, runner)
             for client_id in view.live_children:
                 order = self.ledger.orders.get(client_id)
-                if order is not None and order.state is OrderState.ACTIVE:
-                    self.entry.cancel(unit, order)
+                if order is not None:
+                    self.withdrawals.want(order)
         self.alarms.sound("algo_failed", "critical", view.algo_id, message, self.now())
 
     # --- requests -------------------------------------------------------------------------------------
@@ -234,10 +249,9 @@ class Desk:
             failure = Failure(word, denied.cause, denied.code.value, denied.message)
             runner.offer(OrderUpdate(self.now(), order, failure=failure, quote=self.quote_of(runner)))
 
-    def cancel(self, order: Order) -> None:
-        """Cancel a resting order as a step of its own."""
-        with self.step() as unit:
-            self.entry.cancel(unit, order)
+    def cancel(self, order: Order, request_id: str = "") -> None:
+        """Have an order leave the market as soon as its state allows."""
+        self.withdrawals.want(order, request_id)
 
     # --- what became of orders ------------------------------------------------------------------------
 
@@ -251,11 +265,25 @@ class Desk:
         with self.step() as unit:
             unit.order(order, change.events)
             self.entry.track(order)
-            if fill is not None:
-                unit.fill(order, fill, order.leverage)
+            reduced = () if fill is None else self.books.fill(unit, order, fill)
             runner = self.runners.get(order.parent_id)
             if runner is not None:
                 quote = self.quote_of(runner)
                 runner.offer(OrderUpdate(self.now(), order, fill, failure, cause, quote, while_down))
-            elif order.state is OrderState.ACTIVE and order.origin in ALGO_ORIGINS and failure is None:
-                self.entry.cancel(unit, order)  # its algo has ended or failed: nobody would ever take it away
+            elif order.state is OrderState.ACTIVE and (order.cancel_wanted or order.origin in ALGO_ORIGINS):
+                self.withdrawals.go_on(order, failure)  # of an algo that ended: nobody else would ever take it away
+            self.positions_reduced(order.symbol, reduced, apart_from=order.parent_id)
+        self.fates.tell(order, failure)
+
+    def positions_reduced(self, symbol: str, sub_accounts: Iterable[str], apart_from: str = "") -> None:
+        """Reduce-only algos of sub-accounts whose position got smaller are re-sized in the same step, or end: what has
+        nothing left to close must never open (execution.md 13)."""
+        for name in sub_accounts:
+            held = self.ledger.position(name, symbol).signed_quantity
+            for algo_id, runner in tuple(self._reducing[name, symbol].items()):
+                if algo_id != apart_from:
+                    self.offer(runner, step.PositionReduced(self.now(), held, self.quote_of(runner)))
+
+    def _mark(self, symbol: str) -> Decimal:
+        mark = self.market.mark(symbol)
+        return ZERO if mark is None else mark.price

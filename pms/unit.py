@@ -14,13 +14,11 @@ import msgspec
 
 from algos.registry import Kind
 from pms.bus.batch import Batch, Claim, Delete, Event, Index, Outcome, Put, Record
-from pms.core import positions
-from pms.core.positions import Booked
 from pms.ledger import Ledger
 from schemas import codec, events, keys
 from schemas.books import Position
 from schemas.events_orders import Event as EventBody
-from schemas.events_orders import OrderEvent, PositionReduced, PositionUpdated
+from schemas.events_orders import OrderEvent
 from schemas.orders import Fill, Order
 from schemas.records import Applied, Mode, SubAccount, Watermark
 
@@ -37,6 +35,7 @@ class Unit:
         self._request_id = request_id
         self._events: list[Event] = []
         self._drafts: dict[tuple[str, str], dict[str, Any]] = {}
+        self.durable: asyncio.Future[Outcome] | None = None
 
     @property
     def empty(self) -> bool:
@@ -61,29 +60,26 @@ class Unit:
             ttl_ms=_TERMINAL_TTL_MS if order.state.terminal else 0,
         )
 
-    def fill(self, order: Order, fill: Fill, leverage: int) -> Booked:
-        """Move the owner's position and the symbol's watermark by a newly booked fill."""
-        ledger = self._ledger
-        held = ledger.position(order.sub_account_id, order.symbol)
-        booked = positions.book(held, fill, leverage, self._now)
-        self.position(booked.position)
-        self.event(_position_event(booked, fill, self._now))
-        self._advance_watermark(fill)
-        return booked
-
     def position(self, position: Position) -> None:
         ledger = self._ledger
         ledger.positions[(position.sub_account_id, position.symbol)] = position
         self._draft(ledger.names.position(position.sub_account_id), position, field=position.symbol)
 
-    def _advance_watermark(self, fill: Fill) -> None:
-        ledger = self._ledger
-        seen = ledger.watermark.symbols.get(fill.symbol, Applied())
-        if (fill.time, fill.trade_id) <= (seen.trade_time, seen.trade_id):
-            return
-        applied = msgspec.structs.replace(seen, trade_time=fill.time, trade_id=fill.trade_id)
-        symbols = ledger.watermark.symbols | {fill.symbol: applied}
-        self.watermark(msgspec.structs.replace(ledger.watermark, symbols=symbols))
+    def traded(self, fill: Fill) -> None:
+        """Advance the symbol's watermark to a fill that is booked."""
+        seen = self._ledger.watermark.symbols.get(fill.symbol, Applied())
+        if (fill.time, fill.trade_id) > (seen.trade_time, seen.trade_id):
+            newer = msgspec.structs.replace(seen, trade_time=fill.time, trade_id=fill.trade_id)
+            self._applied(fill.symbol, newer)
+
+    def funded(self, symbol: str, time: int) -> None:
+        """Advance the symbol's watermark to a funding that is booked."""
+        seen = self._ledger.watermark.symbols.get(symbol, Applied())
+        self._applied(symbol, msgspec.structs.replace(seen, income_time=time))
+
+    def _applied(self, symbol: str, applied: Applied) -> None:
+        symbols = self._ledger.watermark.symbols | {symbol: applied}
+        self.watermark(msgspec.structs.replace(self._ledger.watermark, symbols=symbols))
 
     def watermark(self, watermark: Watermark) -> None:
         self._ledger.watermark = watermark
@@ -135,7 +131,8 @@ class Unit:
         batch = Batch(
             records=records, events=tuple(self._events), puts=puts, deletes=deletes, claim=claim, progress=progress
         )
-        return self._ledger.commit(batch)
+        self.durable = self._ledger.commit(batch)
+        return self.durable
 
     def _record(self, key: str, field: str, draft: dict[str, Any]) -> Record:
         expected, rev = self._ledger.next_revision(key, field)
@@ -164,31 +161,3 @@ def rewriting(ledger: Ledger, now: int) -> Unit:
     unit.watermark(ledger.watermark)
     unit.mode(ledger.mode)
     return unit
-
-
-def _position_event(booked: Booked, fill: Fill, now: int) -> EventBody:
-    position = booked.position
-    shown: dict[str, Any] = {
-        "ts": now,
-        "sub_account_id": position.sub_account_id,
-        "position_id": position.position_id,
-        "symbol": position.symbol,
-        "side": position.side,
-        "entry_price": position.entry_price,
-        "quantity": position.quantity,
-        "notional": position.notional,
-        "margin": position.margin,
-        "leverage": position.leverage,
-        "liquidation_price": position.liquidation_price,
-    }
-    if booked.event == "position_updated":
-        return PositionUpdated(**shown)
-    return PositionReduced(
-        type=booked.event,  # type: ignore[arg-type]
-        closed_qty=booked.closed_qty,
-        remaining_qty=position.quantity,
-        realized_pnl=booked.realized_pnl,
-        fee=fill.commission,
-        close_price=fill.price,
-        **shown,
-    )

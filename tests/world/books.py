@@ -27,6 +27,7 @@ async def check_books(world: World) -> None:
         _check_fills(world, symbol, orders)
         _check_one_at_a_time(world, symbol)
     await _check_positions(world, events)
+    await _check_balances(world)
     await _check_chases(world, events, orders)
     await _check_open_orders(world, orders)
 
@@ -104,6 +105,12 @@ async def _check_positions(world: World, events: list[dict[str, Any]]) -> None:
         if len(ours) == 1:  # with several, the venue averages what each of them keeps apart
             (view,) = world.exchange.positions(world.account, symbol)
             assert ours[0]["entryPrice"].quantize(ENTRY_DIGITS) == view.entry_price.quantize(ENTRY_DIGITS)
+
+
+async def _check_balances(world: World) -> None:
+    """What all sub-accounts own, `external` too, is the wallet, to the last digit (execution.md 13)."""
+    accounts = await _records(world, "pms:subaccount:*")
+    assert sum((account["balance"] for account in accounts.values()), ZERO) == world.wallet()
 
 
 async def _check_chases(world: World, events: list[dict[str, Any]], orders: dict[str, dict[str, Any]]) -> None:

@@ -56,7 +56,8 @@ async def test_a_position_opens_adds_reduces_flips_and_closes_exactly(world: Wor
     assert seen[4] == (third, 0, 0)
     types = [event["type"] for event in await world.events() if event["type"].startswith("position_")]
     assert types == [
-        "position_updated", "position_updated", "position_reduced", "position_updated", "position_closed",
+        "position_updated", "position_updated", "position_reduced", "position_closed", "position_updated",
+        "position_closed",
     ]  # fmt: skip
 
 

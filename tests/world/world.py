@@ -252,6 +252,10 @@ class World:
         (view,) = self.exchange.positions(self.account, symbol)
         return Decimal(view.amount)
 
+    def wallet(self) -> Decimal:
+        """Our wallet at the venue."""
+        return Decimal(self.exchange.account(self.account).wallet)
+
     def order_requests(self) -> list[str]:
         """Methods of the order requests that this life of the daemon has sent."""
         return [method for method, path in self.http.requests if path == "/fapi/v1/order" and method != "GET"]

@@ -1,0 +1,231 @@
+"""The books of all sub-accounts: each change of positions and balances, put into the atomic step that caused it.
+
+Owns who a fill belongs to (execution.md 13) and the law that nothing is lost: what the venue's wallet changed by and
+the named books do not explain falls to `external` in the same step, so that the sum of all balances is the wallet to
+the last digit. (The venue realises profit on the account's net; opposite books realise their own.) Refuses to decide
+what is traded and to read the venue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from pms.core import allocation, equity, funding, positions
+from pms.core.funding import CENT
+from pms.core.margin import Brackets
+from pms.core.positions import Booked, Trade
+from pms.ledger import Ledger
+from pms.unit import Unit
+from schemas.books import Position
+from schemas.events_orders import PositionReduced, PositionUpdated
+from schemas.events_system import Allocation, LiquidationEvent
+from schemas.market import ZERO, Instrument
+from schemas.orders import Fill, Order, Origin
+from schemas.records import EXTERNAL, Applied
+from schemas.reports import FundingRate, Income
+
+MONEY = "USDT"  # the one margin asset (execution.md 17)
+NOT_OURS = frozenset((Origin.EXTERNAL, Origin.LIQUIDATION, Origin.RECOVERED))
+_LIQUIDATIONS = {"autoclose-": "full_liquidation", "adl_autoclose": "adl_triggered"}  # settlement moves books only
+
+_SHOWN = [name for name in PositionUpdated.__struct_fields__ if name in Position.__struct_fields__]
+
+_replace = msgspec.structs.replace
+
+
+class Books:
+    """See the module. `mark` is a symbol's mark price, 0 where it is not known; `changed` names sub-accounts whose
+    numbers moved, until somebody takes them; `now` is venue-corrected ms."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        instruments: Mapping[str, Instrument],
+        mark: Callable[[str], Decimal],
+        now: Callable[[], int],
+    ) -> None:
+        self._ledger = ledger
+        self._instruments = instruments
+        self._mark = mark
+        self._now = now
+        self.brackets: dict[str, Brackets] = {}
+        self.changed: set[str] = set()
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    def held(self, symbol: str) -> dict[str, Decimal]:
+        """Every book's signed position in a symbol, `external`'s too; flat ones are left out."""
+        return {
+            name: position.signed_quantity
+            for (name, traded), position in self._ledger.positions.items()
+            if traded == symbol and position.signed_quantity
+        }
+
+    def net(self, symbol: str) -> Decimal:
+        """What the venue must hold."""
+        return sum(self.held(symbol).values(), ZERO)
+
+    def of(self, sub_account_id: str) -> list[Position]:
+        """A sub-account's open positions."""
+        return [
+            position
+            for (name, _), position in self._ledger.positions.items()
+            if name == sub_account_id and position.signed_quantity
+        ]
+
+    def against_external(self, sub_account_id: str, symbol: str) -> bool:
+        """Whether `external` stands opposite to a position: no exit of it is sent until `position_assign` (execution.md
+        13)."""
+        foreign = self._ledger.position(EXTERNAL, symbol).signed_quantity
+        return self._ledger.position(sub_account_id, symbol).signed_quantity * foreign < 0
+
+    # --- trades ---------------------------------------------------------------------------------------
+
+    def fill(self, unit: Unit, order: Order, fill: Fill) -> tuple[str, ...]:
+        """Book a new fill on the order's sub-account, or on those it is allocated to. Returns whose positions got
+        smaller."""
+        signed = fill.side.sign * fill.quantity
+        fee = fill.commission if fill.commission_asset in (MONEY, "") else ZERO
+        foreign = order.sub_account_id == EXTERNAL and order.origin in NOT_OURS
+        parts = self._allocated(fill, signed) if foreign else {order.sub_account_id: signed}
+        fees = allocation.apportioned(fee, parts, CENT)
+        trades = {name: Trade(part, fill.price, fees[name], fill.time) for name, part in parts.items()}
+        before = {name: self._ledger.position(name, fill.symbol) for name in parts}
+        reduced = self._move(unit, fill.symbol, trades, order.leverage, fill.realized - fee)
+        unit.traded(fill)
+        if foreign:
+            self._tell_allocation(unit, order, fill, [(before[name], abs(parts[name])) for name in reduced])
+        return reduced
+
+    def _allocated(self, fill: Fill, signed: Decimal) -> dict[str, Decimal]:
+        return allocation.allocated(signed, self.held(fill.symbol), self._instruments[fill.symbol].step)
+
+    def assign(self, unit: Unit, symbol: str, giver: str, taker: str, quantity: Decimal, price: Decimal) -> None:
+        """Move `quantity` of the giver's position to the taker, as a trade between them at `price`; nothing happens at
+        the venue."""
+        held = self._ledger.position(giver, symbol)
+        signed = quantity if held.signed_quantity > 0 else -quantity
+        now = self._now()
+        trades = {giver: Trade(-signed, price, ZERO, now), taker: Trade(signed, price, ZERO, now)}
+        self._move(unit, symbol, trades, held.leverage, ZERO)
+
+    def accept(self, unit: Unit, symbol: str, difference: Decimal, price: Decimal) -> None:
+        """Book what the venue holds and no book explains on `external`, at mark."""
+        self._move(unit, symbol, {EXTERNAL: Trade(difference, price, ZERO, self._now())}, 1, ZERO)
+
+    def retire(self, unit: Unit, sub_account_id: str, symbol: str, price: Decimal) -> None:
+        """Give a position that is too small for an unflagged exit to `external` at mark (execution.md 9)."""
+        held = self._ledger.position(sub_account_id, symbol)
+        if held.quantity and sub_account_id != EXTERNAL:
+            self.assign(unit, symbol, sub_account_id, EXTERNAL, held.quantity, price)
+
+    def _move(
+        self, unit: Unit, symbol: str, trades: Mapping[str, Trade], leverage: int, wallet: Decimal
+    ) -> tuple[str, ...]:
+        """Book each trade; `wallet` is the change of the venue's wallet that came with them. Returns whose positions
+        got smaller."""
+        funded = self._ledger.watermark.symbols.get(symbol, Applied()).income_time
+        if not funded:  # funding counts from the first trade on
+            funded = min(trade.time for trade in trades.values())
+            unit.funded(symbol, funded)
+        reduced, cash = [], {}
+        for name, trade in trades.items():
+            held = self._ledger.position(name, symbol)
+            parts = positions.book(held, trade, leverage, self._now(), funded)
+            cash[name] = sum((part.realized_pnl for part in parts), ZERO) - trade.fee
+            self._put(unit, name, parts, cash[name])
+            if parts[0].closed_qty:
+                reduced.append(name)
+        self.pay(unit, cash, wallet)
+        return tuple(reduced)
+
+    def _put(self, unit: Unit, name: str, parts: tuple[Booked, ...], cash: Decimal) -> None:
+        """Keep the position and tell each part of its move; the liquidation price is the one after it."""
+        ledger = self._ledger
+        last = parts[-1].position
+        ledger.positions[(name, last.symbol)] = last
+        account = ledger.sub_accounts.get(name)
+        if account is not None and name != EXTERNAL:
+            stakes = equity.stakes(self.of(name), self._mark, self.brackets)
+            price = equity.liquidation_price(account.balance + cash, last.symbol, stakes)
+            last = _replace(last, liquidation_price=price)
+        for part in parts[:-1]:
+            unit.event(_position_event(part, part.position, self._now()))
+        unit.position(last)
+        unit.event(_position_event(parts[-1], last, self._now()))
+
+    def _tell_allocation(self, unit: Unit, order: Order, fill: Fill, closed: list[tuple[Position, Decimal]]) -> None:
+        """Each sub-account that a liquidation or an ADL closed something of is told, with all who shared it."""
+        word = next((word for start, word in _LIQUIDATIONS.items() if order.client_order_id.startswith(start)), "")
+        if not word:
+            return
+        shared = tuple(
+            Allocation(
+                sub_account_id=held.sub_account_id, position_id=held.position_id, quantity=min(held.quantity, part)
+            )
+            for held, part in closed
+        )
+        for (held, _), one in zip(closed, shared, strict=True):
+            unit.event(
+                LiquidationEvent(
+                    type=word,  # type: ignore[arg-type]
+                    ts=self._now(),
+                    sub_account_id=one.sub_account_id,
+                    symbol=fill.symbol,
+                    side=held.side,
+                    quantity=one.quantity,
+                    price=fill.price,
+                    action="allocated",
+                    allocation=shared,
+                )
+            )
+
+    # --- money ----------------------------------------------------------------------------------------
+
+    def pay(self, unit: Unit, cash: Mapping[str, Decimal], wallet: Decimal) -> None:
+        """Move balances; what of the wallet's change is nobody's is `external`'s."""
+        accounts = self._ledger.sub_accounts
+        known = {name: amount for name, amount in cash.items() if name in accounts and name != EXTERNAL}
+        rest = wallet - sum(known.values(), ZERO)
+        for name, amount in (*known.items(), (EXTERNAL, rest)):
+            if amount:
+                account = accounts[name]
+                unit.sub_account(_replace(account, balance=account.balance + amount))
+        self.changed.update(cash)
+
+    def fund(self, unit: Unit, rate: FundingRate, income: Decimal) -> None:
+        """Book one funding, once: each book is paid on what it held then, `external` takes the difference to the
+        venue's row (execution.md 16)."""
+        hour = rate.time // funding.HOUR_MS * funding.HOUR_MS
+        held = {
+            name: funding.held_at(hour, position.signed_quantity, position.hours)
+            for (name, symbol), position in self._ledger.positions.items()
+            if symbol == rate.symbol
+        }
+        self.pay(unit, funding.payments(rate, held), income)
+        unit.funded(rate.symbol, rate.time)
+
+    def receive(self, unit: Unit, row: Income) -> None:
+        """Book what else moved the wallet (a transfer, a rebate, an insurance clearance) on `external`."""
+        if row.asset == MONEY:
+            self.pay(unit, {}, row.amount)
+
+
+def _position_event(part: Booked, position: Position, now: int) -> PositionUpdated | PositionReduced:
+    shown: dict[str, Any] = {name: getattr(position, name) for name in _SHOWN}
+    if part.event == "position_updated":
+        return PositionUpdated(ts=now, **shown)
+    return PositionReduced(
+        type=part.event,  # type: ignore[arg-type]
+        ts=now,
+        closed_qty=part.closed_qty,
+        remaining_qty=position.quantity,
+        realized_pnl=part.realized_pnl,
+        fee=part.fee,
+        close_price=part.price,
+        **shown,
+    )

@@ -6,7 +6,7 @@ names it is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -46,29 +46,48 @@ class OrderEntry:
         verdict = risk.approve_place(_request(action), self._seen(action.symbol))
         return verdict if isinstance(verdict, Denied) else None
 
-    def place(self, unit: Unit, runner: Runner, action: PlaceChild) -> tuple[Order, Denied | None]:
-        """Record the intent of a new order. Where it is denied, the order comes back failed and nothing of it is
+    def check_orders(self, intents: Sequence[Order]) -> list[Denied | None]:
+        """What the gate would say to each of several new orders, those before it taken for placed; nothing is
         recorded."""
-        order = self._intent(runner, action)
-        verdict = risk.approve_place(_request(action), self._seen(action.symbol))
+        verdicts: list[Denied | None] = []
+        try:
+            for order in intents:
+                verdict = risk.approve_place(_request(order), self._seen(order.symbol))
+                verdicts.append(verdict if isinstance(verdict, Denied) else None)
+                if verdicts[-1] is None:
+                    self._ledger.remember(order)
+        finally:
+            for order in intents:
+                self._ledger.forget(order.client_order_id)
+        return verdicts
+
+    def place(self, unit: Unit, runner: Runner, action: PlaceChild) -> tuple[Order, Denied | None]:
+        """Record the intent of an algo's new child, as `submit` does."""
+        return self.submit(unit, self._intent(runner, action))
+
+    def submit(self, unit: Unit, order: Order) -> tuple[Order, Denied | None]:
+        """Record the intent of a new order, whoever wants it. Where it is denied, the order comes back failed and
+        nothing of it is recorded."""
+        verdict = risk.approve_place(_request(order), self._seen(order.symbol))
         if isinstance(verdict, Denied):
-            self._tell(unit, order, verdict)
+            self.tell(unit, order, verdict)
             return orders.not_placed(order, verdict.message, self._now()).order, verdict
         unit.order(order, ("order_placed",))
         self.track(order)
         self._leaving.append(verdict)
         return order, None
 
-    def amend(self, unit: Unit, action: AmendChild) -> tuple[Order, Denied | None]:
-        """Record that an order is about to move; denied, it rests as it was."""
+    def amend(self, unit: Unit, action: AmendChild, request_id: str = "") -> tuple[Order, Denied | None]:
+        """Record that an order is about to move, at a command's request where one is named; denied, it rests as it
+        was."""
         order = self._ledger.orders[action.client_order_id]
         request = Amend(action.symbol, action.client_order_id, action.side, action.quantity, action.price)
         seen = self._seen(action.symbol, apart_from=order.client_order_id)
         verdict = risk.approve_amend(request, action.reduce_only, seen)
         if isinstance(verdict, Denied):
-            self._tell(unit, order, verdict)
+            self.tell(unit, order, verdict)
             return order, verdict
-        order = orders.amending(order, action.price, action.quantity, self._now()).order
+        order = orders.amending(order, action.price, action.quantity, self._now(), request_id).order
         unit.order(order)
         self.track(order)
         self._leaving.append(verdict)
@@ -126,7 +145,8 @@ class OrderEntry:
             own_ask=instrument.ticks_up(min(asks)) if asks else 0,
         )
 
-    def _tell(self, unit: Unit, order: Order, denied: Denied) -> None:
+    def tell(self, unit: Unit, order: Order, denied: Denied) -> None:
+        """Publish that the gate has denied an order or its change."""
         unit.event(
             RiskRejected(
                 ts=self._now(),
@@ -138,16 +158,16 @@ class OrderEntry:
         )
 
 
-def _request(action: PlaceChild) -> Place:
+def _request(asked: PlaceChild | Order) -> Place:
     return Place(
-        action.symbol,
-        action.client_order_id,
-        action.side,
+        asked.symbol,
+        asked.client_order_id,
+        asked.side,
         "LIMIT",
-        action.time_in_force,
-        action.quantity,
-        action.price,
-        action.reduce_only,
+        asked.time_in_force,
+        asked.quantity,
+        asked.price,
+        asked.reduce_only,
     )
 
 

@@ -21,6 +21,9 @@ from schemas.orders import Cause, Fill, Order, OrderState, Origin
 from schemas.records import EXTERNAL
 from schemas.reports import Report, VenueStatus
 
+CANCELLED_FIRST = "a cancel overtook it"  # why a placing or an amend never left
+_OVERTAKEN = (OrderState.PLACING, OrderState.AMENDING)  # a cancel that is wanted makes these needless
+
 _log = structlog.get_logger("pms.outcomes")
 
 
@@ -57,10 +60,13 @@ class Outcomes:
     # --- pms.execution.Outcomes -----------------------------------------------------------------------
 
     def may_send(self, client_id: str, exiting: bool) -> str:
+        order = self._desk.ledger.orders.get(client_id)
+        if order is not None and order.cancel_wanted and order.state in _OVERTAKEN:
+            return CANCELLED_FIRST
         refusal = self._permits.refusal(exiting)
         if refusal or exiting:
             return refusal
-        order = self._desk.ledger.orders[client_id]
+        assert order is not None, "an entry has its record before it may leave"
         return self._halted(order.sub_account_id, order.symbol)
 
     def on_settled(self, client_id: str, report: Report, answers: bool) -> None:

@@ -171,6 +171,7 @@ class Recovery:
                 self._desk.alarms.sound("algo_paused", "warning", view.algo_id, message, self._desk.now())
             self._desk.follow(runner)
             self._desk.offer(runner, step.Recovered(self._desk.now(), epoch, quote, pause))
+        self._desk.withdrawals.resume()
 
     def _reason_to_pause(self, runner: Runner, quote: Quote | None, down_ms: int) -> str:
         view = runner.kind.view(runner.state)

@@ -72,9 +72,13 @@ class OrderEvent(Event, frozen=True, kw_only=True):
     @classmethod
     def of(cls, kind: OrderEventType, order: Order, ts: int) -> OrderEvent:
         """The event `kind` of an order, with the command that asked for it."""
-        return cls(type=kind, ts=ts, **{name: getattr(order, name) for name in _OF_ORDER})
+        told = {name: getattr(order, name) for name in _OF_ORDER}
+        if kind in _ASKED_FOR and order.changed_by:
+            told["request_id"] = order.changed_by
+        return cls(type=kind, ts=ts, **told)
 
 
+_ASKED_FOR = ("order_amended", "order_cancelled")  # caused by a later command than the one that placed it
 _OF_ORDER = tuple(name for name in OrderEvent.__struct_fields__ if name in Order.__struct_fields__)
 
 

@@ -113,7 +113,9 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the
     largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the
     order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law
-    3). `next_price`/`next_quantity` are those of an amend in flight.
+    3). `next_price`/`next_quantity` are those of an amend in flight. `cancel_wanted`: it is to leave the market as soon
+    as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or
+    cancelled it.
     """
 
     client_order_id: str
@@ -150,6 +152,8 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     next_price: Decimal | None = None
     next_quantity: Decimal | None = None
     trade_ids: tuple[int, ...] = ()
+    cancel_wanted: bool = False
+    changed_by: str = ""
 
     @property
     def remaining(self) -> Decimal:

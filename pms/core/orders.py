@@ -51,17 +51,26 @@ def _moved(order: Order, state: OrderState) -> Order:
 # --- our own words ------------------------------------------------------------------------------------
 
 
-def amending(order: Order, price: object, quantity: object, now: int) -> Change:
+def amending(order: Order, price: object, quantity: object, now: int, request_id: str = "") -> Change:
     """An amend is about to leave; the old price and total stand until the venue confirms the new. One request in
     flight per order (execution.md 3)."""
     if order.state is not OrderState.ACTIVE:
         raise IllegalTransition(f"{order.client_order_id}: an amend while {order.state}")
     order = _moved(order, OrderState.AMENDING)
-    return Change(_replace(order, next_price=price, next_quantity=quantity, updated_at=now))
+    by = request_id or order.changed_by
+    return Change(_replace(order, next_price=price, next_quantity=quantity, updated_at=now, changed_by=by))
 
 
 def cancelling(order: Order, now: int) -> Change:
     return Change(_replace(_moved(order, OrderState.CANCELLING), updated_at=now))
+
+
+def cancel_wanted(order: Order, now: int, request_id: str = "") -> Change:
+    """Somebody wants the order gone. It is remembered until the order ends, whatever is in flight now."""
+    if order.state.terminal or order.cancel_wanted:
+        return Change(order)
+    by = request_id or order.changed_by
+    return Change(_replace(order, cancel_wanted=True, changed_by=by, updated_at=now))
 
 
 def unknown(order: Order, reason: str, now: int) -> Change:

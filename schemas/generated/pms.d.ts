@@ -891,7 +891,7 @@ export interface OrderEvent {
   readonly reason: string;
 }
 
-/** The record `pms:order:{clientOrderId}`.  `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight. */
+/** The record `pms:order:{clientOrderId}`.  `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight. `cancel_wanted`: it is to leave the market as soon as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or cancelled it. */
 export interface OrderRecord {
   readonly v: number;
   readonly epoch: number;
@@ -931,6 +931,8 @@ export interface OrderRecord {
   readonly nextPrice: number | null;
   readonly nextQuantity: number | null;
   readonly tradeIds: ReadonlyArray<number>;
+  readonly cancelWanted: boolean;
+  readonly changedBy: string;
 }
 
 /** One order: trade, limit, amend. */

@@ -177,6 +177,7 @@ class Daemon(Assembly):
         self.status = "open"
         self.tasks.spawn(self.health.run(), "health")
         self.tasks.spawn(self._forget(), "forget")
+        self.tasks.spawn(self.halts.run(self.parts.clock), "halts")
         self.tasks.spawn(self.trim.run(), "trim")
         self.tasks.spawn(self.instruments.run(), "instruments")
         self.tasks.spawn(self.probe.run(), "probe")

@@ -37,7 +37,7 @@ PREFIX = "direct-"  # not an id of ours: no sub-account's book may take the clos
 _log = structlog.get_logger("pms.direct")
 
 
-class Halted(msgspec.Struct, frozen=True):
+class Halted(msgspec.Struct, frozen=True, rename="camel"):
     """What was done, and what the venue still shows: ids of orders of ours, symbols with a position."""
 
     cancelled: int

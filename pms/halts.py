@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from pms.clock import Clock
 from pms.ledger import Ledger
 from pms.unit import Unit
 from schemas import codec
@@ -21,6 +22,7 @@ from schemas.events_system import SystemStatus
 from schemas.records import Halt, HaltScope, Mode, TradingMode
 
 FILE = "halt.json"
+LOOK_S = 0.25  # how late algos hear of a halt that another hand wrote down; each entry looks by itself
 _EVERYTHING: tuple[HaltScope, str] = ("all", "")
 
 _log = structlog.get_logger("pms.halts")
@@ -140,9 +142,7 @@ class Halts:
             return None
         by_scope = self._by_scope
         return (
-            by_scope.get(_EVERYTHING)
-            or by_scope.get(("subAccountId", sub_account))
-            or by_scope.get(("symbol", symbol))
+            by_scope.get(_EVERYTHING) or by_scope.get(("subAccountId", sub_account)) or by_scope.get(("symbol", symbol))
         )
 
     # --- changes --------------------------------------------------------------------------------------
@@ -168,6 +168,13 @@ class Halts:
                 self._put(halt, "")
         if set(found) != set(self.standing):
             self._file.write(self.standing)
+
+    async def run(self, clock: Clock) -> None:
+        """See what another hand writes into the file, where no entry is about to leave."""
+        while True:
+            await clock.sleep(LOOK_S)
+            if self._file.changed():
+                self.look()
 
     def put(self, scope: HaltScope, subject: str, cause: str, request_id: str = "") -> None:
         """Halt a scope; one that is halted already stays as it is. On the disk when this returns. Raises OSError."""

@@ -141,7 +141,7 @@ def _tell(done: object, flatten: bool, as_json: bool) -> int:
         print(msgspec.json.encode(shown).decode())
     else:
         print(f"{shown['cancelled']} orders cancelled" + (f", {shown['closed']} symbols closed." if flatten else "."))
-    left = [*shown["orders_left"], *shown["positions_left"]]
+    left = [*shown["ordersLeft"], *shown["positionsLeft"]]
     if left:
         print(f"Still there: {', '.join(left)}. Look at the venue's own screen, and run it again.", file=sys.stderr)
         return exits.NO

@@ -53,8 +53,8 @@ class Accounts:
         if EXTERNAL not in accounts:
             rest = wallet - sum((account.balance for account in accounts.values()), ZERO)
             unit.sub_account(self._new(EXTERNAL, EXTERNAL, rest, now))
-            if not self._ledger.watermark.income_time:
-                unit.watermark(_replace(self._ledger.watermark, income_time=now))
+            if not self._ledger.watermark.since:
+                unit.watermark(_replace(self._ledger.watermark, since=now, income_time=now))
         if MAIN not in accounts:
             amount = self._opening_balance if self._create_on_use else accounts[EXTERNAL].balance
             self._open(unit, self._new(MAIN, MAIN, amount, now), EXTERNAL)

@@ -104,18 +104,22 @@ class Books:
     def _allocated(self, fill: Fill, signed: Decimal) -> dict[str, Decimal]:
         return allocation.allocated(signed, self.held(fill.symbol), self._instruments[fill.symbol].step)
 
-    def assign(self, unit: Unit, symbol: str, giver: str, taker: str, quantity: Decimal, price: Decimal) -> None:
+    def assign(
+        self, unit: Unit, symbol: str, giver: str, taker: str, quantity: Decimal, price: Decimal
+    ) -> tuple[str, ...]:
         """Move `quantity` of the giver's position to the taker, as a trade between them at `price`; nothing happens at
-        the venue."""
+        the venue. Returns whose positions got smaller."""
         held = self._ledger.position(giver, symbol)
         signed = quantity if held.signed_quantity > 0 else -quantity
         now = self._now()
         trades = {giver: Trade(-signed, price, ZERO, now), taker: Trade(signed, price, ZERO, now)}
-        self._move(unit, symbol, trades, held.leverage, ZERO)
+        return self._move(unit, symbol, trades, held.leverage, ZERO)
 
     def accept(self, unit: Unit, symbol: str, difference: Decimal, price: Decimal) -> None:
         """Book what the venue holds and no book explains on `external`, at mark."""
-        self._move(unit, symbol, {EXTERNAL: Trade(difference, price, ZERO, self._now())}, 1, ZERO)
+        now = self._now()
+        self._move(unit, symbol, {EXTERNAL: Trade(difference, price, ZERO, now)}, 1, ZERO)
+        unit.accepted(symbol, now)
 
     def retire(self, unit: Unit, sub_account_id: str, symbol: str, price: Decimal) -> None:
         """Give a position that is too small for an unflagged exit to `external` at mark (execution.md 9)."""

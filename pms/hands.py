@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from algos.step import OrderUpdate, View
@@ -9,6 +10,7 @@ from pms.desk import Desk
 from pms.outcomes import Outcomes
 from pms.venue import Amend, Cancel, Done, Place, Refused, Venue
 from recovery.plan import Drift, Recorded
+from schemas.events_system import PositionDrift
 from schemas.ids import OrderId, VenueOrder, parse
 from schemas.market import ZERO
 from schemas.orders import Cause, Fill, Order, OrderState, Origin
@@ -17,13 +19,15 @@ from schemas.reports import Report
 
 
 class DeskHands:
-    """See the module. `blocked` collects the symbols on which no new risk may be taken."""
+    """See the module. `blocked` collects the symbols on which no new risk may be taken, `suspected` those whose trades
+    the wallet tells of and no book knows."""
 
     def __init__(self, desk: Desk, outcomes: Outcomes, venue: Venue) -> None:
         self._desk = desk
         self._outcomes = outcomes
         self._venue = venue
         self.blocked: dict[str, str] = {}
+        self.suspected: set[str] = set()
 
     def recorded(self) -> Recorded:
         ledger = self._desk.ledger
@@ -34,15 +38,19 @@ class DeskHands:
             algo_id: runner.kind.view(runner.state) for algo_id, runner in self._desk.runners.items()
         }
         newest = {symbol: (booked.trade_time, booked.trade_id) for symbol, booked in ledger.watermark.symbols.items()}
-        return Recorded(orders=dict(ledger.orders), algos=views, books=books, newest=newest)
+        accepted = {symbol: booked.accepted_at for symbol, booked in ledger.watermark.symbols.items()}
+        return Recorded(orders=dict(ledger.orders), algos=views, books=books, newest=newest, accepted=accepted)
 
-    def trades_since(self) -> dict[str, int]:
+    def trades_since(self, held: Iterable[str]) -> dict[str, int]:
         ledger = self._desk.ledger
-        since: dict[str, int] = {}
+        watermark = ledger.watermark
+        contact = watermark.since or self._desk.now()
+        since = dict.fromkeys((*held, *self.suspected), contact)
         for order in ledger.orders.values():
             if not order.state.terminal:
                 since[order.symbol] = min(order.created_at, since.get(order.symbol, order.created_at))
-        return since | {symbol: applied.trade_time for symbol, applied in ledger.watermark.symbols.items()}
+        known = {symbol: max(seen.trade_time, seen.accepted_at) for symbol, seen in watermark.symbols.items()}
+        return since | {symbol: time or contact for symbol, time in known.items()}
 
     def settle(self, report: Report) -> None:
         self._outcomes.found(self._desk.ledger.orders[report.client_id], report)
@@ -141,13 +149,33 @@ class DeskHands:
                 self.blocked[report.symbol] = f"{report.client_id} could not be cancelled"
                 return f"not cancelled: {outcome}"
 
-    def begin(self) -> None:
-        """A new run judges anew: what still is wrong is found again."""
-        for symbol in self.blocked:
-            self._desk.alarms.clear("position_drift", symbol, self._desk.now())
-        self.blocked.clear()
+    def begin(self, drifting: Iterable[str] = ()) -> None:
+        """A new run judges anew: what still is wrong is found again; what drifts on keeps its alarm."""
+        for symbol in set(self.blocked).difference(drifting):
+            self.lift(symbol)
+        self.suspected.clear()
+
+    def lift(self, symbol: str) -> None:
+        """Nothing is wrong with a symbol any more."""
+        self.blocked.pop(symbol, None)
+        self._desk.alarms.clear("position_drift", symbol, self._desk.now())
 
     def drift(self, drift: Drift) -> None:
+        if self.blocked.get(drift.symbol) == drift.evidence:
+            return
         self.blocked[drift.symbol] = drift.evidence
-        message = f"{drift.evidence}. No new risk is taken on {drift.symbol}; accept or assign the difference."
-        self._desk.alarms.sound("position_drift", "critical", drift.symbol, message, self._desk.now())
+        message = (
+            f"{drift.evidence}. No new risk is taken on {drift.symbol}. Book the difference on `external` with "
+            "drift_accept, then give it to its owner with position_assign."
+        )
+        now = self._desk.now()
+        self._desk.alarms.sound("position_drift", "critical", drift.symbol, message, now)
+        with self._desk.step() as unit:
+            event = PositionDrift(
+                ts=now,
+                symbol=drift.symbol,
+                venue_quantity=drift.venue,
+                books_quantity=drift.books,
+                action="new_risk_blocked",
+            )
+            unit.event(event)

@@ -23,7 +23,7 @@ from pms.runner import Runner
 from pms.unit import Unit
 from pms.venue import Unavailable, Venue
 from recovery import reconcile
-from recovery.plan import Plan, Verdict, newest_epoch
+from recovery.plan import Drift, Plan, Verdict, newest_epoch
 from schemas import codec
 from schemas.events_system import RecoveryAction, RecoveryCompleted, RecoveryStarted
 from schemas.market import Quote
@@ -94,7 +94,7 @@ class Recovery:
             except Gone as error:
                 _log.warning("recovery_waits", reason=str(error))
                 await self._clock.sleep(REDIS_RETRY_S)
-        self._hands.begin()
+        self._hands.begin(verdict.symbol for verdict in made.verdicts if isinstance(verdict, Drift))
         self._publish(RecoveryStarted(ts=started, cause=cause, counts=made.counts()))
         outcomes = await reconcile.apply(made, found, self._hands)
         self._conclude(cause, started, made, outcomes)

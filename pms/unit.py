@@ -77,6 +77,11 @@ class Unit:
         seen = self._ledger.watermark.symbols.get(symbol, Applied())
         self._applied(symbol, msgspec.structs.replace(seen, income_time=time))
 
+    def accepted(self, symbol: str, time: int) -> None:
+        """What was traded until `time` stands in the books, whatever records say."""
+        seen = self._ledger.watermark.symbols.get(symbol, Applied())
+        self._applied(symbol, msgspec.structs.replace(seen, accepted_at=time))
+
     def _applied(self, symbol: str, applied: Applied) -> None:
         symbols = self._ledger.watermark.symbols | {symbol: applied}
         self.watermark(msgspec.structs.replace(self._ledger.watermark, symbols=symbols))

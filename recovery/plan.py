@@ -96,12 +96,14 @@ class Found(msgspec.Struct, frozen=True):
 
 class Recorded(msgspec.Struct, frozen=True):
     """What the records say. `algos` are the live ones by id; `books` the signed sum of all sub-accounts by symbol;
-    `newest` the (time, id) of each symbol's newest booked trade."""
+    `newest` the (time, id) of each symbol's newest booked trade, `accepted` until when a person took over the venue's
+    position whatever made it."""
 
     orders: Mapping[str, Order]
     algos: Mapping[str, View]
     books: Mapping[str, Decimal]
     newest: Mapping[str, tuple[int, int]] = {}
+    accepted: Mapping[str, int] = {}
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -147,7 +149,7 @@ def plan(found: Found, recorded: Recorded, policy: ForeignPolicy) -> Plan:
         if report.client_id not in taken
         for verdict in _judge(report, recorded, policy)
     ]
-    verdicts += _drift(found, recorded)
+    verdicts += _drift(live, found, recorded)
     return Plan(tuple(verdicts))
 
 
@@ -188,7 +190,7 @@ def _book(found: Found, recorded: Recorded) -> Iterable[Verdict]:
     for fill in found.trades:
         order = by_exchange_id.get((fill.symbol, fill.exchange_order_id))
         if order is None:
-            if _record_ran_out(fill, found.now, recorded):
+            if _record_ran_out(fill, found.now, recorded) or fill.time <= recorded.accepted.get(fill.symbol, -1):
                 continue
             stranger = found.strangers.get((fill.symbol, fill.exchange_order_id))
             name = "" if stranger is None else stranger.client_id
@@ -278,14 +280,16 @@ def _orphaned(client_id: str, whose: OrderId, recorded: Recorded) -> str:
     return "" if client_id in view.live_children else f"its owner {owner} stands for another order, or an older one"
 
 
-def _drift(found: Found, recorded: Recorded) -> Iterable[Verdict]:
-    """Judged on the books as they stand once the plan's trades are booked."""
+def _drift(live: Iterable[Order], found: Found, recorded: Recorded) -> Iterable[Verdict]:
+    """Judged on the books as they stand once the plan's trades are booked, where no order is in flight."""
     unbooked: dict[str, Decimal] = {}
     for verdict in _book(found, recorded):
         assert isinstance(verdict, Book)
         fill = verdict.fill
         unbooked[fill.symbol] = unbooked.get(fill.symbol, ZERO) + fill.side.sign * fill.quantity
-    for symbol in sorted({*found.venue_positions, *recorded.books}):
+    looked = {*found.looked_up, *(report.client_id for report in found.open_orders)}
+    flying = {order.symbol for order in live if order.client_order_id not in looked}  # placed since: it may trade now
+    for symbol in sorted({*found.venue_positions, *recorded.books} - flying):
         venue = found.venue_positions.get(symbol, ZERO)
         books = recorded.books.get(symbol, ZERO) + unbooked.get(symbol, ZERO)
         if venue != books:

@@ -7,7 +7,8 @@ sent: see `Account` and `Hands`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from decimal import Decimal
 from typing import Protocol
 
 from recovery import plan as planning
@@ -41,8 +42,9 @@ class Hands(Protocol):
 
     def recorded(self) -> Recorded: ...
 
-    def trades_since(self) -> dict[str, int]:
-        """Per symbol that may have unread trades: the time of its newest booked one."""
+    def trades_since(self, held: Iterable[str]) -> dict[str, int]:
+        """Per symbol that may have unread trades, those that the venue holds among them: the time of its newest booked
+        one, or of first contact (execution.md 26)."""
         ...
 
     def settle(self, report: Report) -> None: ...
@@ -73,7 +75,7 @@ async def gather(account: Account, hands: Hands) -> Found:
     }
     trades: list[Fill] = []
     strangers: dict[tuple[str, int], Report] = {}
-    for symbol, since in hands.trades_since().items():
+    for symbol, since in hands.trades_since(position.symbol for position in positions).items():
         fills = await account.trades(symbol, max(0, since - OVERLAP_MS))
         trades += fills
         strangers |= await _strangers(account, recorded, open_orders, looked_up, symbol, since, fills)
@@ -113,13 +115,23 @@ async def examine(
     """Gather and plan; nothing is done.
 
     A difference of positions in one look says nothing, since positions and trades are read one after the other: it
-    counts when a second look after a pause shows one again (execution.md 13).
+    counts when a second look after a pause shows the same again (execution.md 13).
     """
     found, made = await _look(account, hands, policy)
-    if any(isinstance(verdict, Drift) for verdict in made.verdicts):
+    if first := _drifts(made):
         await pause(DRIFT_PAUSE_S)
         found, made = await _look(account, hands, policy)
+        made = Plan(tuple(one for one in made.verdicts if not isinstance(one, Drift) or _gap(one) in first))
     return found, made
+
+
+def _drifts(made: Plan) -> set[tuple[str, Decimal]]:
+    return {_gap(verdict) for verdict in made.verdicts if isinstance(verdict, Drift)}
+
+
+def _gap(drift: Drift) -> tuple[str, Decimal]:
+    """What tells a lasting difference from one that trading makes between two reads."""
+    return drift.symbol, drift.venue - drift.books
 
 
 async def _look(account: Account, hands: Hands, policy: planning.ForeignPolicy) -> tuple[Found, Plan]:

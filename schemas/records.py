@@ -106,19 +106,23 @@ class Mode(Record, frozen=True, kw_only=True):
 
 
 class Applied(Part, frozen=True, kw_only=True):
-    """The newest of one symbol that is booked."""
+    """The newest of one symbol that is booked. What was traded until `accepted_at` stands in the books by
+    `drift_accept`, with or without a record."""
 
     trade_time: int = 0
     trade_id: int = 0
     income_time: int = 0
+    accepted_at: int = 0
 
 
 class Watermark(Record, frozen=True, kw_only=True):
     """`pms:watermark`. `income_time` of a symbol is its newest booked funding; `income_time` here that of all other
-    income (transfers, rebates), with the ids of the newest rows, since late ones come with older times. `consent_at`:
-    when somebody agreed to the plan at first contact with the account (execution.md 24)."""
+    income (transfers, rebates), with the ids of the newest rows, since late ones come with older times. `since`: first
+    contact; what was before stands in the opening balances. `consent_at`: when somebody agreed to the plan at first
+    contact with the account (execution.md 24)."""
 
     symbols: dict[str, Applied] = {}
+    since: int = 0
     income_time: int = 0
     income_ids: tuple[int, ...] = ()
     consent_at: int = 0

@@ -161,11 +161,12 @@ export interface AmendCommand {
   readonly signature?: string | null;
 }
 
-/** The newest of one symbol that is booked. */
+/** The newest of one symbol that is booked. What was traded until `accepted_at` stands in the books by `drift_accept`, with or without a record. */
 export interface Applied {
   readonly tradeTime: number;
   readonly tradeId: number;
   readonly incomeTime: number;
+  readonly acceptedAt: number;
 }
 
 /** Several trades at once: all legs are validated before the first is sent. */
@@ -891,7 +892,7 @@ export interface OrderEvent {
   readonly reason: string;
 }
 
-/** The record `pms:order:{clientOrderId}`.  `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight. `cancel_wanted`: it is to leave the market as soon as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or cancelled it. */
+/** The record `pms:order:{clientOrderId}`.  `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight. `cancel_wanted`: it is to leave the market as soon as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or cancelled it. `reduce_only` is what the order is to its sub-account; `flagged`: it stands under the venue's flag of that name, which is about the account's net (execution.md 14). Orders of one `alternatives` close the same quantity. */
 export interface OrderRecord {
   readonly v: number;
   readonly epoch: number;
@@ -933,6 +934,8 @@ export interface OrderRecord {
   readonly tradeIds: ReadonlyArray<number>;
   readonly cancelWanted: boolean;
   readonly changedBy: string;
+  readonly flagged: boolean;
+  readonly alternatives: string;
 }
 
 /** One order: trade, limit, amend. */
@@ -1907,13 +1910,14 @@ export interface ValidateReply {
   readonly computedValues: Readonly<Record<string, unknown>>;
 }
 
-/** `pms:watermark`. `income_time` of a symbol is its newest booked funding; `income_time` here that of all other income (transfers, rebates), with the ids of the newest rows, since late ones come with older times. `consent_at`: when somebody agreed to the plan at first contact with the account (execution.md 24). */
+/** `pms:watermark`. `income_time` of a symbol is its newest booked funding; `income_time` here that of all other income (transfers, rebates), with the ids of the newest rows, since late ones come with older times. `since`: first contact; what was before stands in the opening balances. `consent_at`: when somebody agreed to the plan at first contact with the account (execution.md 24). */
 export interface WatermarkRecord {
   readonly v: number;
   readonly epoch: number;
   readonly rev: number;
   readonly seq: number;
   readonly symbols: Readonly<Record<string, Applied>>;
+  readonly since: number;
   readonly incomeTime: number;
   readonly incomeIds: ReadonlyArray<number>;
   readonly consentAt: number;

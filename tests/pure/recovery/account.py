@@ -6,7 +6,7 @@ what the first one left.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -144,7 +144,7 @@ class Hands:
             dict(self.account.records), dict(self.account.algos), {SYMBOL: sum(self.account.book_of.values())}
         )
 
-    def trades_since(self) -> dict[str, int]:
+    def trades_since(self, held: Iterable[str]) -> dict[str, int]:
         return {SYMBOL: NOW - 60_000}
 
     def settle(self, report: Report) -> None:

@@ -296,6 +296,40 @@ def test_one_difference_of_positions_says_nothing() -> None:
     assert pauses == [reconcile.DRIFT_PAUSE_S]
 
 
+def test_a_difference_that_trading_makes_anew_at_each_look_is_none() -> None:
+    account = Account()
+    account.position = D(3)
+
+    async def pause(seconds: float) -> None:
+        account.position = D(4)
+
+    _, plan = at_once(reconcile.examine(account, Hands(account), "cancel", pause))
+    assert plan.verdicts == ()
+
+
+def test_a_difference_is_not_judged_while_an_order_is_in_flight() -> None:
+    """execution.md 13; the order was placed after the venue had been read."""
+    account = Account()
+    account.position = D(3)
+    found = at_once(reconcile.gather(account, Hands(account)))
+    account.record(order_id(), OrderState.PLACING)
+    account.algos[ALGO] = view(ALGO, order_id())
+    assert planning.plan(found, Hands(account).recorded(), "cancel").verdicts == ()
+
+
+def test_what_a_person_took_over_is_not_booked_again() -> None:
+    """drift_accept: the trade behind the difference may be read later."""
+    account = Account()
+    account.at_venue(FOREIGN, VenueStatus.FILLED, filled=1)
+    found = at_once(reconcile.gather(account, Hands(account)))
+    recorded = Hands(account).recorded()
+    assert kinds(planning.plan(found, recorded, "cancel")) == [Book]
+    taken = msgspec.structs.replace(recorded, accepted={SYMBOL: NOW}, books={SYMBOL: D(1)})
+    assert planning.plan(found, taken, "cancel").verdicts == ()
+    later = msgspec.structs.replace(recorded, accepted={SYMBOL: NOW - 1})
+    assert kinds(planning.plan(found, later, "cancel")) == [Book]
+
+
 def test_every_act_is_told_with_its_outcome_in_the_plans_order() -> None:
     account = Account()
     account.position = D(1)

@@ -24,6 +24,7 @@ from pms.bus.batch import Claim
 from pms.clock import Clock
 from pms.core.orders import Change
 from pms.execution import Execution
+from pms.exit_ledger import ExitLedger
 from pms.fates import Fates
 from pms.ledger import Ledger
 from pms.market import Market
@@ -66,10 +67,11 @@ class Desk:
         self._following: set[str] = set()
         self._reducing: defaultdict[tuple[str, str], dict[str, Runner]] = defaultdict(dict)
         self._unit: Unit | None = None
-        self.entry = OrderEntry(ledger, market, instruments, now)
+        self.books = Books(ledger, instruments, self.mark, now)
+        self.exits = ExitLedger(ledger, self.books)
+        self.entry = OrderEntry(ledger, self.exits, market, instruments, now)
         self.withdrawals = Withdrawals(self.step, self.entry, ledger, clock, now, tasks)
         self.fates = Fates()
-        self.books = Books(ledger, instruments, self._mark, now)
 
     # --- runners --------------------------------------------------------------------------------------
 
@@ -276,14 +278,23 @@ class Desk:
         self.fates.tell(order, failure)
 
     def positions_reduced(self, symbol: str, sub_accounts: Iterable[str], apart_from: str = "") -> None:
-        """Reduce-only algos of sub-accounts whose position got smaller are re-sized in the same step, or end: what has
-        nothing left to close must never open (execution.md 13)."""
+        """What closes for sub-accounts whose position got smaller is re-sized in the same step, or ends: what has
+        nothing left to close must never open (execution.md 13, 14)."""
         for name in sub_accounts:
-            held = self.ledger.position(name, symbol).signed_quantity
+            given, free = self.exits.shares(name, symbol)
+            side = self.ledger.position(name, symbol).signed_quantity
             for algo_id, runner in tuple(self._reducing[name, symbol].items()):
-                if algo_id != apart_from:
+                children = runner.kind.view(runner.state).live_children
+                share = free + sum((given.get(child, ZERO) for child in children), ZERO)
+                if algo_id != apart_from or not side:
+                    held = share if side > 0 else -share
                     self.offer(runner, step.PositionReduced(self.now(), held, self.quote_of(runner)))
+            for client_id, quantity in given.items():
+                order = self.ledger.orders[client_id]
+                if order.parent_id not in self.runners and quantity < order.remaining and not order.immediate:
+                    self.cancel(order)
 
-    def _mark(self, symbol: str) -> Decimal:
+    def mark(self, symbol: str) -> Decimal:
+        """The mark price of a watched symbol, 0 where it is not known."""
         mark = self.market.mark(symbol)
         return ZERO if mark is None else mark.price

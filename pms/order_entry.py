@@ -13,7 +13,9 @@ import msgspec
 
 from algos.step import AmendChild, PlaceChild
 from pms.core import orders, own_orders, risk
-from pms.core.risk import Approved, Denied
+from pms.core.exits import Form
+from pms.core.risk import Approved, Closing, Denied
+from pms.exit_ledger import ExitLedger
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.runner import Runner
@@ -28,9 +30,15 @@ class OrderEntry:
     """See the module."""
 
     def __init__(
-        self, ledger: Ledger, market: Market, instruments: dict[str, Instrument], now: Callable[[], int]
+        self,
+        ledger: Ledger,
+        exits: ExitLedger,
+        market: Market,
+        instruments: dict[str, Instrument],
+        now: Callable[[], int],
     ) -> None:
         self._ledger = ledger
+        self._exits = exits
         self._market = market
         self._instruments = instruments
         self._now = now
@@ -52,7 +60,8 @@ class OrderEntry:
         verdicts: list[Denied | None] = []
         try:
             for order in intents:
-                verdict = risk.approve_place(_request(order), self._seen(order.symbol))
+                order, closing = self._closing(order)
+                verdict = risk.approve_place(_request(order), self._seen(order.symbol), closing)
                 verdicts.append(verdict if isinstance(verdict, Denied) else None)
                 if verdicts[-1] is None:
                     self._ledger.remember(order)
@@ -68,7 +77,8 @@ class OrderEntry:
     def submit(self, unit: Unit, order: Order) -> tuple[Order, Denied | None]:
         """Record the intent of a new order, whoever wants it. Where it is denied, the order comes back failed and
         nothing of it is recorded."""
-        verdict = risk.approve_place(_request(order), self._seen(order.symbol))
+        order, closing = self._closing(order)
+        verdict = risk.approve_place(_request(order), self._seen(order.symbol), closing)
         if isinstance(verdict, Denied):
             self.tell(unit, order, verdict)
             return orders.not_placed(order, verdict.message, self._now()).order, verdict
@@ -92,6 +102,14 @@ class OrderEntry:
         self.track(order)
         self._leaving.append(verdict)
         return order, None
+
+    def _closing(self, order: Order) -> tuple[Order, Closing | None]:
+        """An order that only reduces, in the form in which it may leave now, with what the gate must know of it."""
+        if not order.reduce_only:
+            return order, None
+        form = self._exits.form(order)
+        closable = self._exits.closable(order.sub_account_id, order.symbol, order.side, order.client_order_id)
+        return msgspec.structs.replace(order, flagged=form is Form.FLAGGED), Closing(closable, form)
 
     def cancel(self, unit: Unit, order: Order) -> None:
         """Record that an order is about to be cancelled. Never denied."""
@@ -159,6 +177,7 @@ class OrderEntry:
 
 
 def _request(asked: PlaceChild | Order) -> Place:
+    flagged = asked.flagged if isinstance(asked, Order) else asked.reduce_only
     return Place(
         asked.symbol,
         asked.client_order_id,
@@ -167,7 +186,7 @@ def _request(asked: PlaceChild | Order) -> Place:
         asked.time_in_force,
         asked.quantity,
         asked.price,
-        asked.reduce_only,
+        flagged,
     )
 
 

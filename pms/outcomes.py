@@ -205,6 +205,7 @@ class Outcomes:
             quantity=report.quantity,
             price=report.price,
             reduce_only=report.reduce_only,
+            flagged=report.reduce_only,
             state=OrderState.PLACING,
             origin=origin,
             parent_id=whose.owner if isinstance(whose := parse(report.client_id), OrderId) else "",

@@ -115,7 +115,8 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law
     3). `next_price`/`next_quantity` are those of an amend in flight. `cancel_wanted`: it is to leave the market as soon
     as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or
-    cancelled it.
+    cancelled it. `reduce_only` is what the order is to its sub-account; `flagged`: it stands under the venue's flag of
+    that name, which is about the account's net (execution.md 14). Orders of one `alternatives` close the same quantity.
     """
 
     client_order_id: str
@@ -154,6 +155,13 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     trade_ids: tuple[int, ...] = ()
     cancel_wanted: bool = False
     changed_by: str = ""
+    flagged: bool = False
+    alternatives: str = ""
+
+    @property
+    def immediate(self) -> bool:
+        """It never waits at the venue."""
+        return self.order_type == "MARKET" or self.time_in_force in ("IOC", "FOK")
 
     @property
     def remaining(self) -> Decimal:

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from pms.core.exits import Form
 from pms.venue import Amend, Cancel, Place
 from schemas.errors import ErrorCode
 from schemas.market import Instrument, Quote, Side
@@ -56,22 +57,56 @@ class Market(msgspec.Struct, frozen=True):
     own_ask: int = 0
 
 
+class Closing(msgspec.Struct, frozen=True):
+    """What the gate knows of an order that only reduces for its sub-account: the quantity that it may still close by
+    the exit ledger, and in which form it leaves (execution.md 14)."""
+
+    closable: Decimal
+    form: Form
+
+
 def approve_cancel(cancel: Cancel) -> Approved:
     """Cancels are never refused."""
     return Approved(cancel, True, _SEAL)
 
 
-def approve_place(place: Place, market: Market) -> Approved | Denied:
-    """A new order."""
+def approve_place(place: Place, market: Market, closing: Closing | None = None) -> Approved | Denied:
+    """A new order; `closing` where it only reduces for its sub-account, whether or not under the venue's flag."""
     price = place.price if place.order_type == "LIMIT" else market.mark
+    closes = closing is not None or place.reduce_only
     denied = (
         _grid(place.quantity, place.price, place.order_type == "MARKET", market.instrument)
+        or _covered(place, closing)
         or _size(place.quantity, price, place.reduce_only, _most(place, market.instrument), market.instrument)
-        or _state(place, market)
+        or _state(place, closes, market)
         or _band(place.side, place.price, place.order_type == "MARKET", market)
-        or _own_touch(place.side, place.price, place.order_type == "MARKET", market)
+        or (
+            None
+            if _leaves_at_once(place, closes)
+            else _own_touch(place.side, place.price, place.order_type == "MARKET", market)
+        )
     )
-    return denied or Approved(place, place.reduce_only, _SEAL)
+    return denied or Approved(place, closes, _SEAL)
+
+
+def _leaves_at_once(place: Place, closes: bool) -> bool:
+    """An immediate exit does not wait for what rests in its way: the venue then ends that, which steps back
+    (execution.md 8)."""
+    return closes and place.time_in_force in ("IOC", "FOK")
+
+
+def _covered(place: Place, closing: Closing | None) -> Denied | None:
+    """What only reduces never asks for more than is left to close (execution.md 14)."""
+    if closing is None:
+        return None
+    if closing.form is Form.FORBIDDEN:
+        message = "a foreign position stands opposite on the symbol: an exit could open one; use position_assign first"
+        return Denied(ErrorCode.POSITION_DRIFT, message, "no opposite external position", str(place.quantity))
+    if place.quantity > closing.closable:
+        message = "more than is left to close beside other orders that close"
+        limit, value = str(closing.closable), str(place.quantity)
+        return Denied(ErrorCode.REDUCE_ONLY_EXCEEDS, message, limit, value, Cause.REDUCE_ONLY)
+    return None
 
 
 def approve_amend(amend: Amend, reduce_only: bool, market: Market) -> Approved | Denied:
@@ -118,18 +153,18 @@ def _size(quantity: Decimal, price: Decimal, reduce_only: bool, most: Decimal, r
     return Denied(ErrorCode.BELOW_MINIMUM, "less than the venue takes as one order", least, value)
 
 
-def _state(place: Place, market: Market) -> Denied | None:
+def _state(place: Place, closes: bool, market: Market) -> Denied | None:
     rules = market.instrument
-    if not rules.trading and not place.reduce_only:
+    if not rules.trading and not closes:
         return Denied(
             ErrorCode.SYMBOL_NOT_TRADING, f"{rules.symbol} is not trading", "TRADING", "other", Cause.NOT_TRADING
         )
-    most = rules.max_orders if place.reduce_only else rules.max_orders - EXIT_RESERVE
+    most = rules.max_orders if closes else rules.max_orders - EXIT_RESERVE
     if market.open_orders >= most:
         return Denied(
             ErrorCode.MAX_OPEN_ORDERS, "too many open orders on the symbol", str(most), str(market.open_orders)
         )
-    return _fresh(place.reduce_only, market)
+    return _fresh(closes, market)
 
 
 def _fresh(reduce_only: bool, market: Market) -> Denied | None:

@@ -1,0 +1,102 @@
+"""The exit ledger over the records: who closes what, and in which form a closer leaves (execution.md 14).
+
+Owns the doubt about a symbol's books after the venue refused or shrank an exit. Refuses to send, and to decide what is
+closed; the arithmetic is `pms.core.exits`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pms.books import Books
+from pms.core import exits
+from pms.core.exits import Closer, Form
+from pms.ledger import Ledger
+from schemas.market import ZERO, Side
+from schemas.orders import Order
+
+
+class ExitLedger:
+    """See the module."""
+
+    def __init__(self, ledger: Ledger, books: Books) -> None:
+        self._ledger = ledger
+        self._books = books
+        self._doubted: set[str] = set()
+
+    def closers(self, sub_account_id: str, symbol: str, apart_from: str = "") -> list[Closer]:
+        """A sub-account's live and unknown closers on a symbol, oldest first."""
+        orders = [
+            order
+            for order in self._ledger.open_orders(symbol)
+            if order.reduce_only and order.sub_account_id == sub_account_id and order.client_order_id != apart_from
+        ]
+        return [_closer(order) for order in sorted(orders, key=lambda one: (one.created_at, one.client_order_id))]
+
+    def closable(self, sub_account_id: str, symbol: str, side: Side, apart_from: str = "") -> Decimal:
+        """What one more closer on that side may ask for, `apart_from` what that order itself has reserved."""
+        held = self._ledger.position(sub_account_id, symbol).signed_quantity
+        return exits.closable(held, side, self.closers(sub_account_id, symbol, apart_from))
+
+    def form(self, order: Order) -> Form:
+        """The form in which a closer leaves now. After a refusal the flag stays until the books are proven right."""
+        symbol, side = order.symbol, order.side
+        flagged = sum(
+            (
+                other.remaining
+                for other in self._ledger.open_orders(symbol)
+                if other.flagged and other.side is side and other.client_order_id != order.client_order_id
+            ),
+            ZERO,
+        )
+        found = exits.form(
+            order.sub_account_id, side, order.remaining, not order.immediate, self._books.held(symbol), flagged
+        )
+        return Form.FLAGGED if found is Form.UNFLAGGED and symbol in self._doubted else found
+
+    def shares(self, sub_account_id: str, symbol: str) -> tuple[dict[str, Decimal], Decimal]:
+        """What each closer may still fill by client id, and what of the position no closer has."""
+        held = self._ledger.position(sub_account_id, symbol).signed_quantity
+        closers = self.closers(sub_account_id, symbol)
+        given = exits.allotted(held, closers)
+        free = abs(held) - exits.reserved(closers)
+        return given, max(free, ZERO)
+
+    def misfit(self, symbol: str) -> list[Order]:
+        """Resting closers whose form would be another now: flagged ones that another book stands opposite to, which
+        the venue would cancel or shrink, and unflagged ones that nothing opposes any more."""
+        return [
+            order
+            for order in self._ledger.open_orders(symbol)
+            if order.reduce_only
+            and order.exchange_order_id
+            and not order.immediate
+            and not order.cancel_wanted
+            and self.form(order) is not Form.FORBIDDEN
+            and order.flagged != (self.form(order) is Form.FLAGGED)
+        ]
+
+    def unflagged(self) -> list[Order]:
+        """Resting closers without the venue's flag: they never outlive us (execution.md 14)."""
+        return [
+            order
+            for names in self._ledger.open_by_symbol.values()
+            for order in map(self._ledger.orders.__getitem__, names)
+            if order.reduce_only and not order.flagged and not order.immediate
+        ]
+
+    def doubt(self, symbol: str) -> None:
+        """The venue refused or shrank a flagged exit: its position is not what the books say, or not yet."""
+        self._doubted.add(symbol)
+
+    def trust(self, symbol: str) -> None:
+        """Position and trades were read after the refusal, are booked, and the books add up to the venue's."""
+        self._doubted.discard(symbol)
+
+    def doubts(self, symbol: str) -> bool:
+        return symbol in self._doubted
+
+
+def _closer(order: Order) -> Closer:
+    quantity = max(order.quantity, order.next_quantity or ZERO) - max(order.filled_qty, order.venue_filled)
+    return Closer(order.client_order_id, order.side, max(quantity, ZERO), not order.immediate, order.alternatives)

@@ -1,4 +1,4 @@
-"""`pms halt --direct`: with keys alone, no Redis and no daemon; and what a daemon finds afterwards (execution.md 32)."""
+"""`pms halt --direct`: keys alone, no Redis and no daemon; and what a daemon finds afterwards (execution.md 32)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def holds_a_position_and_two_orders(still: Stack) -> str:
     still.until_state(bought, status="filled")
     still.chase("0.010", stalkMode="none")
     still.resting()
-    foreign = still.venue.order("paper", "BUY", Decimal("0.010"), Decimal("60000"), "GTC")
+    foreign = still.venue.order("paper", "BUY", Decimal("0.010"), Decimal(60000), "GTC")
     until(lambda: len(still.venue.open_orders()) == 2, 5, "ours and the foreign order rest")
     return str(foreign["clientOrderId"])
 

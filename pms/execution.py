@@ -112,6 +112,7 @@ class Execution:
     async def _run(self, approved: Approved, durable: asyncio.Future[StoreOutcome], waits: bool) -> None:
         request = approved.request
         action = _action(request)
+        send = self._venue.prepare(request)  # while Redis writes: what is left then is to stamp, sign and send
         stopped = await self._wait_durable(durable) if waits else ""
         if stopped == REPEATED:
             return
@@ -119,7 +120,7 @@ class Execution:
         if stopped:
             self._outcomes.on_not_done(request.client_id, action, NotDone(stopped))
             return
-        outcome = await self._send(request)
+        outcome = await send()
         await self._settle(request, action, outcome)
 
     async def _wait_durable(self, durable: asyncio.Future[StoreOutcome]) -> str:
@@ -143,15 +144,6 @@ class Execution:
         late = self._clock.call_later(ENTRY_WAIT_S, wake)
         await waiter
         late.cancel()
-
-    async def _send(self, request: Place | Amend | Cancel) -> Outcome:
-        match request:
-            case Place():
-                return await self._venue.place(request)
-            case Amend():
-                return await self._venue.amend(request)
-            case Cancel():
-                return await self._venue.cancel(request)
 
     async def _settle(self, request: Place | Amend | Cancel, action: str, outcome: Outcome) -> None:
         client_id = request.client_id

@@ -7,8 +7,9 @@ Credentials that do not work raise `AuthFailed` (stop).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -137,9 +138,16 @@ class Sink(Protocol):
     def on_user_stream(self, state: UserStreamState) -> None: ...
 
 
+Send = Callable[[], Coroutine[Any, Any, Outcome]]
+
+
 class Venue(Protocol):
     """One exchange account. Request methods answer an `Outcome`; reads raise `Unavailable` when they could not be
     done."""
+
+    def prepare(self, order: Place | Amend | Cancel) -> Send:
+        """A request made out ahead of the moment of sending: the call sends it, once, or it is dropped."""
+        ...
 
     async def place(self, order: Place) -> Outcome: ...
 
@@ -184,6 +192,10 @@ class Venue(Protocol):
         ...
 
     async def instruments(self) -> dict[str, Instrument]: ...
+
+    async def leverage(self, symbol: str) -> int:
+        """What the venue has it at."""
+        ...
 
     async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
         """None when the venue has it so now."""

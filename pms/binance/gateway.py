@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 import structlog
@@ -16,7 +17,9 @@ import structlog
 from pms.binance import codec, errors, history, money, queries
 from pms.binance.errors import Verdict
 from pms.binance.gate import Gate, Usage
+from pms.binance.queries import Request
 from pms.binance.rest import Declined, Rest
+from pms.binance.signing import Signing
 from pms.binance.transport import Http, Sockets
 from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
@@ -33,6 +36,7 @@ from pms.venue import (
     Outcome,
     Place,
     Refused,
+    Send,
     Sink,
     Unavailable,
     Unknown,
@@ -99,16 +103,21 @@ class BinanceVenue(Venue):
 
     # --- order requests ---
 
+    def prepare(self, order: Place | Amend | Cancel) -> Send:
+        request = queries.order(order)
+        return partial(self._order, request, self.rest.sign(request))
+
     async def place(self, order: Place) -> Outcome:
-        return self._answered(await self.rest.order(queries.place(order)))
+        return await self.prepare(order)()
 
     async def amend(self, amend: Amend) -> Outcome:
-        return self._answered(await self.rest.order(queries.amend(amend)))
+        return await self.prepare(amend)()
 
     async def cancel(self, cancel: Cancel) -> Outcome:
-        return self._answered(await self.rest.order(queries.cancel(cancel)))
+        return await self.prepare(cancel)()
 
-    def _answered(self, outcome: Outcome) -> Outcome:
+    async def _order(self, request: Request, signing: Signing) -> Outcome:
+        outcome = await self.rest.order(request, signing)
         if isinstance(outcome, Done):
             self._stream.expect(outcome.report)
         return outcome
@@ -161,6 +170,9 @@ class BinanceVenue(Venue):
         return await self.rest.read(queries.read("/fapi/v1/accountConfig"), codec.account_mode)
 
     # --- the account ---
+
+    async def leverage(self, symbol: str) -> int:
+        return await self.rest.read(queries.read("/fapi/v1/symbolConfig", symbol=symbol), money.leverage)
 
     async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
         answer = await self.rest.send(queries.leverage(symbol, leverage))

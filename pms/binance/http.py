@@ -140,9 +140,9 @@ class _Connection(asyncio.Protocol):
         if not self.usable or self._transport is None:
             raise NotSent("the connection was closed before the request")
         self._clean = False
+        self._transport.write(data)
         self._answer = http1.Answer()
         self._waiter = self._loop.create_future()
-        self._transport.write(data)
         late = self._loop.call_later(answer_s, self._fail, f"no answer within {answer_s} s")
         try:
             return await self._waiter

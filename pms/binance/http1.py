@@ -7,6 +7,7 @@ returns a `Response` once the last byte is there, and everything that does not f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from pms.binance.transport import Response
 
@@ -21,14 +22,21 @@ class Malformed(Exception):
 
 def request(method: str, target: str, host: str, headers: Mapping[str, str], body: bytes) -> bytes:
     """One request as bytes. `target` is percent-encoded already; ValueError where a part would break the framing."""
-    lines = [f"{method} {target} HTTP/1.1\r\nHost: {host}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if body or method != "GET":
-        lines.append(f"Content-Length: {len(body)}")
-    head = "\r\n".join(lines)
-    if " " in target or head.count("\n") != len(lines) or not head.isascii():  # an encoder's error would show the head
+    length = len(body) if body or method != "GET" else None
+    head = f"{method} {target} HTTP/1.1\r\n{_headers(host, tuple(headers.items()), length)}"
+    if " " in target or "\n" in target or not head.isascii():  # an encoder's error would show the head
         raise ValueError("a space in the target, or a line break or a character beyond ASCII in a header")
-    return head.encode("ascii") + b"\r\n\r\n" + body
+    return head.encode("ascii") + body
+
+
+@lru_cache(maxsize=64)  # a client says the same at each request; only the target changes
+def _headers(host: str, headers: tuple[tuple[str, str], ...], length: int | None) -> str:
+    lines = [f"Host: {host}", *(f"{name}: {value}" for name, value in headers)]
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
+    if any("\n" in line for line in lines):
+        raise ValueError("a line break in a header")
+    return "\r\n".join(lines) + "\r\n\r\n"
 
 
 class Answer:

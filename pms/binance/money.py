@@ -49,6 +49,10 @@ class _SymbolBrackets(msgspec.Struct):
     brackets: list[_BracketRow]
 
 
+class _SymbolConfig(msgspec.Struct):
+    leverage: int
+
+
 class _Premium(msgspec.Struct, rename="camel"):
     mark_price: Decimal
 
@@ -56,6 +60,7 @@ class _Premium(msgspec.Struct, rename="camel"):
 _income = msgspec.json.Decoder(list[_IncomeRow]).decode
 _funding = msgspec.json.Decoder(list[_FundingRow]).decode
 _brackets = msgspec.json.Decoder(list[_SymbolBrackets]).decode
+_symbol_config = msgspec.json.Decoder(list[_SymbolConfig]).decode
 _premium = msgspec.json.Decoder(_Premium).decode
 
 
@@ -92,6 +97,12 @@ def brackets(body: bytes) -> dict[str, Brackets]:
         )
         for table in _brackets(body)
     }
+
+
+def leverage(body: bytes) -> int:
+    """Of the one symbol that was asked for."""
+    (row,) = _symbol_config(body)
+    return row.leverage
 
 
 def mark(body: bytes) -> Decimal:

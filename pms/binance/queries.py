@@ -30,6 +30,17 @@ class Request(msgspec.Struct, frozen=True):
     queued: bool = True
 
 
+def order(request: Place | Amend | Cancel) -> Request:
+    """The request that changes an order."""
+    match request:
+        case Place():
+            return place(request)
+        case Amend():
+            return amend(request)
+        case Cancel():
+            return cancel(request)
+
+
 def place(order: Place) -> Request:
     """RESULT: the final state of what executes at once; a resting order answers NEW all the same."""
     params = [

@@ -1,7 +1,8 @@
 """Signed REST: one request in, one outcome out (execution.md 1-6, binance.md 2, 3.1, 5).
 
-Owns signing at the moment of sending, the reading of refusals, and the task that carries a request: a waiter may leave,
-the request goes on. Refuses to retry anything and to know orders: outcomes tell the caller what it may do.
+Owns signing at the moment of sending, the reading of refusals, and the task that carries a read: a waiter may leave,
+the request goes on. An order request is carried by the task that awaits it. Refuses to retry anything and to know
+orders: outcomes tell the caller what it may do.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pms.binance import codec, errors, queries
 from pms.binance.errors import Fate, Pause, Verdict
 from pms.binance.gate import Gate, Held
 from pms.binance.queries import Request
-from pms.binance.signing import Signer, unsaid
+from pms.binance.signing import Signer, Signing, unsaid
 from pms.binance.transport import Lost, NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.tasks import Tasks
@@ -62,9 +63,16 @@ class Rest:
         self._worked = False
         self._doubts = 0
 
-    async def order(self, request: Request) -> Outcome:
-        """Send an order request. Raises `AuthFailed`; every other end is an outcome."""
-        answer = await self.send(request)
+    def sign(self, request: Request) -> Signing:
+        """What of a request's signature does not depend on the moment of sending."""
+        return self._signer.begin(request.query, request.window_ms)
+
+    async def order(self, request: Request, signing: Signing | None = None) -> Outcome:
+        """Send an order request, in the caller's own task (execution.md 6: `pms.execution` gives each one its own).
+
+        Raises `AuthFailed`; every other end is an outcome.
+        """
+        answer = await self._carry(request, signing)
         if isinstance(answer, Verdict):
             return errors.outcome(answer)
         try:
@@ -98,12 +106,11 @@ class Rest:
         async with self._reads:
             return await self._carry(request)
 
-    async def _carry(self, request: Request) -> bytes | Verdict:
-        target = request.path
+    async def _carry(self, request: Request, signing: Signing | None = None) -> bytes | Verdict:
+        query = request.query
         if request.signed:
-            target += "?" + self._signer.sign(request.query, self._venue.now_ms(), request.window_ms)
-        elif request.query:
-            target += "?" + request.query
+            query = (signing or self.sign(request)).at(self._venue.now_ms())
+        target = f"{request.path}?{query}" if query else request.path
         try:
             response = await self._gate.request(request.method, target, self._headers)
         except Held as held:

@@ -34,7 +34,25 @@ class Signer:
 
     def sign(self, query: str, timestamp_ms: int, window_ms: int) -> str:
         """`query` completed by recvWindow, timestamp and signature: to be sent as it is, now."""
-        text = f"{query}&recvWindow={window_ms}&timestamp={timestamp_ms}".removeprefix("&")
-        mac = self._keyed.copy()
-        mac.update(text.encode("ascii"))
-        return f"{text}&signature={mac.hexdigest()}"
+        return self.begin(query, window_ms).at(timestamp_ms)
+
+    def begin(self, query: str, window_ms: int) -> Signing:
+        """All of a signed query but its timestamp, ahead of the moment of sending."""
+        return Signing(self._keyed.copy(), query, window_ms)
+
+
+class Signing:
+    """One query, signed up to its timestamp."""
+
+    __slots__ = ("_mac", "_text")
+
+    def __init__(self, mac: hmac.HMAC, query: str, window_ms: int) -> None:
+        self._text = f"{query}&recvWindow={window_ms}&timestamp=".removeprefix("&")
+        self._mac = mac
+        mac.update(self._text.encode("ascii"))
+
+    def at(self, timestamp_ms: int) -> str:
+        """The query completed by timestamp and signature: to be sent as it is, now. To be asked once."""
+        stamp = str(timestamp_ms)
+        self._mac.update(stamp.encode("ascii"))
+        return f"{self._text}{stamp}&signature={self._mac.hexdigest()}"

@@ -102,7 +102,7 @@ async def test_an_order_never_waits_behind_reads(world: World) -> None:
 @pytest.mark.ambiguity
 async def test_a_waiter_that_leaves_does_not_take_the_request_along(world: World) -> None:
     world.http.hold = asyncio.Event()
-    waiter = world.tasks.spawn(world.rest.order(PLACE), "waiter")
+    waiter = world.tasks.spawn(world.rest.send(READ), "waiter")
     await settle()
     waiter.cancel()
     await settle()

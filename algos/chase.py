@@ -101,6 +101,8 @@ def _absorb(state: ChaseState, given: Input) -> ChaseState:
             return _replace(state, hold=given.hold, withdraw=given.withdraw and not state.params.reduce_only)
         case step.PositionReduced():
             return _covered(state, given)
+        case step.ReplaceRequest():
+            return _replace(state, replacing=state.child is not None)
         case step.InstrumentChanged():
             return _new_grid(state, given.instrument)
         case step.Recovered():

@@ -107,6 +107,14 @@ class PositionReduced(msgspec.Struct, frozen=True):
     quote: Quote | None = None
 
 
+class ReplaceRequest(msgspec.Struct, frozen=True):
+    """What rests must stand there as another order: cancelled, and placed anew once that is proven (execution.md
+    14)."""
+
+    now: int
+    quote: Quote | None = None
+
+
 class InstrumentChanged(msgspec.Struct, frozen=True):
     now: int
     instrument: Instrument
@@ -140,6 +148,7 @@ Input = (
     | AmendRequest
     | StreamHealth
     | PositionReduced
+    | ReplaceRequest
     | InstrumentChanged
     | Recovered
     | StopRequest

@@ -7,7 +7,6 @@ when it is durable. Refuses to decide (algos, core) and to do I/O (store, execut
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -22,6 +21,7 @@ from pms.alarms import Alarms
 from pms.books import Books
 from pms.bus.batch import Claim
 from pms.clock import Clock
+from pms.closers import Closers
 from pms.core.orders import Change
 from pms.execution import Execution
 from pms.exit_ledger import ExitLedger
@@ -63,15 +63,15 @@ class Desk:
         self.runners: dict[str, Runner] = {}
         self.execution: Execution | None = None
         self._clock = clock
-        self._tasks = tasks
+        self.tasks = tasks
         self._following: set[str] = set()
-        self._reducing: defaultdict[tuple[str, str], dict[str, Runner]] = defaultdict(dict)
         self._unit: Unit | None = None
         self.books = Books(ledger, instruments, self.mark, now)
         self.exits = ExitLedger(ledger, self.books)
         self.entry = OrderEntry(ledger, self.exits, market, instruments, now)
         self.withdrawals = Withdrawals(self.step, self.entry, ledger, clock, now, tasks)
         self.fates = Fates()
+        self.closers = Closers(self)
 
     # --- runners --------------------------------------------------------------------------------------
 
@@ -83,8 +83,6 @@ class Desk:
         """Words about its orders reach a runner from now on; quotes only once it follows."""
         view = runner.kind.view(runner.state)
         self.runners[view.algo_id] = runner
-        if view.reduce_only:
-            self._reducing[view.sub_account_id, view.symbol][view.algo_id] = runner
 
     def follow(self, runner: Runner) -> None:
         """Quotes and its alarm reach a runner from now on. The symbol is watched on its behalf (`Market.watch`)."""
@@ -97,11 +95,10 @@ class Desk:
         """A finished runner is unregistered (design.md rule 6)."""
         runner.close()
         self.runners.pop(algo_id, None)
-        self._reducing[runner.kind.view(runner.state).sub_account_id, symbol].pop(algo_id, None)
         if algo_id in self._following:
             self._following.discard(algo_id)
             self.market.unsubscribe(symbol, runner)
-            self._tasks.spawn(self.market.release(symbol), f"release {symbol}")
+            self.tasks.spawn(self.market.release(symbol), f"release {symbol}")
 
     def follows(self, algo_id: str) -> bool:
         """Whether an algo gets quotes; one that is being recovered does not yet."""
@@ -274,25 +271,13 @@ class Desk:
                 runner.offer(OrderUpdate(self.now(), order, fill, failure, cause, quote, while_down))
             elif order.state is OrderState.ACTIVE and (order.cancel_wanted or order.origin in ALGO_ORIGINS):
                 self.withdrawals.go_on(order, failure)  # of an algo that ended: nobody else would ever take it away
-            self.positions_reduced(order.symbol, reduced, apart_from=order.parent_id)
+            if fill is not None:
+                self.positions_reduced(order.symbol, reduced, apart_from=order.parent_id)
         self.fates.tell(order, failure)
 
     def positions_reduced(self, symbol: str, sub_accounts: Iterable[str], apart_from: str = "") -> None:
-        """What closes for sub-accounts whose position got smaller is re-sized in the same step, or ends: what has
-        nothing left to close must never open (execution.md 13, 14)."""
-        for name in sub_accounts:
-            given, free = self.exits.shares(name, symbol)
-            side = self.ledger.position(name, symbol).signed_quantity
-            for algo_id, runner in tuple(self._reducing[name, symbol].items()):
-                children = runner.kind.view(runner.state).live_children
-                share = free + sum((given.get(child, ZERO) for child in children), ZERO)
-                if algo_id != apart_from or not side:
-                    held = share if side > 0 else -share
-                    self.offer(runner, step.PositionReduced(self.now(), held, self.quote_of(runner)))
-            for client_id, quantity in given.items():
-                order = self.ledger.orders[client_id]
-                if order.parent_id not in self.runners and quantity < order.remaining and not order.immediate:
-                    self.cancel(order)
+        """Books of a symbol changed; what closes is re-sized in the same step (`Closers.moved`)."""
+        self.closers.moved(symbol, sub_accounts, apart_from)
 
     def mark(self, symbol: str) -> Decimal:
         """The mark price of a watched symbol, 0 where it is not known."""

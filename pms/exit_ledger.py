@@ -12,7 +12,7 @@ from pms.books import Books
 from pms.core import exits
 from pms.core.exits import Closer, Form
 from pms.ledger import Ledger
-from schemas.market import ZERO, Side
+from schemas.market import ZERO
 from schemas.orders import Order
 
 
@@ -33,13 +33,15 @@ class ExitLedger:
         ]
         return [_closer(order) for order in sorted(orders, key=lambda one: (one.created_at, one.client_order_id))]
 
-    def closable(self, sub_account_id: str, symbol: str, side: Side, apart_from: str = "") -> Decimal:
-        """What one more closer on that side may ask for, `apart_from` what that order itself has reserved."""
-        held = self._ledger.position(sub_account_id, symbol).signed_quantity
-        return exits.closable(held, side, self.closers(sub_account_id, symbol, apart_from))
+    def closable(self, order: Order) -> Decimal:
+        """What a closer may ask for, its own quantity and its alternatives' not counted against it."""
+        held = self._ledger.position(order.sub_account_id, order.symbol).signed_quantity
+        others = self.closers(order.sub_account_id, order.symbol, order.client_order_id)
+        return exits.closable(held, order.side, others, order.alternatives)
 
-    def form(self, order: Order) -> Form:
-        """The form in which a closer leaves now. After a refusal the flag stays until the books are proven right."""
+    def form(self, order: Order, bare: bool = False) -> Form:
+        """The form in which a closer leaves now. After a refusal the flag stays until the books are proven right; then
+        `bare`, an exit that was refused under its flag, may go without."""
         symbol, side = order.symbol, order.side
         flagged = sum(
             (
@@ -52,15 +54,19 @@ class ExitLedger:
         found = exits.form(
             order.sub_account_id, side, order.remaining, not order.immediate, self._books.held(symbol), flagged
         )
-        return Form.FLAGGED if found is Form.UNFLAGGED and symbol in self._doubted else found
+        if found is Form.FORBIDDEN:
+            return found
+        if symbol in self._doubted:
+            return Form.FLAGGED
+        return Form.UNFLAGGED if bare else found
 
-    def shares(self, sub_account_id: str, symbol: str) -> tuple[dict[str, Decimal], Decimal]:
-        """What each closer may still fill by client id, and what of the position no closer has."""
+    def shares(self, sub_account_id: str, symbol: str, leaving: Decimal) -> tuple[dict[str, Decimal], Decimal]:
+        """What each closer may still fill by client id, once an exit of `leaving` has left, and what of the position
+        is nobody's then."""
         held = self._ledger.position(sub_account_id, symbol).signed_quantity
         closers = self.closers(sub_account_id, symbol)
-        given = exits.allotted(held, closers)
-        free = abs(held) - exits.reserved(closers)
-        return given, max(free, ZERO)
+        given = exits.allotted(held, closers, leaving)
+        return given, max(abs(held) - leaving - exits.reserved(closers), ZERO)
 
     def misfit(self, symbol: str) -> list[Order]:
         """Resting closers whose form would be another now: flagged ones that another book stands opposite to, which

@@ -74,10 +74,10 @@ class OrderEntry:
         """Record the intent of an algo's new child, as `submit` does."""
         return self.submit(unit, self._intent(runner, action))
 
-    def submit(self, unit: Unit, order: Order) -> tuple[Order, Denied | None]:
+    def submit(self, unit: Unit, order: Order, bare: bool = False) -> tuple[Order, Denied | None]:
         """Record the intent of a new order, whoever wants it. Where it is denied, the order comes back failed and
-        nothing of it is recorded."""
-        order, closing = self._closing(order)
+        nothing of it is recorded. `bare`: an exit that the venue refused under its flag."""
+        order, closing = self._closing(order, bare)
         verdict = risk.approve_place(_request(order), self._seen(order.symbol), closing)
         if isinstance(verdict, Denied):
             self.tell(unit, order, verdict)
@@ -87,13 +87,17 @@ class OrderEntry:
         self._leaving.append(verdict)
         return order, None
 
+    def check_amend(self, action: AmendChild) -> Approved | Denied:
+        """What the gate would say to an order's new price and total; nothing is recorded."""
+        request = Amend(action.symbol, action.client_order_id, action.side, action.quantity, action.price)
+        seen = self._seen(action.symbol, apart_from=action.client_order_id)
+        return risk.approve_amend(request, action.reduce_only, seen)
+
     def amend(self, unit: Unit, action: AmendChild, request_id: str = "") -> tuple[Order, Denied | None]:
         """Record that an order is about to move, at a command's request where one is named; denied, it rests as it
         was."""
         order = self._ledger.orders[action.client_order_id]
-        request = Amend(action.symbol, action.client_order_id, action.side, action.quantity, action.price)
-        seen = self._seen(action.symbol, apart_from=order.client_order_id)
-        verdict = risk.approve_amend(request, action.reduce_only, seen)
+        verdict = self.check_amend(action)
         if isinstance(verdict, Denied):
             self.tell(unit, order, verdict)
             return order, verdict
@@ -103,12 +107,12 @@ class OrderEntry:
         self._leaving.append(verdict)
         return order, None
 
-    def _closing(self, order: Order) -> tuple[Order, Closing | None]:
+    def _closing(self, order: Order, bare: bool = False) -> tuple[Order, Closing | None]:
         """An order that only reduces, in the form in which it may leave now, with what the gate must know of it."""
         if not order.reduce_only:
             return order, None
-        form = self._exits.form(order)
-        closable = self._exits.closable(order.sub_account_id, order.symbol, order.side, order.client_order_id)
+        form = self._exits.form(order, bare)
+        closable = self._exits.closable(order)
         return msgspec.structs.replace(order, flagged=form is Form.FLAGGED), Closing(closable, form)
 
     def cancel(self, unit: Unit, order: Order) -> None:

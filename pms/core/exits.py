@@ -62,23 +62,11 @@ def closable(held: Decimal, side: Side, closers: Iterable[Closer], alternatives:
     return max(abs(held) - reserved(others), ZERO)
 
 
-def taken_over(held: Decimal, quantity: Decimal, closers: Iterable[Closer]) -> tuple[str, ...]:
-    """The resting closers that make way, newest first, so that an immediate exit of `quantity` may leave (a triggered
-    stop takes over their reservation). What does not rest is an exit itself and keeps what it has."""
-    standing = list(closers)
-    leaving: list[str] = []
-    for closer in reversed([closer for closer in standing if closer.rests]):
-        if abs(held) - reserved(standing) >= quantity:
-            break
-        standing.remove(closer)
-        leaving.append(closer.client_id)
-    return tuple(leaving)
-
-
-def allotted(held: Decimal, closers: Iterable[Closer]) -> dict[str, Decimal]:
-    """How much of a position each closer may still fill, by client id: exits under way before what rests, the older
-    before the newer. A group's orders share what the group is given."""
-    left = abs(held)
+def allotted(held: Decimal, closers: Iterable[Closer], leaving: Decimal = ZERO) -> dict[str, Decimal]:
+    """How much of a position each closer may still fill, by client id: exits under way first, then `leaving`, an
+    immediate exit that is about to take over what rests, then that, the older before the newer. A group's orders share
+    what the group is given."""
+    left, about = abs(held), leaving
     given: dict[str, Decimal] = {}
     shares: dict[str, Decimal] = {}
     for closer in sorted(closers, key=lambda one: one.rests):
@@ -86,6 +74,8 @@ def allotted(held: Decimal, closers: Iterable[Closer]) -> dict[str, Decimal]:
         if not held or closer.side is not closing_side(held):
             given[closer.client_id] = ZERO
             continue
+        if closer.rests and about:
+            left, about = max(left - about, ZERO), ZERO
         grown = max(min(closer.quantity, has + left), has)
         shares[closer.group], left = grown, left - (grown - has)
         given[closer.client_id] = min(closer.quantity, grown)

@@ -54,15 +54,17 @@ def test_an_alternative_may_ask_for_the_quantity_of_its_group() -> None:
 
 
 @pytest.mark.parametrize(
-    "quantity, leaving",
-    [("2", ()), ("3", ("new",)), ("6", ("new",)), ("7", ("new", "old")), ("10", ("new", "old"))],
+    "leaving, left",
+    [("2", ("4", "4")), ("3", ("4", "3")), ("6", ("4", "0")), ("7", ("3", "0")), ("10", ("0", "0"))],
 )
-def test_an_immediate_exit_takes_over_what_rests_newest_first(quantity: str, leaving: tuple[str, ...]) -> None:
-    assert exits.taken_over(D("10"), D(quantity), (closer("old", "4"), closer("new", "4"))) == leaving
+def test_an_immediate_exit_takes_over_what_rests_newest_first(leaving: str, left: tuple[str, str]) -> None:
+    given_ = exits.allotted(D("10"), (closer("old", "4"), closer("new", "4")), D(leaving))
+    assert given_ == {"old": D(left[0]), "new": D(left[1])}
 
 
 def test_an_exit_under_way_keeps_what_it_has() -> None:
-    assert exits.taken_over(D("10"), D("10"), (closer("way", "4", rests=False), closer("a", "6"))) == ("a",)
+    given_ = exits.allotted(D("10"), (closer("a", "6"), closer("way", "4", rests=False)), D("10"))
+    assert given_ == {"way": D("4"), "a": D("0")}
 
 
 # --- a position that got smaller ------------------------------------------------------------------------
@@ -118,12 +120,15 @@ def test_orders_let_through_one_by_one_never_close_more_than_there_is(
 
 
 @given(signed, crowd, sizes)
-def test_after_what_it_takes_over_an_exit_fits_or_nothing_that_rests_is_left(
+def test_beside_what_an_immediate_exit_takes_over_all_still_fits(
     held: Decimal, closers: list[Closer], quantity: Decimal
 ) -> None:
-    leaving = exits.taken_over(held, quantity, closers)
-    left = [one for one in closers if one.client_id not in leaving]
-    assert abs(held) - exits.reserved(left) >= quantity or not any(one.rests for one in left)
+    under_way = exits.reserved(one for one in closers if not one.rests or one.alternatives)
+    leaving = min(quantity, max(abs(held) - under_way, D(0)))
+    given_ = exits.allotted(held, closers, leaving)
+    left = [Closer(one.client_id, one.side, given_[one.client_id], one.rests, one.alternatives) for one in closers]
+    resting = any(one.rests and one.side is exits.closing_side(held) for one in closers)
+    assert exits.reserved(left) + (leaving if resting else D(0)) <= abs(held)
 
 
 # --- the flag -------------------------------------------------------------------------------------------

@@ -1,0 +1,114 @@
+"""What closes stays within its position, and in the form that fits the account's net (execution.md 13, 14).
+
+Owns the re-sizing of reduce-only algos and orders when a position changes under them, or an exit takes over what they
+had reserved, and the replacement of resting ones whose form would be another now. Refuses to close anything itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from algos import step
+from algos.step import AmendChild
+from schemas.ids import OrderId, make, parse
+from schemas.market import ZERO
+from schemas.orders import Order, OrderState
+
+if TYPE_CHECKING:
+    from pms.desk import Desk
+
+REPLACE_S = 30.0  # a cancel is proven within the settle window (12 s), or the order is no longer ours to replace
+
+_replace = msgspec.structs.replace
+
+
+class Closers:
+    """See the module."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def moved(self, symbol: str, reduced: Iterable[str], apart_from: str = "") -> None:
+        """Books of a symbol changed; `reduced` are the sub-accounts whose position got smaller, by an order of the algo
+        `apart_from`."""
+        for name in reduced:
+            self.fit(name, symbol, apart_from=apart_from)
+        for misfit in self._desk.exits.misfit(symbol):
+            self._change_form(misfit)
+
+    def fit(self, sub_account: str, symbol: str, leaving: Decimal = ZERO, apart_from: str = "") -> None:
+        """Re-size what closes a position: to what is left of it beside an immediate exit of `leaving`. What has nothing
+        left to close ends: it must never open."""
+        desk = self._desk
+        given, free = desk.exits.shares(sub_account, symbol, leaving)
+        held = desk.ledger.position(sub_account, symbol).signed_quantity
+        for runner in tuple(desk.runners.values()):
+            view = runner.kind.view(runner.state)
+            if not view.reduce_only or (view.sub_account_id, view.symbol) != (sub_account, symbol):
+                continue
+            share = free + sum((given.get(child, ZERO) for child in view.live_children), ZERO)
+            if view.algo_id != apart_from or not held:
+                signed = share if held > 0 else -share
+                desk.offer(runner, step.PositionReduced(desk.now(), signed, desk.quote_of(runner)))
+        for client_id, quantity in given.items():
+            order = desk.ledger.orders[client_id]
+            if order.parent_id not in desk.runners and quantity < order.remaining and not order.immediate:
+                self._shrink(order, quantity)
+
+    def _shrink(self, order: Order, quantity: Decimal) -> None:
+        """Leave an order of no algo so much to fill; where that can't be done at once it goes."""
+        if quantity and order.state is OrderState.ACTIVE:
+            total = order.filled_qty + quantity
+            amend = AmendChild(order.client_order_id, order.symbol, order.side, order.price, total, True)
+            with self._desk.step() as unit:
+                _, denied = self._desk.entry.amend(unit, amend)
+            if denied is None:
+                return
+        self._desk.cancel(order)
+
+    # --- the form -------------------------------------------------------------------------------------
+
+    def _change_form(self, order: Order) -> None:
+        """Replace a resting closer: its algo does it by itself, one of no algo is cancelled and placed anew."""
+        runner = self._desk.runners.get(order.parent_id)
+        if runner is not None:
+            self._desk.offer(runner, step.ReplaceRequest(self._desk.now(), self._desk.quote_of(runner)))
+        else:
+            self._desk.cancel(order)
+            self._desk.tasks.spawn(self._place_anew(order), f"replace {order.client_order_id}")
+
+    async def _place_anew(self, order: Order) -> None:
+        """The rest of a cancelled order again, at its place, in the form that fits now."""
+        desk, name = self._desk, order.client_order_id
+        with desk.fates.follow((name,)) as fate:
+            gone = await fate.until(lambda: desk.ledger.orders[name].state.terminal, REPLACE_S)
+        ended, whose = desk.ledger.orders[name], parse(name)
+        if not gone or ended.state is not OrderState.CANCELLED or not isinstance(whose, OrderId):
+            return
+        now = desk.now()
+        fresh = Order(
+            client_order_id=make(_replace(whose, attempt=whose.attempt + 1)),
+            sub_account_id=order.sub_account_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            time_in_force=order.time_in_force,
+            quantity=ended.remaining,
+            price=order.price,
+            reduce_only=True,
+            state=OrderState.PLACING,
+            origin=order.origin,
+            parent_id=order.parent_id,
+            root_id=order.root_id,
+            created_at=now,
+            updated_at=now,
+            request_id=order.request_id,
+            leverage=order.leverage,
+            alternatives=order.alternatives,
+        )
+        with desk.step() as unit:
+            desk.entry.submit(unit, fresh)

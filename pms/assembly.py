@@ -15,6 +15,7 @@ import msgspec
 
 from pms.accounts import Accounts
 from pms.alarms import Alarms
+from pms.audit import Audit
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.market_stream import MarketStream
 from pms.binance.transport import Http, Sockets
@@ -33,12 +34,14 @@ from pms.execution import Execution
 from pms.halts import HaltFile, Halts
 from pms.hands import DeskHands
 from pms.health import HealthWriter
+from pms.income import Incomes
 from pms.instruments import Instruments
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.outcomes import Outcomes
 from pms.probe import Probe
 from pms.recover import Recovery
+from pms.risk_records import RiskRecords
 from pms.tasks import Tasks
 from pms.venue import UserStreamState
 from pms.watch import Watch
@@ -165,6 +168,11 @@ class Assembly:
             self.lease,
             self.watch.on_fenced,
         )
+        self.incomes = Incomes(self.venue, self.desk, self.hands)
+        self.audit = Audit(
+            self.venue, self.desk, self.hands, self.incomes, self.recovery, parts.clock, lambda: self.watch.user_stream
+        )
+        self.risk_records = RiskRecords(self.desk, parts.clock)
         self.disk = self._disk(parts.folder)
         self.accounts = Accounts(self.ledger, Decimal(config.sub_account_balance), not config.live)
 

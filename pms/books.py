@@ -83,6 +83,13 @@ class Books:
         foreign = self._ledger.position(EXTERNAL, symbol).signed_quantity
         return self._ledger.position(sub_account_id, symbol).signed_quantity * foreign < 0
 
+    def id_after(self, sub_account_id: str, symbol: str, delta: Decimal) -> str:
+        """The positionId that a book has after it moved by `delta`: a new one where that opens or turns it."""
+        held = self._ledger.position(sub_account_id, symbol)
+        after = held.signed_quantity + delta
+        opens = after and held.signed_quantity * after <= 0
+        return positions.position_id(sub_account_id, symbol, held.number + 1) if opens else held.position_id
+
     # --- trades ---------------------------------------------------------------------------------------
 
     def fill(self, unit: Unit, order: Order, fill: Fill) -> tuple[str, ...]:
@@ -201,22 +208,26 @@ class Books:
                 unit.sub_account(_replace(account, balance=account.balance + amount))
         self.changed.update(cash)
 
+    def held_at(self, symbol: str, time: int) -> dict[str, Decimal]:
+        """What each book held of a symbol when a funding was due."""
+        hour = time // funding.HOUR_MS * funding.HOUR_MS
+        return {
+            name: funding.held_at(hour, position.signed_quantity, position.hours)
+            for (name, traded), position in self._ledger.positions.items()
+            if traded == symbol
+        }
+
     def fund(self, unit: Unit, rate: FundingRate, income: Decimal) -> None:
         """Book one funding, once: each book is paid on what it held then, `external` takes the difference to the
         venue's row (execution.md 16)."""
-        hour = rate.time // funding.HOUR_MS * funding.HOUR_MS
-        held = {
-            name: funding.held_at(hour, position.signed_quantity, position.hours)
-            for (name, symbol), position in self._ledger.positions.items()
-            if symbol == rate.symbol
-        }
-        self.pay(unit, funding.payments(rate, held), income)
+        self.pay(unit, funding.payments(rate, self.held_at(rate.symbol, rate.time)), income)
         unit.funded(rate.symbol, rate.time)
 
     def receive(self, unit: Unit, row: Income) -> None:
         """Book what else moved the wallet (a transfer, a rebate, an insurance clearance) on `external`."""
         if row.asset == MONEY:
             self.pay(unit, {}, row.amount)
+        unit.received(row)
 
 
 def _position_event(part: Booked, position: Position, now: int) -> PositionUpdated | PositionReduced:

@@ -181,6 +181,8 @@ class Daemon(Assembly):
         self.tasks.spawn(self.trim.run(), "trim")
         self.tasks.spawn(self.instruments.run(), "instruments")
         self.tasks.spawn(self.probe.run(), "probe")
+        self.tasks.spawn(self.audit.run(), "audit")
+        self.tasks.spawn(self.risk_records.run(), "risk-records")
         if self.disk is not None:
             self.tasks.spawn(self.disk.run(), "disk")
 

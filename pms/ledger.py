@@ -97,6 +97,9 @@ class Ledger:
         self._revisions[(self.names.subaccount(account.id), "")] = rev
         self.sub_accounts[account.id] = account
 
+    def restore_risk(self, sub_account_id: str, rev: int) -> None:
+        self._revisions[(self.names.risk(sub_account_id), "")] = rev
+
     def restore_algo(self, key: str, rev: int) -> None:
         self._revisions[(key, "")] = rev
 

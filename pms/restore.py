@@ -16,7 +16,7 @@ from algos.registry import KINDS, Kind
 from pms.bus.caller import Caller
 from pms.ledger import Ledger
 from schemas import codec
-from schemas.books import Position
+from schemas.books import Position, Risk
 from schemas.errors import Invalid
 from schemas.keys import Keys
 from schemas.orders import Order
@@ -51,6 +51,8 @@ async def read(caller: Caller, names: Keys, ledger: Ledger, now: int) -> Restore
         ledger.restore_mode(mode, meta.rev)
     async for position, meta in reader.rows(names.position("*"), Position):
         ledger.restore_position(position, meta.rev)
+    async for key, _, meta in reader.strings(names.risk("*"), Risk):
+        ledger.restore_risk(key.removeprefix(names.risk("")), meta.rev)
     algos: list[tuple[Kind, Any]] = []
     ended: dict[str, Any] = {}
     for kind in KINDS.values():

@@ -16,12 +16,14 @@ from algos.registry import Kind
 from pms.bus.batch import Batch, Claim, Delete, Event, Index, Outcome, Put, Record
 from pms.ledger import Ledger
 from schemas import codec, events, keys
-from schemas.books import Position
+from schemas.books import Position, Risk
 from schemas.events_orders import Event as EventBody
 from schemas.events_orders import OrderEvent
 from schemas.orders import Fill, Order
 from schemas.records import Applied, Mode, SubAccount, Watermark
+from schemas.reports import Income
 
+_INCOME_KEPT = 500  # names of other income: an hour of it is read again, and has a few rows
 _TERMINAL_TTL_MS = keys.TERMINAL_TTL_S * 1000
 
 
@@ -77,6 +79,12 @@ class Unit:
         seen = self._ledger.watermark.symbols.get(symbol, Applied())
         self._applied(symbol, msgspec.structs.replace(seen, income_time=time))
 
+    def received(self, row: Income) -> None:
+        """Keep in mind that a row of other income is booked."""
+        seen = self._ledger.watermark
+        ids = (*seen.income_ids, row.name)[-_INCOME_KEPT:]
+        self.watermark(msgspec.structs.replace(seen, income_time=max(seen.income_time, row.time), income_ids=ids))
+
     def accepted(self, symbol: str, time: int) -> None:
         """What was traded until `time` stands in the books, whatever records say."""
         seen = self._ledger.watermark.symbols.get(symbol, Applied())
@@ -97,6 +105,10 @@ class Unit:
     def sub_account(self, account: SubAccount) -> None:
         self._ledger.sub_accounts[account.id] = account
         self._draft(self._ledger.names.subaccount(account.id), account)
+
+    def risk(self, sub_account_id: str, risk: Risk) -> None:
+        """Keep a sub-account's risk record; memory has no use for it."""
+        self._draft(self._ledger.names.risk(sub_account_id), risk)
 
     def algo(self, kind: Kind, state: Any, happened: EventBody | None) -> None:
         """Keep an algo's record, its row in what a UI lists, and its event."""

@@ -124,7 +124,7 @@ class Watermark(Record, frozen=True, kw_only=True):
     symbols: dict[str, Applied] = {}
     since: int = 0
     income_time: int = 0
-    income_ids: tuple[int, ...] = ()
+    income_ids: tuple[str, ...] = ()
     consent_at: int = 0
 
 

@@ -71,7 +71,7 @@ class IncomeKind(StrEnum):
 
 
 class Income(msgspec.Struct, frozen=True):
-    """One change of the wallet, signed. (kind, `number`) names it once and for all; `about` is the venue's word.
+    """One change of the wallet, signed. `name` names it once and for all; `about` is the venue's word.
     `symbol` is empty where there is none."""
 
     symbol: str
@@ -81,6 +81,10 @@ class Income(msgspec.Struct, frozen=True):
     time: int
     number: int
     about: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.about}:{self.number}"
 
 
 class FundingRate(msgspec.Struct, frozen=True):

@@ -1,0 +1,125 @@
+"""Whether the books still are what the venue says: positions, and the wallet to the last digit (execution.md 13).
+
+Owns the pace and the comparison, slowly in the background. Refuses to mend: a difference of positions goes to the
+recovery, which reads what was missed and judges; one of the wallet first to the income. Touches nothing foreign.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+
+import structlog
+
+from pms.books import MONEY
+from pms.clock import Clock
+from pms.desk import Desk
+from pms.hands import DeskHands
+from pms.income import Incomes
+from pms.recover import Recovery
+from pms.venue import Unavailable, Venue
+from schemas.market import ZERO
+
+AUDIT_S = 30.0  # ten weight each: 20 of 2 400 a minute
+PAUSE_S = 2.0  # a difference counts when it stands so long, with nothing in flight
+
+_log = structlog.get_logger("pms.audit")
+
+
+class Audit:
+    """See the module. `gap` says why events may be missing now, empty when none can."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        desk: Desk,
+        hands: DeskHands,
+        incomes: Incomes,
+        recovery: Recovery,
+        clock: Clock,
+        gap: Callable[[], str],
+    ) -> None:
+        self._venue = venue
+        self._desk = desk
+        self._hands = hands
+        self._incomes = incomes
+        self._recovery = recovery
+        self._clock = clock
+        self._gap = gap
+        self._asked = asyncio.Event()
+        self._difference = ZERO
+
+    def ask(self) -> None:
+        """Look soon: somebody has a reason to."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AUDIT_S):
+                    await self._asked.wait()
+            self._asked.clear()
+            if self._gap():
+                continue  # the gap's own recovery looks
+            try:
+                await self._incomes.sync()
+                await self._positions()
+                await self._wallet()
+            except Unavailable as error:
+                _log.info("audit_left_out", reason=str(error))
+
+    # --- positions ------------------------------------------------------------------------------------
+
+    async def _positions(self) -> None:
+        """Raises `Unavailable`."""
+        first = await self._differences()
+        for subject in [alarm.subject for alarm in self._desk.alarms.open.values() if alarm.code == "position_drift"]:
+            if subject not in first:
+                self._hands.lift(subject)
+        if not set(first) - set(self._hands.blocked):
+            return
+        await self._clock.sleep(PAUSE_S)
+        second = await self._differences()
+        if lasting := {symbol for symbol, difference in second.items() if first.get(symbol) == difference}:
+            _log.warning("books_differ", symbols=sorted(lasting))
+            await self._recovery.run("audit", foreign="report")
+
+    async def _differences(self) -> dict[str, Decimal]:
+        """What the venue holds beyond the books, by symbol."""
+        held = {position.symbol: position.quantity for position in await self._venue.positions()}
+        books = self._desk.books
+        symbols = {*held, *(symbol for _, symbol in self._desk.ledger.positions)}
+        found = {symbol: held.get(symbol, ZERO) - books.net(symbol) for symbol in symbols}
+        return {symbol: difference for symbol, difference in found.items() if difference}
+
+    # --- money ----------------------------------------------------------------------------------------
+
+    async def _wallet(self) -> None:
+        """Raises `Unavailable`. Told when the same difference stands at two audits and the income does not explain
+        it."""
+        difference = await self._beyond_books()
+        if difference:
+            await self._incomes.sync(thorough=True)
+            difference = await self._beyond_books()
+        if difference and difference == self._difference:
+            self._sound(difference)
+            if self._hands.suspected:
+                await self._recovery.run("audit", foreign="report")
+        elif not difference:
+            self._desk.alarms.clear("balance_drift", MONEY, self._desk.now())
+        self._difference = difference
+
+    async def _beyond_books(self) -> Decimal:
+        wallet = await self._venue.wallet()
+        return wallet.get(MONEY, ZERO) - sum(
+            (account.balance for account in self._desk.ledger.sub_accounts.values()), ZERO
+        )
+
+    def _sound(self, difference: Decimal) -> None:
+        message = (
+            f"the wallet holds {difference} {MONEY} beyond all sub-accounts and `external` together, and the venue's "
+            "income does not explain it. Nothing was changed; compare the venue's transaction history with the events."
+        )
+        self._desk.alarms.sound("balance_drift", "critical", MONEY, message, self._desk.now())

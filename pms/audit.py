@@ -63,12 +63,11 @@ class Audit:
             self._asked.clear()
             if self._gap():
                 continue  # the gap's own recovery looks
-            try:
-                await self._incomes.sync()
-                await self._positions()
-                await self._wallet()
-            except Unavailable as error:
-                _log.info("audit_left_out", reason=str(error))
+            for look in (self._incomes.sync, self._positions, self._wallet):
+                try:
+                    await look()
+                except Unavailable as error:
+                    _log.info("audit_left_out", reason=str(error))
 
     # --- positions ------------------------------------------------------------------------------------
 

@@ -33,8 +33,8 @@ class RiskRecords:
     def __init__(self, desk: Desk, clock: Clock) -> None:
         self._desk = desk
         self._clock = clock
-        self._told: dict[str, Risk] = {}  # the record as written
-        self._event_at: dict[str, int] = {}
+        self._written: dict[str, Risk] = {}
+        self._told: dict[str, Risk] = {}
         self._watched: set[str] = set()
 
     async def run(self) -> None:
@@ -64,24 +64,26 @@ class RiskRecords:
         books = self._desk.books
         held = equity.stakes(positions, self._desk.mark, books.brackets)
         risk = equity.snapshot(self._desk.ledger.sub_accounts[name], positions, orders, held, now)
-        told = self._told.get(name)
-        if told is not None and _same(told, risk):
-            return
-        if told is not None and len(orders) > MANY_ORDERS and now < told.timestamp + PNL_MS:
-            return
-        self._told[name] = risk
+        written = self._written.get(name)
+        event = self._event(name, risk, now)
+        if event is None and written is not None:
+            paced = len(orders) > MANY_ORDERS and now < written.timestamp + PNL_MS
+            if paced or _same(written, risk):
+                return
+        self._written[name] = risk
         unit = Unit(self._desk.ledger, now)
-        if event := self._event(name, told, risk, now):
+        if event is not None:
             unit.event(event)
         unit.risk(name, risk)
         unit.commit(progress=True)
 
-    def _event(self, name: str, told: Risk | None, risk: Risk, now: int) -> RiskEvent | None:
+    def _event(self, name: str, risk: Risk, now: int) -> RiskEvent | None:
         """margin_update where balance or positions changed, pnl_update where only prices did, now and then."""
+        told = self._told.get(name)
         moved = told is None or (told.balance, _sizes(told)) != (risk.balance, _sizes(risk))
-        if not moved and (now < self._event_at.get(name, 0) + PNL_MS or not risk.positions):
+        if told is not None and not moved and (now < told.timestamp + PNL_MS or told.equity == risk.equity):
             return None
-        self._event_at[name] = now
+        self._told[name] = risk
         shown: dict[str, Any] = {field: getattr(risk, field) for field in _SHOWN}
         return RiskEvent(type="margin_update" if moved else "pnl_update", ts=now, sub_account_id=name, **shown)
 

@@ -1919,7 +1919,7 @@ export interface WatermarkRecord {
   readonly symbols: Readonly<Record<string, Applied>>;
   readonly since: number;
   readonly incomeTime: number;
-  readonly incomeIds: ReadonlyArray<number>;
+  readonly incomeIds: ReadonlyArray<string>;
   readonly consentAt: number;
 }
 

@@ -395,6 +395,8 @@ def test_the_sets_of_types_name_commands_only() -> None:
 
 def test_what_is_there_already_is_not_among_the_work_to_come() -> None:
     there = {"chase", "chase_amend", "chase_cancel", "cancel", "cancel_all", "validate", "algo_pause", "algo_resume"}
+    there |= {"trade", "limit", "scale", "basket", "amend"}
+    there |= {"subaccount_put", "limits_put", "position_assign", "drift_accept"}
     assert set(commands.COMMANDS) - commands.LATER == there
 
 
@@ -406,7 +408,8 @@ def test_what_is_there_already_is_not_among_the_work_to_come() -> None:
         ("chase", {"stopLoss": 1}, "chase with stopLoss"),
         ("chase_cancel", {"closePositions": True}, "chase_cancel with closePositions"),
         ("validate", {}, ""),
-        ("validate", {"command": {"type": "trade", **LEG}}, "trade"),
+        ("validate", {"command": {"type": "trade", **LEG}}, ""),
+        ("validate", {"command": {"type": "twap", **LEG}}, "twap"),
     ],
 )
 def test_what_is_not_available_yet_is_named(command_type, changes, missing) -> None:

@@ -27,6 +27,7 @@ ENTRY_WAIT_S = 2.0  # an entry whose record is not in Redis by then is not sent:
 PLACE_SETTLE_MS = 2_000 + 10_000  # execution.md 2: recvWindow of a place + 10 s
 AMEND_SETTLE_MS = 1_000 + 2_000  # recvWindow of an amend + the matching engine's own delay
 LOOK_UPS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between look-ups of an unknown outcome; the last repeats
+EXIT_LOOK_UPS = (0.25,) * 12  # execution.md 5: an exit of unknown fate is asked for each 250 ms while it may yet arrive
 LOOK_UPS_LEAST = 3  # execution.md 2: proof of absence needs at least so many
 CLOCKS_MS = 10_000  # our venue time when an order was made, against the venue's own
 REPEATED = "the command was accepted before: nothing of this step stands, its maker takes it back"
@@ -69,6 +70,10 @@ class Outcomes(Protocol):
         (execution.md 19, 32)."""
         ...
 
+    def past_deadline(self) -> bool:
+        """Whether the lease was not renewed in time: another daemon may act on the account (execution.md 20)."""
+        ...
+
 
 class Execution:
     """Sends approved requests."""
@@ -80,11 +85,16 @@ class Execution:
         self._outcomes = outcomes
         self._busy: dict[str, int] = {}
         self._fetching: set[str] = set()
+        self._not_found: dict[str, int] = {}
         self._newest: dict[str, Place | Amend | Cancel] = {}  # of each busy order
 
     def busy(self, client_id: str) -> bool:
         """Whether a request for an order is in flight or being looked up: its own outcome settles it, nothing else."""
         return client_id in self._busy
+
+    def not_found(self, client_id: str) -> int:
+        """How often in a row the look-up of an unknown outcome was answered that there is no such order."""
+        return self._not_found.get(client_id, 0)
 
     def submit(self, approved: Approved, durable: asyncio.Future[StoreOutcome], claimed: bool) -> None:
         """Send once `durable` is done (the state that names the request is in Redis); exits do not wait (design.md
@@ -103,6 +113,7 @@ class Execution:
         self._busy[client_id] -= 1
         if not self._busy[client_id]:
             del self._busy[client_id], self._newest[client_id]
+            self._not_found.pop(client_id, None)
 
     def _answers(self, request: Place | Amend | Cancel) -> bool:
         """Whether the order still waits for this request. The stream may have told its effect before its own answer
@@ -120,8 +131,22 @@ class Execution:
         if stopped:
             self._outcomes.on_not_done(request.client_id, action, NotDone(stopped))
             return
-        outcome = await send()
-        await self._settle(request, action, outcome)
+        held_back = await self._past_deadline(request) if approved.exit and isinstance(request, Place) else None
+        outcome = held_back or await send()
+        await self._settle(request, action, outcome, EXIT_LOOK_UPS if approved.exit and action == "place" else ())
+
+    async def _past_deadline(self, place: Place) -> Outcome | None:
+        """Without a lease renewed in time an exit leaves only under the venue's flag, after a look-up by its id, and
+        while nobody else was seen (execution.md 20). None: it may leave."""
+        if not self._outcomes.past_deadline():
+            return None
+        if not place.reduce_only:
+            return NotDone("lease_not_renewed: an exit without the venue's flag waits for it")
+        report, answered = await self._ask(place.symbol, place.client_id)
+        if report is not None:
+            return Done(report)
+        stopped = self._outcomes.may_send(place.client_id, True) if answered else "lease_not_renewed, look-up failed"
+        return NotDone(stopped) if stopped else None
 
     async def _wait_durable(self, durable: asyncio.Future[StoreOutcome]) -> str:
         if not durable.done():
@@ -145,7 +170,9 @@ class Execution:
         await waiter
         late.cancel()
 
-    async def _settle(self, request: Place | Amend | Cancel, action: str, outcome: Outcome) -> None:
+    async def _settle(
+        self, request: Place | Amend | Cancel, action: str, outcome: Outcome, pauses: tuple[float, ...]
+    ) -> None:
         client_id = request.client_id
         match outcome:
             case Done(report):
@@ -154,24 +181,27 @@ class Execution:
             case _ if not self._answers(request):
                 _log.info("late_answer_left_aside", client_order_id=client_id, action=action, outcome=repr(outcome))
             case Refused(cause=Cause.DUPLICATE_ID) if action == "place":  # proof that the first landed (execution.md 1)
-                await self._look_up(request, action, settle_ms=PLACE_SETTLE_MS)
+                await self._look_up(request, action, PLACE_SETTLE_MS, pauses)
             case Refused(cause=Cause.NOT_FOUND):
-                await self._look_up(request, action, settle_ms=PLACE_SETTLE_MS)
+                await self._look_up(request, action, PLACE_SETTLE_MS)
             case Refused():
                 self._outcomes.on_refused(client_id, action, outcome)
             case NotDone():
                 self._outcomes.on_not_done(client_id, action, outcome)
             case Unknown(message):
                 self._outcomes.on_unknown(client_id, action, message)
-                await self._look_up(
-                    request, action, settle_ms=AMEND_SETTLE_MS if action == "amend" else PLACE_SETTLE_MS
-                )
+                settle_ms = AMEND_SETTLE_MS if action == "amend" else PLACE_SETTLE_MS
+                await self._look_up(request, action, settle_ms, pauses)
 
     # --- unknown outcomes -----------------------------------------------------------------------------
 
-    async def _look_up(self, request: Place | Amend | Cancel, action: str, settle_ms: int) -> None:
-        """Ask for the order until its fate is known. It never ends by guessing: only evidence ends it."""
+    async def _look_up(
+        self, request: Place | Amend | Cancel, action: str, settle_ms: int, pauses: tuple[float, ...] = ()
+    ) -> None:
+        """Ask for the order until its fate is known, first after `pauses`. It never ends by guessing: only evidence
+        ends it."""
         since = self._clock.monotonic()
+        pauses += LOOK_UPS
         absences = 0
         for attempt in itertools.count():
             report, answered = await self._ask(request.symbol, request.client_id)
@@ -181,6 +211,7 @@ class Execution:
                 self._fetch_where_missing(request.client_id)
                 return
             absences = absences + 1 if answered and report is None else 0 if report is not None else absences
+            self._not_found[request.client_id] = absences
             if absences >= LOOK_UPS_LEAST and waited_ms >= settle_ms:
                 report, answered = await self._listed(request)
                 if report is not None and self._resolves(request, action, report, waited_ms, settle_ms):
@@ -190,7 +221,7 @@ class Execution:
                 if answered and report is None:
                     self._outcomes.on_absent(request.client_id)
                     return
-            await self._clock.sleep(LOOK_UPS[min(attempt, len(LOOK_UPS) - 1)])
+            await self._clock.sleep(pauses[min(attempt, len(pauses) - 1)])
 
     def _resolves(
         self, request: Place | Amend | Cancel, action: str, report: Report, waited_ms: float, settle_ms: int

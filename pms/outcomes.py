@@ -34,6 +34,8 @@ class Permits(Protocol):
         """Empty, or the reason why not."""
         ...
 
+    def past_deadline(self) -> bool: ...
+
 
 class Outcomes:
     """See the module."""
@@ -68,6 +70,9 @@ class Outcomes:
             return refusal
         assert order is not None, "an entry has its record before it may leave"
         return self._halted(order.sub_account_id, order.symbol)
+
+    def past_deadline(self) -> bool:
+        return self._permits.past_deadline()
 
     def on_settled(self, client_id: str, report: Report, answers: bool) -> None:
         order = self._desk.ledger.orders[client_id]

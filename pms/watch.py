@@ -54,9 +54,11 @@ class Watch:
             return ""
         if self._unwritable:
             return f"{next(iter(self._unwritable))}_unavailable"
-        if self._clock.monotonic() > self._lease_deadline():
-            return "lease_not_renewed"
-        return ""
+        return "lease_not_renewed" if self.past_deadline() else ""
+
+    def past_deadline(self) -> bool:
+        """Whether the lease was not renewed in time."""
+        return self._clock.monotonic() > self._lease_deadline()
 
     @property
     def degraded(self) -> tuple[str, ...]:

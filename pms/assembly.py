@@ -26,11 +26,15 @@ from pms.bus.outbox import Outbox
 from pms.bus.store import Store
 from pms.bus.trim import Trim
 from pms.clock import Clock
+from pms.commands.identity import OwnerIds
 from pms.config import Config
 from pms.core.backoff import Connects
 from pms.desk import Desk
 from pms.disk import Disk, free_bytes
 from pms.execution import Execution
+from pms.exit_evidence import Evidence
+from pms.exit_orders import ExitOrders
+from pms.exit_price import ExitPrices
 from pms.halts import HaltFile, Halts
 from pms.hands import DeskHands
 from pms.health import HealthWriter
@@ -38,6 +42,7 @@ from pms.income import Incomes
 from pms.instruments import Instruments
 from pms.ledger import Ledger
 from pms.market import Market
+from pms.market_tape import MarketTape, Trades
 from pms.outcomes import Outcomes
 from pms.probe import Probe
 from pms.recover import Recovery
@@ -137,7 +142,17 @@ class Assembly:
         self.health = HealthWriter(
             self.store, self.names, parts.clock, parts.folder, hears.read_health, self._redis_down
         )
-        self.market = Market(self.data, parts.clock, self.tasks, parts.chance, self.watch.on_book, self.health.on_price)
+        trades = Trades()
+        self.market = Market(
+            self.data,
+            parts.clock,
+            self.tasks,
+            parts.chance,
+            self.watch.on_book,
+            self.health.on_price,
+            trades.on_trade,
+        )
+        self.tape = MarketTape(self.caller, self.names, self.market, trades, parts.clock, self.tasks)
         self.desk = Desk(self.ledger, self.market, parts.clock, self.venue.time_ms, self.alarms, {}, self.tasks)
         self.halts = Halts(
             self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self._on_halt, self._on_halt
@@ -154,6 +169,14 @@ class Assembly:
             self.halts.refusal,
         )
         self.desk.execution = Execution(self.venue, parts.clock, self.tasks, self.outcomes)
+        self.desk.closing = ExitOrders(
+            self.desk,
+            Evidence(self.desk, self.venue, parts.clock),
+            ExitPrices(self.desk, self.venue),
+            parts.clock,
+            OwnerIds().next,
+            lambda: self.lease.epoch,
+        )
         self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
         self.hands = DeskHands(self.desk, self.outcomes, self.venue)
         config = self.config

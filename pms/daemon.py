@@ -179,6 +179,7 @@ class Daemon(Assembly):
         self.tasks.spawn(self._forget(), "forget")
         self.tasks.spawn(self.halts.run(self.parts.clock), "halts")
         self.tasks.spawn(self.trim.run(), "trim")
+        self.tasks.spawn(self.tape.run(), "tape")
         self.tasks.spawn(self.instruments.run(), "instruments")
         self.tasks.spawn(self.probe.run(), "probe")
         self.tasks.spawn(self.audit.run(), "audit")

@@ -23,9 +23,10 @@ from pms.core.backoff import full_jitter
 from pms.core.book import Book, Touch, Verdict
 from pms.core.own import OwnOrders
 from pms.fanout import Fanout
+from pms.market_data import DepthFrame, MarketData, TouchFrame
 from pms.quotes import Mark, conflated, widened
 from pms.tasks import Tasks
-from pms.venue import DepthFrame, MarketData, TouchFrame, Unavailable
+from pms.venue import Unavailable
 from schemas.market import Instrument, Quote
 
 QUIET_S = 2.0  # the venue itself pauses for 1.4 s at funding (binance.md 9)

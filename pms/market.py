@@ -11,19 +11,21 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from pms.clock import Clock
+from pms.core.book import Levels
 from pms.core.own import OwnOrders
 from pms.fanout import Callback, Listener, Receiver
 from pms.line import Line
+from pms.market_data import DepthFrame, MarketData, TouchFrame
 from pms.quotes import Mark
 from pms.tasks import Tasks
-from pms.venue import DepthFrame, MarketData, TouchFrame
-from schemas.market import Instrument, Quote
+from schemas.market import Instrument, Quote, Side
 
 BEAT_S = 0.1  # at most 10 price snapshots a second per symbol (contract.md)
 LINGER_S = 60.0  # an unfollowed symbol stays subscribed so long: joining a book again takes a snapshot
 PRICE_AGAIN_S = 10.0  # an unchanged price is told again: its record lives 30 s
 
 OnHealth = Callable[[str, bool, str], None]
+OnTrade = Callable[[str, Decimal, Decimal, Side], None]
 OnPrice = Callable[[Instrument, Quote, Mark | None], None]
 
 
@@ -31,7 +33,8 @@ class Market:
     """Implements `venue.MarketSink`; its owner calls `data.start(market)` and `start`, and closes `tasks`.
 
     `on_health(symbol, fresh, reason)` is told each change; `on_price(instrument, quote, mark)` the newest price of each
-    fresh symbol, at most every `BEAT_S`. Both are plain calls that return at once. `chance` gives [0, 1).
+    fresh symbol, at most every `BEAT_S`, `on_trade` each trade of others. All
+    are plain calls that return at once. `chance` gives [0, 1).
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Market:
         chance: Callable[[], float],
         on_health: OnHealth = lambda symbol, fresh, reason: None,
         on_price: OnPrice = lambda instrument, quote, mark: None,
+        on_trade: OnTrade = lambda symbol, price, quantity, taker: None,
     ) -> None:
         self._data = data
         self._clock = clock
@@ -49,6 +53,7 @@ class Market:
         self._chance = chance
         self._on_health = on_health
         self._on_price = on_price
+        self._on_trade = on_trade
         self._lines: dict[str, Line] = {}
         self._own: dict[str, OwnOrders] = {}
         self._priced: dict[str, tuple[Quote, Mark | None, float]] = {}
@@ -103,6 +108,18 @@ class Market:
         line = self._lines.get(symbol)
         return None if line is None else line.mark
 
+    def instrument(self, symbol: str) -> Instrument:
+        """The rules of a watched symbol. Raises KeyError."""
+        return self._lines[symbol].instrument
+
+    def depth(self, symbol: str, least: int, quantity: Decimal) -> tuple[int, Levels, Levels] | None:
+        """(update id, bids, asks) of a fresh book, our own orders among them: `least` levels of each side, more until
+        they cover `quantity`. None while it is unknown or stale."""
+        line = self._lines.get(symbol)
+        if line is None or not line.fresh:
+            return None
+        return line.book.last_id, *line.book.depth(least, quantity)
+
     def health(self, symbol: str) -> tuple[bool, str]:
         """(fresh, reason where not)."""
         line = self._lines.get(symbol)
@@ -147,6 +164,9 @@ class Market:
         line = self._lines.get(symbol)
         if line is not None:
             line.mark = Mark(price, time, self._clock.now_ms())
+
+    def on_trade(self, symbol: str, price: Decimal, quantity: Decimal, taker: Side, time: int) -> None:
+        self._on_trade(symbol, price, quantity, taker)
 
     def on_stream_lost(self, symbol: str, reason: str) -> None:
         line = self._lines.get(symbol)

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from pms.venue import DepthFrame, Snapshot, TouchFrame
+from pms.market_data import DepthFrame, Snapshot, TouchFrame
 
 DEPTH_HEAD = b'{"e":"depthUpdate"'
 TOUCH_HEAD = b'{"e":"bookTicker"'
@@ -83,6 +83,21 @@ class Mark(msgspec.Struct, frozen=True, rename={"symbol": "s", "price": "p", "ti
     time: int
 
 
+class Trade(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={"symbol": "s", "price": "p", "quantity": "q", "time": "T", "maker_buys": "m"},
+):
+    """`aggTrade`: what one taker traded at one price."""
+
+    symbol: str
+    price: Decimal
+    quantity: Decimal
+    time: int
+    maker_buys: bool
+
+
 class Reply(msgspec.Struct, frozen=True):
     """An answer to a request of ours: `result`, or a refusal in one of the venue's two shapes."""
 
@@ -108,17 +123,19 @@ depth = msgspec.json.Decoder(_Depth, strict=False).decode
 touch = msgspec.json.Decoder(_Touch, strict=False).decode
 snapshot = msgspec.json.Decoder(_Snapshot, strict=False).decode
 _mark = msgspec.json.Decoder(Mark).decode
+_trade = msgspec.json.Decoder(Trade).decode
 _reply = msgspec.json.Decoder(Reply).decode
 _head = msgspec.json.Decoder(_Head).decode
 
-_OF_EVENT: dict[str, Callable[[bytes], DepthFrame | TouchFrame | Mark]] = {
+_OF_EVENT: dict[str, Callable[[bytes], DepthFrame | TouchFrame | Mark | Trade]] = {
     "depthUpdate": depth,
     "bookTicker": touch,
     "markPriceUpdate": _mark,
+    "aggTrade": _trade,
 }
 
 
-def read(frame: bytes) -> DepthFrame | TouchFrame | Mark | Reply | None:
+def read(frame: bytes) -> DepthFrame | TouchFrame | Mark | Trade | Reply | None:
     """A frame of any kind, by decoding its head first; None for an event that we did not ask for."""
     event = _head(frame).e
     if not event:

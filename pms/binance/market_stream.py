@@ -18,8 +18,10 @@ from pms.binance.signing import encode
 from pms.binance.transport import Sockets
 from pms.clock import Clock
 from pms.core.backoff import Connects
+from pms.market_data import DepthFrame, MarketData, MarketSink, Snapshot, TouchFrame
 from pms.tasks import Tasks
-from pms.venue import DepthFrame, MarketData, MarketSink, Snapshot, TouchFrame, Unavailable
+from pms.venue import Unavailable
+from schemas.market import Side
 
 SNAPSHOT_LEVELS = (
     1000  # the most there is, for weight 20; further levels become known when they change (binance.md 6.3)
@@ -41,6 +43,9 @@ class Deaf(MarketSink):
         return
 
     def on_mark(self, symbol: str, price: Decimal, time: int) -> None:
+        return
+
+    def on_trade(self, symbol: str, price: Decimal, quantity: Decimal, taker: Side, time: int) -> None:
         return
 
     def on_stream_lost(self, symbol: str, reason: str) -> None:
@@ -135,6 +140,8 @@ class MarketStream(MarketData):
         match frames.read(frame):
             case frames.Mark(symbol, price, time):
                 sink.on_mark(symbol, price, time)
+            case frames.Trade(symbol, price, quantity, time, maker_buys):
+                sink.on_trade(symbol, price, quantity, Side.SELL if maker_buys else Side.BUY, time)
             case frames.Reply() as reply:
                 route.on_reply(reply)
             case DepthFrame() as depth:
@@ -155,5 +162,6 @@ class MarketStream(MarketData):
             self._sink.on_stream_lost(symbol, reason)
 
 
-def _market_streams(symbol: str) -> tuple[str]:
-    return (f"{symbol.lower()}@markPrice@1s",)
+def _market_streams(symbol: str) -> tuple[str, str]:
+    name = symbol.lower()
+    return f"{name}@markPrice@1s", f"{name}@aggTrade"

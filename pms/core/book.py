@@ -18,14 +18,15 @@ from heapq import heapify, heappop, heappush, nsmallest
 
 from pms.core.grid import Grid
 from pms.core.own import OwnOrders
-from pms.venue import DepthFrame, Snapshot, TouchFrame
-from schemas.market import Quote, Side
+from pms.market_data import DepthFrame, Snapshot, TouchFrame
+from schemas.market import ZERO, Quote, Side
 
 BUFFER_MAX = 600  # frames held while a snapshot is fetched: a minute at 10/s; what falls out makes the snapshot too old
 LEVELS_MAX = 20_000  # a side's levels; four times what a busy major gathers in an hour
 LEVELS_KEPT = 10_000  # the nearest that stay when there are more
 HEAP_SLACK = 1_024  # dead heap entries beyond the live ones before they are swept
 
+Levels = tuple[tuple[Decimal, Decimal], ...]  # price and quantity, best first
 Touch = tuple[float, float, float, float]  # bid, its quantity, ask, its quantity, as decoded
 
 
@@ -143,6 +144,23 @@ class Book:
             )
         return self._quote
 
+    def depth(self, least: int, quantity: Decimal) -> tuple[Levels, Levels]:
+        """Bids and asks, best first, as exact (price, quantity): `least` levels, more until they cover `quantity`."""
+        price, exact = self._grid.price, self._grid.quantity
+
+        def side(ladder: _Ladder) -> Levels:
+            found: list[tuple[Decimal, Decimal]] = []
+            covered = ZERO
+            for level in ladder.ordered():
+                if len(found) >= least and covered >= quantity:
+                    break
+                size = exact(ladder.levels[level])
+                found.append((price(level), size))
+                covered += size
+            return tuple(found)
+
+        return side(self._bids), side(self._asks)
+
     def _apply(self, frame: DepthFrame) -> None:
         self.last_id = frame.last_id
         self.time = frame.time
@@ -249,6 +267,10 @@ class _Ladder:
                 return price
             heappop(heap)
         return None
+
+    def ordered(self) -> list[float]:
+        """All prices, best first."""
+        return sorted(self.levels, key=lambda price: self._sign * price)
 
     def worse(self, price: float, than: float) -> bool:
         return self._sign * price > self._sign * than

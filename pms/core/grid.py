@@ -17,12 +17,13 @@ PLACES_MAX = 22  # 10^22 is the last power of ten that a double holds exactly
 class Grid:
     """One instrument's tick and step. Raises ValueError where either is not positive or has more than 22 decimals."""
 
-    __slots__ = ("_price_scale", "_step_scale", "_step_unit", "_tick", "_tick_units")
+    __slots__ = ("_price_scale", "_price_unit", "_step_scale", "_step_unit", "_tick", "_tick_units")
 
     def __init__(self, tick: Decimal, step: Decimal) -> None:
         places, self._tick_units = _parts(tick)
         self._tick = tick
         self._price_scale = 10.0**places
+        self._price_unit = Decimal(1).scaleb(-places)
         places, _ = _parts(step)
         self._step_scale = 10.0**places
         self._step_unit = Decimal(1).scaleb(-places)
@@ -40,6 +41,13 @@ class Grid:
         if units <= EXACT_MAX and units / self._price_scale == price:
             return -(-units // self._tick_units)
         return int((Decimal(repr(price)) / self._tick).to_integral_value(ROUND_CEILING))
+
+    def price(self, price: float) -> Decimal:
+        """The price as the venue wrote it, on the grid or not."""
+        units = round(price * self._price_scale)
+        if units <= EXACT_MAX and units / self._price_scale == price:
+            return units * self._price_unit
+        return Decimal(repr(price))
 
     def mid2(self, sum_of_touch: float) -> int:
         """Bid + ask in ticks; off the grid, rounded down to one."""

@@ -34,9 +34,9 @@ from pms.core.book import Book
 from pms.core.own import OwnOrders
 from pms.fanout import Fanout
 from pms.market import Market
+from pms.market_data import Snapshot
 from pms.runner import Runner
 from pms.tasks import Tasks
-from pms.venue import Snapshot
 from schemas.chase import ChaseParams
 from schemas.market import Instrument, Quote, Side
 from schemas.orders import OrderState

@@ -13,8 +13,9 @@ import pytest
 from pms.clock import LoopClock
 from pms.line import QUIET_MAX_S, TRIES_BEFORE_RESUBSCRIBING
 from pms.market import LINGER_S, Market
+from pms.market_data import DepthFrame, MarketSink, Snapshot, TouchFrame
 from pms.tasks import Tasks
-from pms.venue import DepthFrame, MarketSink, Snapshot, TouchFrame, Unavailable
+from pms.venue import Unavailable
 from schemas.market import Instrument, Quote, Side
 from tests.virtual import virtual
 

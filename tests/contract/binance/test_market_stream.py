@@ -21,8 +21,10 @@ from pms.binance.transport import NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.clock import LoopClock
 from pms.core.backoff import CONNECTS_MAX, CONNECTS_WINDOW_S, Connects
+from pms.market_data import DepthFrame, TouchFrame
 from pms.tasks import Tasks
-from pms.venue import DepthFrame, TouchFrame, Unavailable
+from pms.venue import Unavailable
+from schemas.market import Side
 from tests.virtual import virtual
 
 DEPTH = (
@@ -37,6 +39,10 @@ TOUCH = (
 MARK = (
     b'{"e":"markPriceUpdate","E":1790526539000,"s":"BTCUSDT","p":"84551.10762319","ap":"84551.10762319",'
     b'"P":"84559.09090930","i":"84590.87304348","r":"0.00000801","T":1790553600000,"st":1}'
+)
+TRADE = (
+    b'{"e":"aggTrade","E":1790526539033,"a":3466782974,"s":"BTCUSDT","p":"84551.10","q":"0.030","nq":"0.030",'
+    b'"f":8123344783,"l":8123344783,"T":1790526538883,"m":false,"st":1}'
 )
 SNAPSHOT = (
     b'{"lastUpdateId":11671659687966,"E":1790526538990,"T":1790526538981,"bids":[["84551.00","2.027"]],'
@@ -124,6 +130,9 @@ class Sink:
     def on_mark(self, symbol: str, price: Decimal, time: int) -> None:
         self.told.append((symbol, price, time))
 
+    def on_trade(self, symbol: str, price: Decimal, quantity: Decimal, taker: Side, time: int) -> None:
+        self.told.append((symbol, price, quantity, taker, time))
+
     def on_stream_lost(self, symbol: str, reason: str) -> None:
         self.told.append((symbol, reason))
 
@@ -177,7 +186,7 @@ async def test_each_stream_is_asked_for_on_the_route_that_delivers_it(stage: Set
     public, market = await stage.live()
     assert (public.url, market.url) == ("wss://x/public/ws", "wss://x/market/ws")
     assert public.named("SUBSCRIBE") == PUBLIC
-    assert market.named("SUBSCRIBE") == ["btcusdt@markPrice@1s"]
+    assert market.named("SUBSCRIBE") == ["btcusdt@markPrice@1s", "btcusdt@aggTrade"]
 
 
 @setting
@@ -186,7 +195,16 @@ async def test_frames_reach_the_sink_as_the_ports_values(stage: Setting) -> None
     public.say(DEPTH)
     public.say(TOUCH)
     market.say(MARK)
-    assert stage.sink.told == [A_DEPTH, A_TOUCH, ("BTCUSDT", Decimal("84551.10762319"), 1790526539000)]
+    market.say(TRADE)
+    market.say(TRADE.replace(b'"m":false', b'"m":true'))
+    trade = ("BTCUSDT", Decimal("84551.10"), Decimal("0.030"))
+    assert stage.sink.told == [
+        A_DEPTH,
+        A_TOUCH,
+        ("BTCUSDT", Decimal("84551.10762319"), 1790526539000),
+        (*trade, Side.BUY, 1790526538883),
+        (*trade, Side.SELL, 1790526538883),
+    ]
 
 
 @setting
@@ -238,7 +256,7 @@ async def test_an_unwatched_symbol_is_unsubscribed_and_not_asked_for_again(stage
     await stage.stream.unwatch("BTCUSDT")
     await asyncio.sleep(1)
     assert public.named("UNSUBSCRIBE") == PUBLIC
-    assert market.named("UNSUBSCRIBE") == ["btcusdt@markPrice@1s"]
+    assert market.named("UNSUBSCRIBE") == ["btcusdt@markPrice@1s", "btcusdt@aggTrade"]
     public.end("cut")
     await asyncio.sleep(5)
     assert stage.venue.last("/public").named("SUBSCRIBE") == ["ethusdt@depth@100ms", "ethusdt@bookTicker"]
@@ -372,7 +390,7 @@ async def test_a_mute_mark_price_socket_is_replaced(stage: Setting) -> None:
     assert not market.closed
     await stage.ticking(SILENT_S + 2, "/public")
     assert market.closed
-    assert stage.venue.last("/market").named("SUBSCRIBE") == ["btcusdt@markPrice@1s"]
+    assert stage.venue.last("/market").named("SUBSCRIBE") == ["btcusdt@markPrice@1s", "btcusdt@aggTrade"]
 
 
 @setting

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pms.core import book as module
 from pms.core.book import Book, Verdict
 from pms.core.own import OwnOrders
-from pms.venue import DepthFrame, Snapshot, TouchFrame
+from pms.market_data import DepthFrame, Snapshot, TouchFrame
 from schemas.market import Quote, Side
 
 TICK, STEP = Decimal("0.10"), Decimal("0.001")
@@ -348,3 +348,25 @@ def test_frames_held_without_a_snapshot_are_bounded(book: Book) -> None:
     for turn in range(2 * module.BUFFER_MAX):
         book.offer(frame(turn, turn, turn - 1))
     assert len(book._held) == module.BUFFER_MAX
+
+
+# --- depth ----------------------------------------------------------------------------------------------
+
+
+def test_depth_is_best_first_exact_and_as_far_as_asked_for(live: Book) -> None:
+    bids, asks = live.depth(1, Decimal(0))
+    assert (bids, asks) == (((Decimal("100.0"), Decimal(1)),), ((Decimal("100.1"), Decimal(3)),))
+    assert live.depth(50, Decimal(0))[0] == ((Decimal("100.0"), Decimal(1)), (Decimal("99.9"), Decimal(2)))
+
+
+def test_depth_goes_on_until_the_quantity_is_covered_or_the_side_ends(live: Book) -> None:
+    assert [len(side) for side in live.depth(1, Decimal("1.001"))] == [2, 1]
+    assert [len(side) for side in live.depth(1, Decimal("3.001"))] == [2, 2]
+    assert [len(side) for side in live.depth(1, Decimal(1000))] == [2, 2]
+
+
+def test_depth_leaves_out_what_was_deleted(live: Book) -> None:
+    live.offer(frame(111, 120, 110, bids=[(100.0, 0.0)], asks=[(100.05, 0.5)]))
+    bids, asks = live.depth(50, Decimal(0))
+    assert bids == ((Decimal("99.9"), Decimal(2)),)
+    assert asks[0] == (Decimal("100.05"), Decimal("0.5"))  # as the venue wrote it, on the grid or not

@@ -14,7 +14,7 @@ import pytest
 from pms.binance import frames
 from pms.core.book import Book
 from pms.core.own import OwnOrders
-from pms.venue import DepthFrame, Snapshot
+from pms.market_data import DepthFrame, Snapshot
 from schemas.market import Quote
 
 WINDOW_MS = 100

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pms.core.book import Book
 from pms.core.own import OwnOrders
-from pms.venue import DepthFrame, Snapshot, TouchFrame
+from pms.market_data import DepthFrame, Snapshot, TouchFrame
 from schemas.market import Side
 
 SIZE = Decimal(5)

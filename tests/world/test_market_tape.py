@@ -1,0 +1,74 @@
+"""`pms:stream:market`: one entry per second and symbol in use (contract.md, state keys)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from schemas.keys import Keys
+from schemas.tape import FIELD, Arrival, Entry, Second
+from tests.world.world import World, in_world
+
+D = Decimal
+
+
+async def tape(world: World) -> list[Second | Arrival]:
+    rows = await world.redis.xrange(Keys().market_stream)
+    return [msgspec.json.decode(row[FIELD.encode()], type=Entry) for _, row in rows]
+
+
+async def seconds(world: World) -> list[Second]:
+    return [entry for entry in await tape(world) if isinstance(entry, Second)]
+
+
+@in_world()
+async def test_each_second_of_a_symbol_in_use_has_its_touch(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    await world.run(3)
+    assert await tape(world) == []  # nobody uses a symbol yet
+    await world.chase(stalkMode="none", stalkOffsetTicks=50)
+    await world.run(5)
+    told = await seconds(world)
+    assert {(second.symbol, second.bid, second.ask) for second in told} == {("BTCUSDT", D("61800.0"), D("61805.0"))}
+    stamps = [second.ts for second in told]
+    assert stamps == list(range(stamps[0], stamps[0] + 1000 * len(stamps), 1000))
+    assert len(stamps) >= 4
+    assert stamps[0] % 1000 == 0
+
+
+@in_world()
+async def test_trades_are_summed_by_the_takers_side_within_their_second(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    await world.chase(quantity="0.010")
+    (order,) = world.resting()
+    world.market.hit(order, "0.004")
+    world.market.hit(order, "0.003")
+    await world.run(3)
+    told = [second for second in await seconds(world) if second.trades]
+    aggregates = world.exchange.agg_trades("BTCUSDT", limit=1000)
+    assert len(aggregates) == sum(second.trades for second in told) > 0
+    assert sum(second.sell_quantity for second in told) == sum(trade.quantity for trade in aggregates)
+    assert sum(second.buy_quantity for second in told) == 0
+    assert sum(second.notional for second in told) == sum(trade.quantity * trade.price for trade in aggregates)
+    assert max(second.high for second in told) == max(trade.price for trade in aggregates)
+    assert min(second.low for second in told) == told[-1].last == order.price
+
+
+@in_world()
+async def test_while_redis_is_away_seconds_are_dropped_and_nothing_else_suffers(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    daemon = await world.start()
+    await world.chase(stalkMode="none", stalkOffsetTicks=50)
+    await world.run(2)
+    before = await seconds(world)
+    world.redis_goes()
+    await world.run(3)
+    world.redis_comes()
+    await world.run(5)
+    after = await seconds(world)
+    assert after[: len(before)] == before
+    assert len(after) > len(before)
+    assert daemon.tasks.failures == 0

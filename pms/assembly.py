@@ -178,8 +178,13 @@ class Assembly:
             lambda: self.lease.epoch,
         )
         self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
+        self.disk = self._disk(parts.folder)
+        self._compose_books()
+
+    def _compose_books(self) -> None:
+        """What keeps the records right against the venue."""
+        parts, config = self.parts, self.config
         self.hands = DeskHands(self.desk, self.outcomes, self.venue)
-        config = self.config
         self.recovery = Recovery(
             self.desk,
             self.hands,
@@ -196,7 +201,6 @@ class Assembly:
             self.venue, self.desk, self.hands, self.incomes, self.recovery, parts.clock, lambda: self.watch.user_stream
         )
         self.risk_records = RiskRecords(self.desk, parts.clock)
-        self.disk = self._disk(parts.folder)
         self.accounts = Accounts(self.ledger, Decimal(config.sub_account_balance), not config.live)
 
     def _on_halt(self, halt: Halt) -> None:

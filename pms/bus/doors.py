@@ -123,6 +123,7 @@ class Doors:
             raise
         for arrival in self._arrivals(entries):
             self._take(arrival)
+        await self._clock.sleep(0)  # what was taken begins before the next is asked for
 
     async def _make_groups(self) -> None:
         for stream in self._streams:
@@ -194,6 +195,7 @@ class Doors:
         reply = await self._list_reader.call("BRPOP", *self._lists, _BLOCK, within_s=_BLOCKING_S)
         if isinstance(reply, list):
             self._take(self._popped(reply[0].decode(), reply[1]))
+            await self._clock.sleep(0)  # what was taken begins before the next is asked for
 
     def _popped(self, name: str, body: bytes) -> Arrival:
         door = self._keys.list_door(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -64,7 +65,7 @@ class Inbox:
         venue_now: Callable[[], int],
         admin_only: bool,
     ) -> None:
-        self._executor, self._tasks = executor, tasks
+        self._executor, self._clock, self._tasks = executor, clock, tasks
         self._venue_now = venue_now
         self._admin_only = admin_only
         self._ask = caller()
@@ -117,10 +118,15 @@ class Inbox:
             known = _Known(item.digest)
             if item.request_id:
                 self._remember(key, known)
-            reply = await self._first(item, ahead)
-            known.reply.set_result(reply)
-            if self._recent.get(key) is known and not kept(reply):
-                del self._recent[key]
+            self._conclude(item, known, await self._first(item, known, ahead))
+            return
+        self._doors.done(item.arrival)
+
+    def _conclude(self, item: Item, known: _Known, reply: bytes) -> None:
+        known.reply.set_result(reply)
+        key = (item.sub_account, item.request_id)
+        if self._recent.get(key) is known and not kept(reply):
+            del self._recent[key]
         self._doors.done(item.arrival)
 
     def _remember(self, key: tuple[str, str], known: _Known) -> None:
@@ -130,7 +136,7 @@ class Inbox:
             if self._recent[oldest].reply.done():
                 del self._recent[oldest]
 
-    async def _first(self, item: Item, ahead: Answers) -> bytes:
+    async def _first(self, item: Item, known: _Known, ahead: Answers) -> bytes:
         """The reply to a request that this process sees for the first time."""
         if ahead or not self._requests.claims_first(item):
             stored, foreign = await self._requests.look_up(item, ahead)
@@ -148,32 +154,49 @@ class Inbox:
             return await self._requests.answer(item, error.failure(), context)
         if item.command.type in SUPERSEDING:
             await self._sweep(item)
-        return await self._requests.answer(item, await self._execute(item, context), context)
+        return await self._requests.answer(item, await self._execute(item, known, context), context)
 
     # carrying out
 
-    async def _execute(self, item: Item, context: Context) -> Reply:
+    async def _execute(self, item: Item, known: _Known, context: Context) -> Reply:
         """The executor's reply.
 
-        One that takes too long is answered REPLY_TIMEOUT meanwhile; its true outcome follows.
+        One that takes too long is answered REPLY_TIMEOUT meanwhile; its true outcome follows. An error of ours ends the
+        task, and is answered once it has.
         """
-        task = self._tasks.spawn(self._executor.handle(item.command, context), f"command {item.command.type}")
-        await asyncio.wait((task,), timeout=REPLY_S)
-        if not task.done() and item.request_id:
-            message = "no outcome within 3 s; it goes on, the outcome follows as event command_result."
-            await self._requests.meanwhile(item, Failure.of(ErrorCode.REPLY_TIMEOUT, message))
-        await asyncio.wait((task,))
-        if task.cancelled():
-            return Failure.of(ErrorCode.OUTCOME_UNKNOWN, "the daemon stopped while it was carried out.")
-        error = task.exception()
-        if isinstance(error, Invalid):
+        late = self._clock.call_later(REPLY_S, partial(self._late, item))
+        whole = False
+        try:
+            reply = await self._executor.handle(item.command, context)
+            whole = True
+        except Invalid as error:
+            whole = True
             return error.failure()
-        if error is not None:
+        finally:
+            late.cancel()
+            task = asyncio.current_task()
+            if not whole and task is not None:
+                task.add_done_callback(partial(self._broken, item, known, context))
+        return reply
+
+    def _late(self, item: Item) -> None:
+        if item.request_id:
+            message = "no outcome within 3 s; it goes on, the outcome follows as event command_result."
+            told = self._requests.meanwhile(item, Failure.of(ErrorCode.REPLY_TIMEOUT, message))
+            told.add_done_callback(asyncio.Future.exception)  # nobody waits for it
+
+    def _broken(self, item: Item, known: _Known, context: Context, task: asyncio.Task[None]) -> None:
+        message = "the daemon stopped while it was carried out."
+        if not task.cancelled():
+            error = task.exception()
             message = (
                 f"an error of ours while it was carried out: {error!r}. Look at orders and algos before repeating."
             )
-            return Failure.of(ErrorCode.OUTCOME_UNKNOWN, message)
-        return task.result()
+        failure = Failure.of(ErrorCode.OUTCOME_UNKNOWN, message)
+        self._tasks.spawn(self._answer_broken(item, known, context, failure), "bus.inbox broken")
+
+    async def _answer_broken(self, item: Item, known: _Known, context: Context, failure: Failure) -> None:
+        self._conclude(item, known, await self._requests.answer(item, failure, context))
 
     # refusing
 

@@ -1,10 +1,12 @@
 """One lane per sub-account: its commands run one after the other, in arrival order, and hold up nobody else's.
 
-Owns what waits. Refuses to know what running means. Invariant: at most one task per lane, none for an empty one.
+Owns what waits. Refuses to know what running means. Invariant: at most one task per lane, none for an empty one; work
+that raises ends its task (which is logged there) and not its lane.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
@@ -17,7 +19,7 @@ T = TypeVar("T")
 
 
 class Lanes(Generic[T]):
-    """See the module. `work` carries one item out and returns when the next may begin; it does not raise."""
+    """See the module. `work` carries one item out and returns when the next may begin."""
 
     def __init__(self, tasks: Tasks, work: Callable[[T], Coroutine[Any, Any, None]]) -> None:
         self._tasks = tasks
@@ -33,7 +35,7 @@ class Lanes(Generic[T]):
         if waiting is None:
             waiting = self._lanes[lane] = deque()
             waiting.append(item)
-            self._tasks.spawn(self._run(lane, waiting), f"bus.lane {lane}")
+            self._start(lane, waiting)
             return True
         if len(waiting) >= LANE_MAX:
             return False
@@ -51,9 +53,16 @@ class Lanes(Generic[T]):
                 waiting.extend(kept)
         return taken
 
-    async def _run(self, lane: str, waiting: deque[T]) -> None:
-        try:
-            while waiting:
-                await self._work(waiting.popleft())
-        finally:
+    def _start(self, lane: str, waiting: deque[T]) -> None:
+        task = self._tasks.spawn(self._run(waiting), f"bus.lane {lane}")
+        task.add_done_callback(lambda task: self._ended(lane, waiting, task))
+
+    async def _run(self, waiting: deque[T]) -> None:
+        while waiting:
+            await self._work(waiting.popleft())
+
+    def _ended(self, lane: str, waiting: deque[T], task: asyncio.Task[None]) -> None:
+        if waiting and not task.cancelled():
+            self._start(lane, waiting)
+        else:
             del self._lanes[lane]

@@ -6,8 +6,9 @@ request id; a repeat gets the reply again and no event.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -148,10 +149,10 @@ class Requests:
         await self._store.commit(self._outcomes.event_only(self._asked(item), reply))
         return reply
 
-    async def meanwhile(self, item: Item, failure: Failure) -> None:
-        """A reply before the outcome: the outcome takes its place."""
-        reply = self._encode(item, failure)
-        await self._store.commit(Batch(puts=(self._outcomes.result(self._asked(item), reply),)))
+    def meanwhile(self, item: Item, known: Reply) -> asyncio.Future[Any]:
+        """A reply before the outcome: the outcome takes its place. What is returned ends once it stands."""
+        reply = self._encode(item, known)
+        return self._store.commit(Batch(puts=(self._outcomes.result(self._asked(item), reply),)))
 
     async def refuse(self, item: Item, failure: Failure) -> None:
         """Answer a command that is not carried out, unless it was answered before."""

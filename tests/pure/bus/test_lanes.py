@@ -45,3 +45,21 @@ async def test_a_full_lane_takes_no_more_and_says_so() -> None:
     assert not lanes.put("a", -1)
     assert lanes.put("b", 0)
     await tasks.close()
+
+
+async def test_work_that_raises_is_logged_and_the_next_of_its_lane_begins() -> None:
+    tasks, done, ended = Tasks(), [], asyncio.Event()
+
+    async def work(job: int) -> None:
+        if not job:
+            raise ValueError("a bug of ours")
+        done.append(job)
+        ended.set()
+
+    lanes: Lanes[int] = Lanes(tasks, work)
+    assert lanes.put("a", 0)
+    assert lanes.put("a", 1)
+    await ended.wait()
+    assert done == [1]
+    assert tasks.failures == 1
+    await tasks.close()

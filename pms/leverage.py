@@ -1,51 +1,108 @@
-"""Leverage at the venue (execution.md 15): set outside the order path, serialised per symbol, never lowered under a
+"""Leverage at the venue (execution.md 15): set outside the order path, serialised per symbol, never lowered with a
 position.
 
-Owns what the venue was last told. Refuses to decide what a sub-account may ask for: that is the risk gate's.
+Owns what the venue has it at. Refuses to decide what a sub-account may ask for: that is the risk gate's; its own
+leverage stands in its positions and orders, whatever the venue's one setting is.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 
+from pms.core import margin
+from pms.core.margin import Brackets
 from pms.ledger import Ledger
-from pms.venue import NotDone, Refused, Unknown, Venue
+from pms.venue import NotDone, Refused, Unavailable, Unknown, Venue
 from schemas.errors import ErrorCode, Invalid
+from schemas.market import ZERO
 
 
 class Leverage:
-    """See the module."""
+    """See the module. `brackets` are the venue's tables as far as they are known; `mark` is a symbol's mark price, 0
+    where it is not known; `refusal` says why nothing that adds risk may be sent now, read right before each send."""
 
-    def __init__(self, ledger: Ledger, venue: Venue) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        venue: Venue,
+        brackets: Mapping[str, Brackets],
+        mark: Callable[[str], Decimal],
+        refusal: Callable[[], str],
+    ) -> None:
         self._ledger = ledger
         self._venue = venue
+        self._brackets = brackets
+        self._mark = mark
+        self._refusal = refusal
         self._standing: dict[str, int] = {}
         self._setting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def is_set(self, symbol: str, wanted: int) -> bool:
-        """Whether the venue is known to have it so: `ensure` would do nothing."""
-        return self._standing.get(symbol) == wanted
+    def is_set(self, symbol: str, wanted: int, adds: Decimal = ZERO) -> bool:
+        """Whether the venue is known to have it so that `ensure` would send nothing."""
+        standing = self._standing.get(symbol)
+        if standing is None:
+            return False
+        target = self._target(symbol, wanted, adds)
+        return standing == target or (standing > target and not self._is_flat(symbol))
 
-    async def ensure(self, symbol: str, wanted: int) -> None:
-        """Have it set while the account is flat on the symbol and nothing rests. A refusal belongs to who asked.
+    async def ensure(self, symbol: str, wanted: int, adds: Decimal = ZERO) -> None:
+        """Have it right for an order that asks for `wanted` and adds so much notional. A refusal belongs to who asked.
 
-        Raises `Invalid` (EXCHANGE_REJECTED, EXCHANGE_UNAVAILABLE): nothing was done.
+        Raises `Invalid` (EXCHANGE_REJECTED, EXCHANGE_UNAVAILABLE, NOT_READY): nothing that adds risk was sent.
         """
-        if self.is_set(symbol, wanted):
+        if self.is_set(symbol, wanted, adds):
             return
         async with self._setting[symbol]:
-            if self.is_set(symbol, wanted) or not self._is_flat(symbol):
-                return
-            outcome = await self._venue.set_leverage(symbol, wanted)
+            if symbol not in self._standing and not self._is_flat(symbol):
+                self._standing[symbol] = await self._read(symbol)  # of a former life
+            if not self.is_set(symbol, wanted, adds):
+                await self._set(symbol, self._target(symbol, wanted, adds))
+
+    def _target(self, symbol: str, wanted: int, adds: Decimal) -> int:
+        """min(highest asked, highest whose bracket covers the gross notional after the order)."""
+        ledger = self._ledger
+        held = [book for (_, name), book in ledger.positions.items() if name == symbol and book.signed_quantity]
+        resting = ledger.open_orders(symbol)
+        asked = max(wanted, *(book.leverage for book in held), *(order.leverage for order in resting), 1)
+        table = self._brackets.get(symbol)
+        if not table:  # not read yet: the venue itself refuses what its table does not allow
+            return asked
+        mark = self._mark(symbol)
+        gross = sum((abs(book.signed_quantity) * (mark or book.entry_price) for book in held), adds)
+        gross += sum((order.remaining * order.price for order in resting if not order.reduce_only), ZERO)
+        return min(asked, margin.max_leverage(table, gross))
+
+    async def _set(self, symbol: str, target: int) -> None:
+        if stopped := self._refusal():
+            message = f"leverage {target} was not set: {stopped}. Nothing was done; send it again."
+            raise Invalid(ErrorCode.NOT_READY, message)
+        outcome = await self._venue.set_leverage(symbol, target)
         match outcome:
             case Refused(message=message, code=code):
-                raise Invalid(ErrorCode.EXCHANGE_REJECTED, f"leverage {wanted} was refused: {message}", venueCode=code)
-            case NotDone(message=message) | Unknown(message=message):
-                raise Invalid(ErrorCode.EXCHANGE_UNAVAILABLE, f"leverage could not be set: {message}")
-        self._standing[symbol] = wanted
+                raise Invalid(
+                    ErrorCode.EXCHANGE_REJECTED, f"leverage {target} was refused: {message}", code=code, msg=message
+                )
+            case NotDone(message=message):
+                raise Invalid(ErrorCode.EXCHANGE_UNAVAILABLE, f"leverage {target} could not be set: {message}")
+            case Unknown(message=message):
+                self._standing.pop(symbol, None)
+                if await self._read(symbol) != target:
+                    message = f"leverage {target} may or may not be set ({message}); no order was sent. Send it again."
+                    raise Invalid(ErrorCode.EXCHANGE_UNAVAILABLE, message)
+        self._standing[symbol] = target
+
+    async def _read(self, symbol: str) -> int:
+        try:
+            return await self._venue.leverage(symbol)
+        except Unavailable as error:
+            message = f"the venue does not tell the leverage of {symbol} ({error}); no order was sent. Send it again."
+            raise Invalid(ErrorCode.EXCHANGE_UNAVAILABLE, message) from error
 
     def _is_flat(self, symbol: str) -> bool:
+        """Whether nothing stands that a lower leverage would touch."""
         if self._ledger.open_by_symbol[symbol]:
             return False
         return not any(held.quantity for (_, name), held in self._ledger.positions.items() if name == symbol)

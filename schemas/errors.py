@@ -143,7 +143,7 @@ class Failure(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     details: Details = {}
 
     @classmethod
-    def of(cls, code: ErrorCode, error: str, **details: Any) -> Failure:
+    def of(cls, code: ErrorCode, error: str, /, **details: Any) -> Failure:
         """A failure with the category and the retry advice that belong to its code."""
         return cls(
             error=error, error_code=code, error_category=code.category, retryable=code.retryable, details=details
@@ -156,7 +156,7 @@ class Invalid(Exception):
     `request_id` and `sub_account_id` are what could be read of them, so that it can be answered ("" where unreadable).
     """
 
-    def __init__(self, code: ErrorCode, message: str, **details: Any) -> None:
+    def __init__(self, code: ErrorCode, message: str, /, **details: Any) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

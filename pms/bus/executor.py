@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
 from pms.bus.batch import Claim
@@ -54,6 +55,9 @@ class Executor(Protocol):
         """The sub-account of the thing that an id in the command names; "" where there is none."""
         ...
 
-    async def was_started(self, command: Command, request: Request) -> Reply | None:
-        """What became of a request that a daemon before us accepted and did not answer; None if it never began."""
+    async def was_started(
+        self, command: Command, request: Request, tell: Callable[[Reply], Awaitable[None]]
+    ) -> Reply | None:
+        """What became of a request that a daemon before us accepted and did not answer; None if it never began. Where
+        that takes long to find out, `tell` answers meanwhile what is known."""
         ...

@@ -119,7 +119,7 @@ class Requests:
             reply = bytes(stored.outcome)
             await self._store.commit(Batch(puts=(self._outcomes.result(self._asked(item), reply),)))
             return reply
-        outcome = await self._executor.was_started(item.command, stored)
+        outcome = await self._executor.was_started(item.command, stored, lambda reply: self.meanwhile(item, reply))
         if outcome is None:
             message = "it was accepted before a restart and had not begun; it will not be carried out. Send a new one."
             outcome = Failure.of(ErrorCode.NOT_EXECUTED, message)

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pms.assembly import Assembly
+from pms.commands.accounts import AccountCommands
 from pms.commands.algos import Algos
+from pms.commands.amends import Amends
+from pms.commands.asks import Asks
+from pms.commands.basket import Baskets
 from pms.commands.cancels import Cancels
-from pms.commands.chases import Chases, OwnerIds
+from pms.commands.chases import Chases
+from pms.commands.closing import Closing
+from pms.commands.identity import OwnerIds
+from pms.commands.manual import Manual
+from pms.commands.orders import Orders
+from pms.commands.positions import Positions
+from pms.commands.previews import Previews
+from pms.commands.scale import Scales
 from pms.commands.table import Group
 from pms.commands.terms import Terms
 from pms.leverage import Leverage
@@ -19,10 +30,27 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
     desk, clock = parts.desk, parts.parts.clock
     algos = Algos(desk, clock)
     terms = Terms(desk, clock, parts.hands.blocked)
-    leverage = Leverage(parts.ledger, parts.venue)
+    leverage = Leverage(parts.ledger, parts.venue, desk.books.brackets, desk.mark, lambda: parts.watch.refusal(False))
 
     def epoch() -> int:
         return parts.lease.epoch
 
-    chases = Chases(desk, parts.accounts, terms, leverage, algos, OwnerIds(), epoch, gate, restored.ended)
-    return (algos, chases, Cancels(desk, algos))
+    ids = OwnerIds()
+    chases = Chases(desk, parts.accounts, terms, leverage, algos, ids, epoch, gate, restored.ended)
+    manual = Manual(desk, parts.accounts, terms, leverage, ids, epoch, gate, clock)
+    asks, previews = Asks(desk, terms), Previews(manual, desk)
+    several = Scales(manual, asks, previews), Baskets(manual, asks, previews)
+    accounts = AccountCommands(desk, parts.accounts)
+    cancels = Cancels(desk, algos, clock)
+    assert desk.closing is not None, "composed with the desk"
+    return (
+        algos,
+        chases,
+        Orders(manual, asks, previews),
+        *several,
+        Amends(desk, clock),
+        cancels,
+        Closing(desk, desk.closing, cancels, clock),
+        accounts,
+        Positions(desk, parts.hands, parts.venue),
+    )

@@ -17,36 +17,20 @@ from pms.bus.batch import Claim, Duplicate
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands.algos import Algos
-from pms.commands.table import Row
+from pms.commands.identity import OwnerIds, Taken, taken
+from pms.commands.table import Row, Tell
 from pms.commands.terms import Terms
 from pms.desk import Desk
 from pms.leverage import Leverage
 from pms.runner import Runner
 from schemas.chase import ChaseParams, ChaseState
 from schemas.commands_algos import Chase, ChaseAmend, ChaseCancel
-from schemas.errors import ErrorCode, Failure, Invalid
+from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
-from schemas.ids import base36
 from schemas.market import Instrument, Quote
 from schemas.orders import Cause
 from schemas.records import Request, SubAccount
 from schemas.replies import ChaseReply, Success, ValidateReply
-
-
-class Taken(Exception):
-    """The request was accepted before: nothing was done now."""
-
-
-class OwnerIds:
-    """Ids of algos and manual orders: kind letter, 8 base-36 digits of Unix ms, one to tell those of a millisecond
-    apart. They only rise."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def next(self, letter: str, now: int) -> str:
-        self._last = max(self._last + 1, now * 36)
-        return letter + base36(self._last, 9)
 
 
 class Chases:
@@ -90,8 +74,7 @@ class Chases:
         try:
             runner = await self._start(command, context)
         except Taken:
-            context.claimed = None  # the inbox finds the first one's outcome by its own claim
-            return Failure.of(ErrorCode.REQUEST_ID_REUSED, "the request was accepted before.")
+            return taken(context)
         return _reply(runner.state)
 
     def _prepared(self, command: Chase, sub_account_id: str) -> bool:
@@ -107,7 +90,8 @@ class Chases:
         try:
             quote = await self._terms.quote(instrument.symbol)
             params = self._params(command, instrument, quote)
-            await self._leverage.ensure(instrument.symbol, params.leverage)
+            adds = Decimal(0) if params.reduce_only else params.quantity * quote.mid2 * instrument.tick / 2
+            await self._leverage.ensure(instrument.symbol, params.leverage, adds)
             runner = await self._launch(account, params, instrument, quote, context.request_id, context.claim)
         finally:
             if runner is None:
@@ -155,7 +139,7 @@ class Chases:
         self._terms.sendable(instrument, quantity, price, command.reduce_only)
         return params
 
-    def _was_started(self, request: Request) -> Reply | None:
+    async def _was_started(self, command: Chase, request: Request, tell: Tell) -> Reply | None:
         chase_id = request.ids.get("chaseId", "")
         runner = self._desk.runners.get(chase_id)
         state = self._ended.get(chase_id) if runner is None else runner.state

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
-from pms.commands.table import Group, Row
+from pms.commands.table import Group, Row, Tell
 from pms.desk import Desk
 from schemas.commands import COMMANDS, Validate
 from schemas.errors import ErrorCode, Invalid
@@ -55,10 +55,10 @@ class Dispatch:
         order = self._desk.ledger.orders.get(client_id) if client_id else None
         return "" if order is None else order.sub_account_id
 
-    async def was_started(self, command: Command, request: Request) -> Reply | None:
+    async def was_started(self, command: Command, request: Request, tell: Tell) -> Reply | None:
         """What a row makes of the ids allocated; by default it had not left (NOT_EXECUTED)."""
         row = self._rows.get(COMMANDS[request.command_type])
-        return None if row is None else row.was_started(request)
+        return None if row is None else await row.was_started(command, request, tell)
 
     async def _validate(self, command: Validate, context: Context) -> Reply:
         """The real path's checks, nothing sent."""

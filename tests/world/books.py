@@ -75,11 +75,12 @@ def _check_fills(world: World, symbol: str, orders: dict[str, dict[str, Any]]) -
 
 
 def _check_one_at_a_time(world: World, symbol: str) -> None:
-    """Law 1, at the venue: no two orders of one owner ever rested at the same time."""
+    """Law 1, at the venue: no two orders of one owner's slot ever rested at the same time."""
     lives: defaultdict[str, list[Any]] = defaultdict(list)
     for order in world.placed(symbol):
         if order.client_id.startswith("pms-"):
-            lives[order.client_id[9:19]].append(order)
+            owner, _, slot = order.client_id.split("-")[2:5]
+            lives[owner + slot].append(order)
     for placed in lives.values():
         placed.sort(key=lambda order: order.order_id)
         for earlier, later in itertools.pairwise(placed):

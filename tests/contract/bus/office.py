@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pms.bus.batch import Batch, Duplicate, Event
@@ -29,6 +30,7 @@ class Desk:
         self.gates: dict[str, asyncio.Event] = {}
         self.reply: Reply | Exception = Success()
         self.started_before: dict[str, Reply] = {}
+        self.meanwhile: dict[str, Reply] = {}
         self.claims = True
         self.first = False
         self.store: Any = None
@@ -55,7 +57,13 @@ class Desk:
     def owner(self, command: Command) -> str:
         return "main" if getattr(command, "chase_id", None) == "c1" else ""
 
-    async def was_started(self, command: Command, request: Request) -> Reply | None:
+    async def was_started(
+        self, command: Command, request: Request, tell: Callable[[Reply], Awaitable[None]]
+    ) -> Reply | None:
+        known = self.meanwhile.get(request.ids.get("chase", ""))
+        if known is not None:
+            await tell(known)
+            await self.gates[request.ids["chase"]].wait()
         return self.started_before.get(request.ids.get("chase", ""))
 
 

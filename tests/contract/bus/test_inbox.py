@@ -250,6 +250,23 @@ async def test_a_request_accepted_by_a_dead_daemon_is_told_what_became_of_it(off
     assert stored["ids"] == {"chase": "c0"}
 
 
+@pytest.mark.parametrize("door", ["stream", "list"])
+async def test_what_takes_long_to_be_found_out_after_a_restart_is_answered_twice(office, door) -> None:
+    await office.start()
+    body = json.dumps({"subAccountId": "main", "requestId": "begun", **CHASE}).encode()
+    await _accepted_by_the_dead(office, "begun", "c1", body)
+    office.desk.gates["c1"] = asyncio.Event()
+    office.desk.meanwhile["c1"] = Success(details={"state": "unknown"})
+    office.desk.started_before["c1"] = Failure.of(ErrorCode.NOT_EXECUTED, "never arrived")
+    first = await office.ask("chase", door, requestId="begun", **CHASE)
+    assert (first["success"], first["details"]) == (True, {"state": "unknown"})
+    stored = json.loads(await office.bed.redis.get(office.bed.keys.request("main", "begun")))
+    assert not stored["outcome"], "not final yet"
+    await office.bed.redis.delete(office.bed.keys.result("begun"))
+    office.desk.gates["c1"].set()
+    assert (await office.answer("begun"))["errorCode"] == "NOT_EXECUTED"
+
+
 async def _accepted_by_the_dead(office: Office, request_id: str, chase: str, body: bytes) -> None:
     """A claim as a daemon leaves it that dies right after."""
     item = acceptance.identify(Arrival(key="k", type="chase", body=body), decode_command("chase", body, True), "")

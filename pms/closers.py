@@ -70,6 +70,13 @@ class Closers:
                 return
         self._desk.cancel(order)
 
+    def overshot(self, order: Order, filled: Decimal) -> None:
+        """A closer's fill is booked: what it opened beyond its position goes at once (execution.md 14)."""
+        held = self._desk.ledger.position(order.sub_account_id, order.symbol)
+        if held.signed_quantity * order.side.sign > 0:
+            assert self._desk.closing is not None, "composed with the desk"
+            self._desk.closing.flatten(order, min(held.quantity, filled))
+
     # --- the form -------------------------------------------------------------------------------------
 
     def _change_form(self, order: Order) -> None:

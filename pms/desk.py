@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -36,6 +36,10 @@ from pms.withdrawals import Withdrawals
 from schemas.chase import AlgoStatus
 from schemas.market import ZERO, Instrument
 from schemas.orders import Cause, Order, OrderState
+from schemas.records import EXTERNAL
+
+if TYPE_CHECKING:
+    from pms.exit_orders import ExitOrders
 
 ALGO_ORIGINS = frozenset(kind.origin for kind in KINDS.values())
 
@@ -62,6 +66,7 @@ class Desk:
         self.now = now
         self.runners: dict[str, Runner] = {}
         self.execution: Execution | None = None
+        self.closing: ExitOrders | None = None
         self._clock = clock
         self.tasks = tasks
         self._following: set[str] = set()
@@ -273,6 +278,8 @@ class Desk:
                 self.withdrawals.go_on(order, failure)  # of an algo that ended: nobody else would ever take it away
             if fill is not None:
                 self.positions_reduced(order.symbol, reduced, apart_from=order.parent_id)
+                if order.reduce_only and order.sub_account_id != EXTERNAL:
+                    self.closers.overshot(order, fill.quantity)
         self.fates.tell(order, failure)
 
     def positions_reduced(self, symbol: str, sub_accounts: Iterable[str], apart_from: str = "") -> None:

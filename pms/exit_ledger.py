@@ -39,15 +39,15 @@ class ExitLedger:
         others = self.closers(order.sub_account_id, order.symbol, order.client_order_id)
         return exits.closable(held, order.side, others, order.alternatives)
 
-    def form(self, order: Order, bare: bool = False) -> Form:
-        """The form in which a closer leaves now. After a refusal the flag stays until the books are proven right; then
-        `bare`, an exit that was refused under its flag, may go without."""
+    def form(self, order: Order, wanted: Form | None = None) -> Form:
+        """The form in which a closer leaves now, the `wanted` one where that is open to it. After a refusal the flag
+        stays until the books are proven right."""
         symbol, side = order.symbol, order.side
         flagged = sum(
             (
                 other.remaining
                 for other in self._ledger.open_orders(symbol)
-                if other.flagged and other.side is side and other.client_order_id != order.client_order_id
+                if other.flagged and other.side is side and not _same_quantity(other, order)
             ),
             ZERO,
         )
@@ -58,7 +58,7 @@ class ExitLedger:
             return found
         if symbol in self._doubted:
             return Form.FLAGGED
-        return Form.UNFLAGGED if bare else found
+        return wanted or found
 
     def shares(self, sub_account_id: str, symbol: str, leaving: Decimal) -> tuple[dict[str, Decimal], Decimal]:
         """What each closer may still fill by client id, once an exit of `leaving` has left, and what of the position
@@ -101,6 +101,12 @@ class ExitLedger:
 
     def doubts(self, symbol: str) -> bool:
         return symbol in self._doubted
+
+
+def _same_quantity(one: Order, other: Order) -> bool:
+    if one.alternatives and one.alternatives == other.alternatives:
+        return True
+    return one.client_order_id == other.client_order_id
 
 
 def _closer(order: Order) -> Closer:

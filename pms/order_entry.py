@@ -74,10 +74,10 @@ class OrderEntry:
         """Record the intent of an algo's new child, as `submit` does."""
         return self.submit(unit, self._intent(runner, action))
 
-    def submit(self, unit: Unit, order: Order, bare: bool = False) -> tuple[Order, Denied | None]:
+    def submit(self, unit: Unit, order: Order, wanted: Form | None = None) -> tuple[Order, Denied | None]:
         """Record the intent of a new order, whoever wants it. Where it is denied, the order comes back failed and
-        nothing of it is recorded. `bare`: an exit that the venue refused under its flag."""
-        order, closing = self._closing(order, bare)
+        nothing of it is recorded. `wanted`: the form of an exit, where it is open to it."""
+        order, closing = self._closing(order, wanted)
         verdict = risk.approve_place(_request(order), self._seen(order.symbol), closing)
         if isinstance(verdict, Denied):
             self.tell(unit, order, verdict)
@@ -107,11 +107,11 @@ class OrderEntry:
         self._leaving.append(verdict)
         return order, None
 
-    def _closing(self, order: Order, bare: bool = False) -> tuple[Order, Closing | None]:
+    def _closing(self, order: Order, wanted: Form | None = None) -> tuple[Order, Closing | None]:
         """An order that only reduces, in the form in which it may leave now, with what the gate must know of it."""
         if not order.reduce_only:
             return order, None
-        form = self._exits.form(order, bare)
+        form = self._exits.form(order, wanted)
         closable = self._exits.closable(order)
         return msgspec.structs.replace(order, flagged=form is Form.FLAGGED), Closing(closable, form)
 

@@ -1,29 +1,45 @@
 """cancel and cancel_all: orders leave the market, and the algos that live by them end (contract.md).
 
-Cancels are never refused for risk.
+Owns the sweeping of a scope, for whoever stops something. Cancels are never refused for risk. Invariant: a sweep is
+complete when nothing that it covers rests or may still arrive.
 """
 
 from __future__ import annotations
 
-from algos.step import View
+import msgspec
+
+from algos import step
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
+from pms.clock import Clock
 from pms.commands.algos import Algos
+from pms.commands.scope import Scope
 from pms.commands.table import Row
 from pms.desk import Desk
 from schemas.commands_orders import Cancel, CancelAll
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
-from schemas.orders import Order, OrderState
+from schemas.orders import Order
 from schemas.replies import CancelAllReply, Success
+
+ANSWER_S = 2.8  # a reply is due within 3 s (contract.md)
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What a sweep took: orders, algos, and the client ids of orders whose end is not proven yet."""
+
+    cancelled: int
+    stopped: tuple[str, ...]
+    waiting: tuple[str, ...]
 
 
 class Cancels:
     """See the module."""
 
-    def __init__(self, desk: Desk, algos: Algos) -> None:
+    def __init__(self, desk: Desk, algos: Algos, clock: Clock) -> None:
         self._desk = desk
         self._algos = algos
+        self._clock = clock
 
     def rows(self) -> dict[type[Command], Row]:
         return {Cancel: Row(self._cancel), CancelAll: Row(self._cancel_all)}
@@ -37,8 +53,7 @@ class Cancels:
                 message = f"the order is one of several of {order.parent_id}; cancel that."
                 raise Invalid(ErrorCode.OWNED_BY_ALGO, message)
             return await self._algos.cancel(runner, "child_cancelled_by_command", context.request_id)
-        if order.state is OrderState.ACTIVE:
-            self._desk.cancel(order)
+        self._desk.cancel(order, context.request_id)
         return Success()
 
     def _order(self, client_id: str, sub_account_id: str) -> Order:
@@ -51,30 +66,42 @@ class Cancels:
 
     async def _cancel_all(self, command: CancelAll, context: Context) -> Reply:
         """Entry algos of the scope end; protection (reduce-only) stays unless asked for."""
-        account, symbol, protection = context.sub_account, command.symbol, command.include_protection
-        views = {runner: runner.kind.view(runner.state) for runner in self._desk.runners.values()}
-        ending = {runner: view for runner, view in views.items() if _in_scope(view, account, symbol, protection)}
-        for runner in ending:
-            await self._algos.cancel(runner, "cancel_all", context.request_id)
+        scope = Scope(context.sub_account, command.symbol)
+        swept = await self.sweep(scope, command.include_protection, "cancel_all", context.request_id, ANSWER_S)
+        details = {"waitingFor": list(swept.waiting)} if swept.waiting else msgspec.UNSET
+        return CancelAllReply(cancelled_count=swept.cancelled, stopped_algos=swept.stopped, details=details)
+
+    async def sweep(self, scope: Scope, protection: bool, reason: str, request_id: str, wait_s: float) -> Swept:
+        """End the algos of a scope and cancel its orders, what only reduces with them where `protection` is meant too;
+        wait until all of it is proven gone. A placing that has not left never leaves; one of unknown fate is cancelled
+        as soon as it is known. An exit under way is none of it."""
+        desk = self._desk
+        ending = scope.runners(desk, protection)
+        views = [runner.kind.view(runner.state) for runner in ending]
+        stopped = tuple(view.algo_id for view in views)
+        names = [name for view in views for name in view.live_children]
         loose = [
             order
-            for order in self._desk.ledger.orders.values()
-            if order.sub_account_id == account
-            and (symbol is None or order.symbol == symbol)
-            and order.state is OrderState.ACTIVE
-            and order.parent_id not in self._desk.runners
+            for order in scope.orders(desk)
+            if order.parent_id not in desk.runners
             and (protection or not order.reduce_only)
+            and not (order.reduce_only and order.immediate)
         ]
-        for order in loose:
-            self._desk.cancel(order)
-        resting = sum(len(view.live_children) for view in ending.values())
-        stopped = tuple(view.algo_id for view in ending.values())
-        return CancelAllReply(cancelled_count=resting + len(loose), stopped_algos=stopped)
+        with desk.step(request_id):
+            for runner in ending:
+                desk.offer(runner, step.CancelRequest(desk.now(), reason))
+            for order in (*loose, *(desk.ledger.orders[name] for name in names)):
+                desk.cancel(order, request_id)
+        waiting = await self._gone([*names, *(order.client_order_id for order in loose)], wait_s)
+        return Swept(len(names) + len(loose), stopped, waiting)
 
+    async def _gone(self, names: list[str], wait_s: float) -> tuple[str, ...]:
+        """Wait until these orders have ended; those that have not."""
+        orders = self._desk.ledger.orders
 
-def _in_scope(view: View, account: str, symbol: str | None, protection: bool) -> bool:
-    return (
-        view.sub_account_id == account
-        and (symbol is None or view.symbol == symbol)
-        and (protection or not view.reduce_only)
-    )
+        def alive() -> tuple[str, ...]:
+            return tuple(name for name in names if not orders[name].state.terminal)
+
+        with self._desk.fates.follow(names) as fate:
+            await fate.until(lambda: not alive(), wait_s)
+        return alive()

@@ -98,11 +98,13 @@ def _absorb(state: ChaseState, given: Input) -> ChaseState:
         case step.AmendRequest():
             return _amended(state, given)
         case step.StreamHealth():
-            return _replace(state, hold=given.hold, withdraw=given.withdraw and not state.params.reduce_only)
+            return _health(state, given)
         case step.PositionReduced():
             return _covered(state, given)
         case step.ReplaceRequest():
             return _replace(state, replacing=state.child is not None)
+        case step.Budget():
+            return _replace(state, throttle=given.throttle)
         case step.InstrumentChanged():
             return _new_grid(state, given.instrument)
         case step.Recovered():
@@ -115,11 +117,20 @@ def _absorb(state: ChaseState, given: Input) -> ChaseState:
                 hold="",
                 withdraw=False,
                 stopped_at=0,
+                throttle="",
             )
         case step.StopRequest():
             return _replace(state, stopped_at=given.now)
         case _:  # a Timer says only that its time has come
             return state
+
+
+def _health(state: ChaseState, given: step.StreamHealth) -> ChaseState:
+    """What only reduces is never withdrawn or blocked."""
+    if state.params.reduce_only:
+        return _replace(state, hold=given.hold)
+    reason = given.blocked if given.blocked != state.blocked else state.reason
+    return _replace(state, hold=given.hold, withdraw=given.withdraw, blocked=given.blocked, reason=reason)
 
 
 def _on_order(state: ChaseState, update: OrderUpdate) -> ChaseState:

@@ -141,6 +141,9 @@ def request_failed(state: ChaseState, failure: Failure, now: int) -> ChaseState:
     """A request did not take effect: wait and try again, step back, replace, and in the end back off (law 7)."""
     retry_at = max(failure.retry_at, now + max(state.params.reprice_min_ms, step.RETRY_MIN_MS))
     cancelling = failure.action == "cancel"
+    if failure.throttled:
+        amended = failure.action == "amend"
+        return _replace(state, throttle="queued", reprice_count=state.reprice_count - amended)
     if not failure.refused:
         again = {"cancel_at" if cancelling else "retry_at": retry_at}
         return _replace(state, reason=failure.message, **again)

@@ -70,7 +70,7 @@ def _limit_reached(state: ChaseState, action: str, reason: str) -> ChaseState:
 
 def _unwanted(state: ChaseState, child: Child | None, now: int) -> bool:
     """Whether no child should rest now. A child that takes ends by itself."""
-    if state.ending is not None or state.paused or state.withdraw:
+    if state.ending is not None or state.paused or state.withdraw or state.blocked:
         return True
     if state.stopped_at and (child is None or state.params.on_stop == "cancel"):
         return True
@@ -107,7 +107,7 @@ def _enter(state: ChaseState, now: int, quote: Quote | None) -> Result:
     """No child: place one for what is left, or end."""
     if not state.rest:
         return _finish(state), NOTHING
-    if state.hold or quote is None:
+    if state.hold or quote is None or state.throttle == "queued":
         return state, NOTHING
     if now < state.retry_at:
         return _replace(state, wake_at=state.retry_at), NOTHING
@@ -204,12 +204,18 @@ def moved(state: ChaseState, child: Child, quote: Quote) -> bool:
     if mode == "trail":
         distance = _ratchet(state, distance + child.ticks) - child.ticks
     least = params.reprice_min_ticks
-    return distance >= least or -distance >= least
+    if -least < distance < least:
+        return False
+    if not state.throttle:
+        return True
+    return state.throttle == "scarce" and abs(distance) >= least * step.SCARCE_TICKS
 
 
 def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
     """Amend in place where price or total must change; the total is the child's own unless the parent was amended
     (law 2)."""
+    if state.throttle == "queued":
+        return state, NOTHING
     total = min(child.filled + state.instrument.quantity_down(state.rest), state.instrument.max_qty)
     resized = total != child.quantity and state.rest + child.filled < state.instrument.max_qty
     if child.time_in_force == "IOC" or not (resized or moved(state, child, quote)):
@@ -238,9 +244,9 @@ def _status(state: ChaseState) -> AlgoStatus:
         return AlgoStatus.STOPPING
     if state.paused:
         return AlgoStatus.PAUSED
-    if state.rejections >= step.REJECTION_LIMIT:
+    if state.blocked or state.rejections >= step.REJECTION_LIMIT:
         return AlgoStatus.BLOCKED
-    if state.hold or state.post_only_count > step.POST_ONLY_BUDGET:
+    if state.hold or state.throttle or state.post_only_count > step.POST_ONLY_BUDGET:
         return AlgoStatus.THROTTLED
     return AlgoStatus.ACTIVE
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from schemas.chase import AlgoStatus
+from schemas.chase import AlgoStatus, Throttle
 from schemas.market import Instrument, Quote, Side
 from schemas.orders import Cause, Fill, Order, TimeInForce
 
@@ -25,6 +25,7 @@ RETRY_MIN_MS = (
 )
 TAKE_LIMIT = 3  # execution.md 8: `take` crosses at most three times
 TAKE_WINDOW_MS = 2_000  # ... within two seconds
+SCARCE_TICKS = 4  # times repriceMinTicks while the rate budget is scarce: fewer reprices before any entry starves
 
 
 # --- inputs: a Quote is one by itself ---------------------------------------------------------------
@@ -39,6 +40,7 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
     retry_at: int = 0
     refused: bool = True  # False: certainly not done for a passing reason (rate, connection); not a rejection
+    throttled: bool = False  # the rate budget is used up: `Budget` says when to decide anew (execution.md 18)
 
 
 class OrderUpdate(msgspec.Struct, frozen=True):
@@ -91,12 +93,14 @@ class AmendRequest(msgspec.Struct, frozen=True):
 
 class StreamHealth(msgspec.Struct, frozen=True):
     """`hold` names what is missing (book, user stream, Redis), empty when all is well. `withdraw`: it has been
-    missing so long that risk-adding children leave the market (design.md, "When a part is gone")."""
+    missing so long that risk-adding children leave the market (design.md, "When a part is gone"). `blocked`: why an
+    algo that adds risk may not now (freeze, halt, mode REDUCE): its children leave and it waits."""
 
     now: int
     hold: str
     withdraw: bool = False
     quote: Quote | None = None
+    blocked: str = ""
 
 
 class PositionReduced(msgspec.Struct, frozen=True):
@@ -132,6 +136,15 @@ class Recovered(msgspec.Struct, frozen=True):
     pause: str = ""
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """How much of the venue's rate budget there is (execution.md 18). `scarce`: requests leave, be choosy. Empty: ample
+    again. Either ends the waiting of an algo whose request was taken back as `throttled`: it decides anew, now."""
+
+    now: int
+    throttle: Throttle
+    quote: Quote | None = None
+
+
 class StopRequest(msgspec.Struct, frozen=True):
     """The process is about to stop: a checkpoint, not an ending (law 8)."""
 
@@ -151,6 +164,7 @@ Input = (
     | ReplaceRequest
     | InstrumentChanged
     | Recovered
+    | Budget
     | StopRequest
 )
 

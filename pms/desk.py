@@ -211,11 +211,11 @@ class Desk:
             self._arm(runner, view.wake_at)
 
     def _alarm_blocked(self, view: View, reason: str) -> None:
-        """An algo that backs off from the same refusal is told to people, once, until it goes on (law 7)."""
+        """An algo that is blocked is told to people, once, until it goes on (law 7)."""
         if view.status is AlgoStatus.BLOCKED:
             message = (
-                f"{view.algo_id} is refused again and again ({reason}). It tries at most once a minute; mend its cause "
-                "or cancel it."
+                f"{view.algo_id} does not go on: {reason}. It does by itself once that is over, trying at most once a "
+                "minute where it is refused; mend the cause or cancel it."
             )
             self.alarms.sound("algo_blocked", "warning", view.algo_id, message, self.now())
         else:

@@ -154,7 +154,18 @@ class Watch:
         assert self._desk is not None, "runners exist only on a wired desk"
         view = runner.kind.view(runner.state)
         hold = self.hold_of(view.symbol, view.reduce_only)
-        return step.StreamHealth(self._desk.now(), hold, self._withdrawing, self._desk.quote_of(runner))
+        blocked = "" if view.reduce_only else self.block_of(view.sub_account_id, view.symbol)
+        return step.StreamHealth(self._desk.now(), hold, self._withdrawing, self._desk.quote_of(runner), blocked)
+
+    def block_of(self, sub_account: str, symbol: str) -> str:
+        """Why nothing that adds risk is done for them now, by somebody's decision: a halt, mode REDUCE, a freeze; empty
+        where nothing stands against it. Whoever changes one of these calls `tell` then."""
+        assert self._desk is not None, "asked of a wired desk only"
+        assert self._halts is not None, "wired together"
+        account = self._desk.ledger.sub_accounts.get(sub_account)
+        if account is not None and account.status == "frozen":
+            return "frozen"
+        return self._halts.refusal(sub_account, symbol)
 
     def status(self) -> SystemStatus:
         """How things stand, for people."""

@@ -18,6 +18,7 @@ from schemas.orders import OrderState, TimeInForce
 StalkMode = Literal["none", "maintain", "trail"]
 LimitAction = Literal["cancel", "rest", "take"]
 StopAction = Literal["cancel", "leave"]
+Throttle = Literal["", "scarce", "queued"]
 
 
 class AlgoStatus(StrEnum):
@@ -92,10 +93,11 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The record `pms:chase:{id}`.
 
     `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves
-    the market meanwhile. `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven
+    the market meanwhile. `blocked` is why nothing that adds risk may be done now (freeze, halt, mode REDUCE). `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven
     gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and
-    `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `id_epoch` is the epoch that child ids
-    carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`.
+    `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `throttle`: the venue's rate budget is scarce
+    (repriceMinTicks is widened), or used up and the next request waits for its turn (execution.md 18). `id_epoch` is
+    the epoch that child ids carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`.
     """
 
     chase_id: str
@@ -132,6 +134,7 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     deadline_at: int = 0
     hold: str = ""
     withdraw: bool = False
+    blocked: str = ""
     paused: str = ""
     ending: AlgoStatus | None = None
     ending_reason: str = ""
@@ -150,6 +153,7 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     rejection: str = ""
     rejections: int = 0
     stopped_at: int = 0
+    throttle: Throttle = ""
 
     @property
     def rest(self) -> Decimal:

@@ -95,9 +95,9 @@ REDUCING = frozenset(
 SUPERSEDING = frozenset("close close_all cancel_all halt".split())
 # Work to come: answered NOT_AVAILABLE.
 LATER = frozenset(
-    "stop take_profit close close_all twap twap_basket trail_stop scalper twap_cancel"
+    "stop take_profit twap twap_basket trail_stop scalper twap_cancel"
     " twap_basket_cancel trail_stop_cancel scalper_cancel twap_pause twap_resume algo_start algo_cancel"
-    " freeze unfreeze halt resume admin_close".split()
+    " halt resume".split()
 )
 _LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit", "close_positions": "closePositions"}
 

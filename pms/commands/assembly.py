@@ -13,6 +13,7 @@ from pms.commands.basket import Baskets
 from pms.commands.cancels import Cancels
 from pms.commands.chases import Chases
 from pms.commands.closing import Closing
+from pms.commands.freezes import Freezes
 from pms.commands.identity import OwnerIds
 from pms.commands.manual import Manual
 from pms.commands.orders import Orders
@@ -51,6 +52,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         Amends(desk, clock),
         cancels,
         Closing(desk, desk.closing, cancels, clock),
+        Freezes(desk, parts.watch.tell),
         accounts,
         Positions(desk, parts.hands, parts.venue),
     )

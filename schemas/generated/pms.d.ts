@@ -359,7 +359,7 @@ export interface ChaseParams {
   readonly maxSlippageBps: number;
 }
 
-/** The record `pms:chase:{id}`.  `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves the market meanwhile. `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `id_epoch` is the epoch that child ids carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`. */
+/** The record `pms:chase:{id}`.  `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves the market meanwhile. `blocked` is why nothing that adds risk may be done now (freeze, halt, mode REDUCE). `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `throttle`: the venue's rate budget is scarce (repriceMinTicks is widened), or used up and the next request waits for its turn (execution.md 18). `id_epoch` is the epoch that child ids carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`. */
 export interface ChaseRecord {
   readonly v: number;
   readonly epoch: number;
@@ -399,6 +399,7 @@ export interface ChaseRecord {
   readonly deadlineAt: number;
   readonly hold: string;
   readonly withdraw: boolean;
+  readonly blocked: string;
   readonly paused: string;
   readonly ending: AlgoStatus | null;
   readonly endingReason: string;
@@ -417,6 +418,7 @@ export interface ChaseRecord {
   readonly rejection: string;
   readonly rejections: number;
   readonly stoppedAt: number;
+  readonly throttle: "" | "queued" | "scarce";
 }
 
 /** chase. `current_order_price` is 0 where nothing rests yet. */
@@ -1296,7 +1298,7 @@ export interface RiskPosition {
   readonly openedAt: number;
 }
 
-/** `pms:risk:{acct}`. */
+/** `pms:risk:{acct}`. `day` is the Unix ms at which the UTC day began, `day_equity` what the sub-account was worth then, `peak_equity` the most it was ever worth: daily loss and drawdown are measured from them. */
 export interface RiskRecord {
   readonly v: number;
   readonly epoch: number;
@@ -1306,6 +1308,9 @@ export interface RiskRecord {
   readonly equity: number;
   readonly marginUsed: number;
   readonly availableMargin: number;
+  readonly day: number;
+  readonly dayEquity: number;
+  readonly peakEquity: number;
   readonly positions: ReadonlyArray<RiskPosition>;
   readonly openOrders: ReadonlyArray<OrderRecord>;
   readonly timestamp: number;
@@ -1532,7 +1537,7 @@ export interface SubAccountPutCommand {
   readonly signature?: string | null;
 }
 
-/** `pms:subaccount:{acct}`. `tag` stands in its order ids (ids.tag_of). */
+/** `pms:subaccount:{acct}`. `tag` stands in its order ids (ids.tag_of). `reduce`: it lost as much as its limits allow (`cause` is the risk code) and may only reduce, until it is unfrozen like a frozen one. */
 export interface SubAccountRecord {
   readonly v: number;
   readonly epoch: number;
@@ -1541,7 +1546,8 @@ export interface SubAccountRecord {
   readonly id: string;
   readonly name: string;
   readonly tag: string;
-  readonly status: "active" | "frozen";
+  readonly status: "active" | "frozen" | "reduce";
+  readonly cause: string;
   readonly initialBalance: number;
   readonly balance: number;
   readonly limits: Limits;

@@ -52,9 +52,9 @@ START_MS = 1_790_000_000_000  # 2026-09-21: virtual time begins here
 class World:
     """See the module. Made inside a running `VirtualLoop`."""
 
-    def __init__(self, folder: Path | None = None, **options: Any) -> None:
+    def __init__(self, folder: Path | None = None, start_ms: int = START_MS, **options: Any) -> None:
         loop = asyncio.get_running_loop()
-        self.clock = LoopClock(loop, START_MS)
+        self.clock = LoopClock(loop, start_ms)
         self._time = mock.patch.object(time, "time", self._seconds)
         self._time.start()
         self._reading = mock.patch.object(StreamsCommandsMixin, "_xreadgroup", _reading_blocks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pms.core import funding
@@ -42,10 +42,12 @@ def test_what_is_funded_is_let_go_and_the_rest_is_bounded() -> None:
     assert funding.crossed(9 * HOUR_MS, D(1), D(7), hours[:2], 8 * HOUR_MS) == (Held(9 * HOUR_MS, D(7)),)
 
 
-TRADES = st.lists(st.tuples(st.integers(0, 12 * HOUR_MS), st.integers(-9, 9).map(Decimal)), max_size=25)
+TIMES = st.builds(lambda hour, ms: hour * HOUR_MS + ms, st.integers(0, 12), st.integers(0, 2))
+TRADES = st.lists(st.tuples(TIMES, st.integers(-9, 9).map(Decimal)), max_size=25)
 
 
 @given(TRADES, st.integers(0, 13))
+@example([(5 * HOUR_MS, D(1)), (HOUR_MS, D(1))], 5)
 def test_late_trades_are_counted_where_they_belong(trades: list[Trade], hour: int) -> None:
     """Booked in any order, the position at a whole hour is the sum of all trades before it."""
     held, hours = D(0), ()

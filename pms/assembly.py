@@ -35,6 +35,7 @@ from pms.execution import Execution
 from pms.exit_evidence import Evidence
 from pms.exit_orders import ExitOrders
 from pms.exit_price import ExitPrices
+from pms.governor import Governor
 from pms.halts import HaltFile, Halts
 from pms.hands import DeskHands
 from pms.health import HealthWriter
@@ -48,6 +49,7 @@ from pms.probe import Probe
 from pms.recover import Recovery
 from pms.risk_records import RiskRecords
 from pms.tasks import Tasks
+from pms.throttle import Throttle
 from pms.venue import UserStreamState
 from pms.watch import Watch
 from schemas.keys import Keys
@@ -110,9 +112,14 @@ class Assembly:
     def _deadline(self) -> float:
         return self.lease.deadline()
 
+    def _venue_ms(self) -> int:
+        return self.venue.time_ms()
+
     def _compose_venue(self) -> None:
         config, parts = self.config, self.parts
         credentials = Credentials(config.api_key.reveal(), config.api_secret.reveal())
+        self.throttle = Throttle(lambda: self.desk)
+        self.governor = Governor(parts.clock, self._venue_ms, self.throttle, config.rate_limits)
         self.venue = BinanceVenue(
             parts.http,
             parts.sockets,
@@ -121,7 +128,7 @@ class Assembly:
             parts.clock,
             self.tasks,
             parts.chance,
-            lambda usage: None,
+            self.governor,
         )
         self.data = MarketStream(
             self.venue.rest,

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pms.core.limiter import Limits
+
 Mode = Literal["paper", "shadow", "testnet", "live"]
 ForeignPolicy = Literal["cancel", "ours", "report"]
 LogFormat = Literal["auto", "json", "text"]
@@ -63,6 +65,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     resume_max_move_pct: int
     depth_speed: str
     sub_account_balance: int
+    rate_limits: Limits
     log_format: LogFormat
 
     def __repr__(self) -> str:  # the Redis address has a password
@@ -107,6 +110,11 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         resume_max_move_pct=_number(env, "PMS_RESUME_MAX_MOVE_PCT", 1),
         depth_speed=_choice(env, "PMS_DEPTH_SPEED", ("100ms", "0ms"), "100ms"),
         sub_account_balance=_number(env, "PMS_SUBACCOUNT_BALANCE", 10_000),
+        rate_limits=Limits(
+            weight_1m=_number(env, "PMS_RATE_WEIGHT_1M", 0),
+            orders_10s=_number(env, "PMS_RATE_ORDERS_10S", 0),
+            orders_1m=_number(env, "PMS_RATE_ORDERS_1M", 0),
+        ),
         log_format=log_format(env),
     )
 

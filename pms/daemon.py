@@ -206,6 +206,7 @@ class Daemon(Assembly):
             ts=self.parts.clock.now_ms(),
             stream_ages_ms=ages,
             clock_offset_ms=-self.venue.host_clock_error_ms(),
+            rate_budget=self.governor.used(),
             counts={
                 "algos": len(self.desk.runners),
                 "openOrders": sum(map(len, self.ledger.open_by_symbol.values())),

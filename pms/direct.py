@@ -22,6 +22,7 @@ from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
 from pms.clock import Clock
 from pms.config import Config
+from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import Cancel, Done, NotDone, Outcome, Place, Refused, Unavailable, Unknown, Venue
 from schemas.ids import Damaged, OrderId, parse
@@ -58,7 +59,7 @@ async def reached(config: Config, clock: Clock) -> AsyncIterator[BinanceVenue]:
         clock,
         tasks,
         random.random,
-        lambda usage: None,
+        Governor(clock, clock.now_ms),
     )
     try:
         await venue.rest.measure_clock()

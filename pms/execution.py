@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Coroutine
+from functools import partial
 from typing import Protocol
 
 import structlog
 
-from pms.bus.batch import Committed
-from pms.bus.batch import Outcome as StoreOutcome
+from pms.bus.batch import Committed, Durable
 from pms.clock import Clock
 from pms.core.risk import Approved
 from pms.tasks import Tasks
@@ -96,7 +96,7 @@ class Execution:
         """How often in a row the look-up of an unknown outcome was answered that there is no such order."""
         return self._not_found.get(client_id, 0)
 
-    def submit(self, approved: Approved, durable: asyncio.Future[StoreOutcome], claimed: bool) -> None:
+    def submit(self, approved: Approved, durable: Durable, claimed: bool) -> None:
         """Send once `durable` is done (the state that names the request is in Redis); exits do not wait (design.md
         rule 3), but for those of a step that claims a command: a repeat of it must not act twice."""
         client_id = approved.request.client_id
@@ -120,14 +120,15 @@ class Execution:
         came; then the next request may be under way, and the late answer must not pass for that one's."""
         return self._newest[request.client_id] is request
 
-    async def _run(self, approved: Approved, durable: asyncio.Future[StoreOutcome], waits: bool) -> None:
+    async def _run(self, approved: Approved, durable: Durable, waits: bool) -> None:
         request = approved.request
         action = _action(request)
-        send = self._venue.prepare(request)  # while Redis writes: what is left then is to stamp, sign and send
+        permit = partial(self._outcomes.may_send, request.client_id, approved.exit)
+        # While Redis writes: what is left then is to wait for the rate budget, ask `permit`, stamp, sign and send.
+        send = self._venue.prepare(request, approved.exit, permit)
         stopped = await self._wait_durable(durable) if waits else ""
         if stopped == REPEATED:
             return
-        stopped = stopped or self._outcomes.may_send(request.client_id, approved.exit)
         if stopped:
             self._outcomes.on_not_done(request.client_id, action, NotDone(stopped))
             return
@@ -148,7 +149,7 @@ class Execution:
         stopped = self._outcomes.may_send(place.client_id, True) if answered else "lease_not_renewed, look-up failed"
         return NotDone(stopped) if stopped else None
 
-    async def _wait_durable(self, durable: asyncio.Future[StoreOutcome]) -> str:
+    async def _wait_durable(self, durable: Durable) -> str:
         if not durable.done():
             await self._settled_or_late(durable)
         if not durable.done():
@@ -157,15 +158,15 @@ class Execution:
             return f"not_recorded: {error}"
         return "" if isinstance(durable.result(), Committed) else REPEATED
 
-    async def _settled_or_late(self, durable: asyncio.Future[StoreOutcome]) -> None:
+    async def _settled_or_late(self, durable: Durable) -> None:
         """Return when it is done, or after `ENTRY_WAIT_S`: asyncio.wait by hand, since every entry passes here."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def wake(_: object = None) -> None:
+        def wake() -> None:
             if not waiter.done():
                 waiter.set_result(None)
 
-        durable.add_done_callback(wake)
+        durable.wake_first(wake)
         late = self._clock.call_later(ENTRY_WAIT_S, wake)
         await waiter
         late.cancel()

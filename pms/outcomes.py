@@ -86,9 +86,8 @@ class Outcomes:
 
     def on_not_done(self, client_id: str, action: str, outcome: NotDone) -> None:
         retry_at = self._desk.now() + outcome.retry_ms
-        self._failed(
-            client_id, Failure(action, Cause.NONE, str(outcome.code), outcome.message, retry_at, refused=False)
-        )
+        code, message = str(outcome.code), outcome.message
+        self._failed(client_id, Failure(action, Cause.NONE, code, message, retry_at, False, outcome.called))
 
     def on_unknown(self, client_id: str, action: str, message: str) -> None:
         order = self._desk.ledger.orders[client_id]

@@ -38,11 +38,13 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class NotDone(msgspec.Struct, frozen=True):
-    """Certainly not executed; the same request with the same client id may be sent again after `retry_ms`."""
+    """Certainly not executed; the same request with the same client id may be sent again after `retry_ms`. `called`:
+    the rate budget is used up, and its owner will be told when its turn has come (execution.md 18)."""
 
     message: str
     retry_ms: int = 0
     code: int = 0
+    called: bool = False
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -135,8 +137,10 @@ class Venue(Protocol):
     """One exchange account. Request methods answer an `Outcome`; reads raise `Unavailable` when they could not be
     done."""
 
-    def prepare(self, order: Place | Amend | Cancel) -> Send:
-        """A request made out ahead of the moment of sending: the call sends it, once, or it is dropped."""
+    def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
+        """A request made out ahead of the moment of sending: the call sends it, once, or it is dropped. `exits`: it
+        only reduces risk. It may have to wait for the rate budget; `refusal` is asked right before it leaves: empty,
+        or why it may not, which comes back as `NotDone`."""
         ...
 
     async def place(self, order: Place) -> Outcome: ...

@@ -32,6 +32,7 @@ class Pause(StrEnum):
     SLOW = "slow"  # maintenance, firewall: many seconds
     CLOCK = "clock"  # until our clock is measured anew
     ORDERS = "orders"  # -1015: no order before the next slot; cancels and look-ups go on
+    TURN = "turn"  # our own budget is used up: its owner is called when its turn has come (execution.md 18)
     ALL = "all"  # 429, 418: nothing at all before Retry-After
 
 
@@ -146,7 +147,7 @@ def outcome(verdict: Verdict) -> Refused | NotDone | Unknown:
     if verdict.fate is Fate.REFUSED:
         return Refused(verdict.code, verdict.message, verdict.cause)
     if verdict.fate is Fate.NOT_DONE:
-        return NotDone(verdict.message, verdict.retry_ms, verdict.code)
+        return NotDone(verdict.message, verdict.retry_ms, verdict.code, verdict.pause is Pause.TURN)
     return Unknown(verdict.message, verdict.code)
 
 

@@ -1,28 +1,25 @@
-"""The gate before the venue: while it is closed nothing leaves, and what the venue counts against us is told on.
+"""The gate before the venue: while it is closed nothing leaves, and the governor is told what leaves and what the
+venue counts.
 
-An `Http` around another, so that all requests of the process pass it: REST and depth snapshots alike. After 418, 429
-or -1003 nothing is sent until Retry-After; after -1015 no orders before the next slot, while cancels and look-ups go
-(design.md). Refuses to know what is asked. It never waits: the caller is told when to come again.
+All requests of the process pass it: REST and depth snapshots alike. After 418, 429 or -1003 nothing is sent until
+Retry-After; after -1015 no orders before the next slot, while cancels and look-ups go (design.md). Refuses to know
+what is asked. It never waits: the caller is told when to come again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-
-import msgspec
+from collections.abc import Mapping
 
 from pms.binance import errors
 from pms.binance.errors import Pause, Verdict
 from pms.binance.transport import Http, NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.clock import Clock
+from pms.core.limiter import MARGIN_MS, MINUTE_MS, SLOT_MS, Charge, Lane, Usage
+from pms.governor import Governor
 
-SLOT_MS = 10_000  # order counters: 10-second slots of the venue's clock (binance.md 3.1)
-MINUTE_MS = 60_000  # weight, and the longer order counter
-ORDERS_PER_MINUTE = 1200
 BAN_MS = 120_000  # the shortest ban; for a 418 that does not tell its end
-MARGIN_MS = 20  # past the edge of a window, for the error of our venue time
 _COUNTED = ("/order", "/batchOrders", "/algoOrder")  # POST and PUT of these count as orders
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 
@@ -35,37 +32,36 @@ class Held(NotSent):
         self.retry_ms = retry_ms
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """What the venue has counted, from one answer's headers; None where it was silent.
+class Gate:
+    """See the module."""
 
-    Weight is counted per IP, orders per account, both for all programs together.
-    """
-
-    weight_1m: int | None = None
-    orders_10s: int | None = None
-    orders_1m: int | None = None
-
-
-class Gate(Http):
-    """Implements `transport.Http`. `on_usage` is told each answer's counts."""
-
-    def __init__(self, http: Http, clock: Clock, venue: VenueClock, on_usage: Callable[[Usage], None]) -> None:
+    def __init__(self, http: Http, clock: Clock, venue: VenueClock, governor: Governor) -> None:
         self._http = http
         self._clock = clock
         self._venue = venue
-        self._on_usage = on_usage
+        self.governor = governor
         self._shut_until = 0.0  # monotonic seconds, for everything
         self._orders_shut_until = 0.0
 
-    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
-        """Send, unless the gate is closed: then `Held`."""
+    async def request(
+        self, method: str, target: str, headers: Mapping[str, str], charge: Charge, lane: Lane
+    ) -> Response:
+        """Send, unless the gate is closed: then `Held`. Whether the budget has room was asked before."""
         wait = self.wait_ms(method, target)
         if wait:
             raise Held(f"nothing was sent: the venue has told us to be silent for {wait} ms more", wait)
-        response = await self._http.request(method, target, headers, body)
+        governor = self.governor
+        sent_at = governor.sent(charge, lane)
+        try:
+            response = await self._http.request(method, target, headers)
+        except NotSent:
+            governor.unsent(charge)
+            raise
+        except BaseException:  # lost, or cancelled under way: it may have been counted
+            governor.answered(charge, None, sent_at)
+            raise
         usage = _usage(response.headers)
-        if usage is not None:
-            self._on_usage(usage)
+        governor.answered(charge, usage, sent_at)
         if response.status >= 400:
             self._refused(response, usage)
         return response
@@ -84,7 +80,7 @@ class Gate(Http):
         """Close the gate where the refusal is about how much was asked."""
         verdict = errors.read(response)
         if verdict.pause is Pause.ORDERS:
-            full_minute = usage is not None and (usage.orders_1m or 0) >= ORDERS_PER_MINUTE
+            full_minute = usage is not None and (usage.orders_1m or 0) >= self.governor.limits.orders_1m
             until = self._until(response, verdict, MINUTE_MS if full_minute else SLOT_MS)
             self._orders_shut_until = max(until, self._orders_shut_until)
         elif verdict.pause is Pause.ALL:

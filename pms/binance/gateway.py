@@ -14,11 +14,11 @@ from functools import partial
 import msgspec
 import structlog
 
-from pms.binance import codec, errors, history, money, queries
+from pms.binance import codec, errors, history, money, queries, rates
 from pms.binance.errors import Verdict
-from pms.binance.gate import Gate, Usage
+from pms.binance.gate import Gate
 from pms.binance.queries import Request
-from pms.binance.rest import Declined, Rest
+from pms.binance.rest import Declined, Passage, Rest
 from pms.binance.signing import Signing
 from pms.binance.transport import Http, Sockets
 from pms.binance.user_stream import UserStream
@@ -26,6 +26,7 @@ from pms.binance.venue_clock import VenueClock
 from pms.clock import Clock
 from pms.core.backoff import Connects
 from pms.core.margin import Brackets
+from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import (
     Amend,
@@ -89,12 +90,13 @@ class BinanceVenue(Venue):
         clock: Clock,
         tasks: Tasks,
         chance: Callable[[], float],
-        on_usage: Callable[[Usage], None],
+        governor: Governor,
     ) -> None:
         self._clock = clock
         self._tasks = tasks
         self._venue_clock = VenueClock(clock)
-        self.gate = Gate(http, clock, self._venue_clock, on_usage)
+        self._governor = governor
+        self.gate = Gate(http, clock, self._venue_clock, governor)
         self.rest = Rest(self.gate, self._venue_clock, tasks, credentials.key, credentials.secret)
         connects = Connects(chance, clock.monotonic)
         private = stream_url.rstrip("/") + "/private"
@@ -103,21 +105,22 @@ class BinanceVenue(Venue):
 
     # --- order requests ---
 
-    def prepare(self, order: Place | Amend | Cancel) -> Send:
+    def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
         request = queries.order(order)
-        return partial(self._order, request, self.rest.sign(request))
+        passage = Passage(refusal, partial(self._governor.errand, order, exits))
+        return partial(self._order, request, self.rest.sign(request), passage)
 
     async def place(self, order: Place) -> Outcome:
-        return await self.prepare(order)()
+        return await self.prepare(order, order.reduce_only, _no_refusal)()
 
     async def amend(self, amend: Amend) -> Outcome:
-        return await self.prepare(amend)()
+        return await self.prepare(amend, False, _no_refusal)()
 
     async def cancel(self, cancel: Cancel) -> Outcome:
-        return await self.prepare(cancel)()
+        return await self.prepare(cancel, True, _no_refusal)()
 
-    async def _order(self, request: Request, signing: Signing) -> Outcome:
-        outcome = await self.rest.order(request, signing)
+    async def _order(self, request: Request, signing: Signing, passage: Passage) -> Outcome:
+        outcome = await self.rest.order(request, signing, passage)
         if isinstance(outcome, Done):
             self._stream.expect(outcome.report)
         return outcome
@@ -161,7 +164,11 @@ class BinanceVenue(Venue):
         return await self.rest.read(queries.public("/fapi/v1/premiumIndex", symbol=symbol), money.mark)
 
     async def instruments(self) -> dict[str, Instrument]:
-        return await self.rest.read(queries.public("/fapi/v1/exchangeInfo"), codec.instruments)
+        return await self.rest.read(queries.public("/fapi/v1/exchangeInfo"), self._rules)
+
+    def _rules(self, body: bytes) -> dict[str, Instrument]:
+        self._governor.limit(rates.limits(body))
+        return codec.instruments(body)
 
     async def one_way(self) -> bool:
         return not (await self._mode()).hedge
@@ -214,3 +221,7 @@ class BinanceVenue(Venue):
                 await self.rest.measure_clock()
             except Unavailable as error:
                 _log.warning("venue_clock_not_measured", error=str(error))
+
+
+def _no_refusal() -> str:
+    return ""

@@ -14,7 +14,6 @@ import structlog
 from pms.binance import frames, queries
 from pms.binance.rest import Rest
 from pms.binance.route import Route
-from pms.binance.signing import encode
 from pms.binance.transport import Sockets
 from pms.clock import Clock
 from pms.core.backoff import Connects
@@ -102,8 +101,8 @@ class MarketStream(MarketData):
         """Raises `Unavailable`, at once where the depth stream is not subscribed: nothing could join it."""
         if not self._public.confirmed(self._public_streams(symbol)[0]):
             raise Unavailable(f"the depth stream of {symbol} is not subscribed now", UNCONFIRMED_MS)
-        query = encode([("symbol", symbol), ("limit", str(SNAPSHOT_LEVELS))])
-        return await self._rest.read(queries.Request("GET", "/fapi/v1/depth", query, signed=False), frames.snapshot)
+        request = queries.public("/fapi/v1/depth", symbol=symbol, limit=SNAPSHOT_LEVELS)
+        return await self._rest.read(request, frames.snapshot)
 
     async def close(self) -> None:
         await self._public.close()

@@ -10,7 +10,9 @@ from decimal import Decimal
 
 import msgspec
 
+from pms.binance import rates
 from pms.binance.signing import encode
+from pms.core.limiter import Charge, Lane
 from pms.venue import Amend, Cancel, Place
 
 # How late a request may still act (execution.md 2). Short where acting late hurts: a stale price is worse than none.
@@ -20,7 +22,8 @@ WINDOW_MS = 5000  # the venue's default; cancels may be late, and reads lose not
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One request before signing. `queued`: it waits its turn among reads; what orders wait for never does."""
+    """One request before signing, with its cost and where it stands in line. `queued`: it waits its turn among reads;
+    what orders wait for never does."""
 
     method: str
     path: str
@@ -28,6 +31,8 @@ class Request(msgspec.Struct, frozen=True):
     window_ms: int = WINDOW_MS
     signed: bool = True
     queued: bool = True
+    charge: Charge = rates.LIGHT
+    lane: Lane = Lane.READ
 
 
 def order(request: Place | Amend | Cancel) -> Request:
@@ -54,7 +59,7 @@ def place(order: Place) -> Request:
     if order.reduce_only:
         params.append(("reduceOnly", "true"))
     params += [("newClientOrderId", order.client_id), ("newOrderRespType", "RESULT")]
-    return Request("POST", "/fapi/v1/order", encode(params), PLACE_WINDOW_MS, queued=False)
+    return Request("POST", "/fapi/v1/order", encode(params), PLACE_WINDOW_MS, True, False, rates.ORDER, Lane.NEAR)
 
 
 def amend(change: Amend) -> Request:
@@ -65,18 +70,18 @@ def amend(change: Amend) -> Request:
         ("price", _plain(change.price)),
         ("origClientOrderId", change.client_id),
     ]
-    return Request("PUT", "/fapi/v1/order", encode(params), AMEND_WINDOW_MS, queued=False)
+    return Request("PUT", "/fapi/v1/order", encode(params), AMEND_WINDOW_MS, True, False, rates.ORDER, Lane.NEAR)
 
 
 def cancel(order: Cancel) -> Request:
     params = [("symbol", order.symbol), ("origClientOrderId", order.client_id)]
-    return Request("DELETE", "/fapi/v1/order", encode(params), queued=False)
+    return Request("DELETE", "/fapi/v1/order", encode(params), queued=False, lane=Lane.EXIT)
 
 
 def look_up(symbol: str, client_id: str) -> Request:
     """Resolves unknown outcomes, so it does not wait behind a recovery's reads."""
     params = [("symbol", symbol), ("origClientOrderId", client_id)]
-    return Request("GET", "/fapi/v1/order", encode(params), queued=False)
+    return Request("GET", "/fapi/v1/order", encode(params), queued=False, lane=Lane.RECOVERY)
 
 
 def leverage(symbol: str, times: int) -> Request:
@@ -85,12 +90,13 @@ def leverage(symbol: str, times: int) -> Request:
 
 def read(path: str, **params: str | int | None) -> Request:
     """A signed read; parameters that are None are left out."""
-    return Request("GET", path, _query(params))
+    return Request("GET", path, _query(params), charge=rates.charge(path, params), lane=rates.lane(path))
 
 
 def public(path: str, **params: str | int | None) -> Request:
     """An unsigned read."""
-    return Request("GET", path, _query(params), signed=False)
+    charge, lane = rates.charge(path, params), rates.lane(path)
+    return Request("GET", path, _query(params), signed=False, charge=charge, lane=lane)
 
 
 def _query(params: Mapping[str, str | int | None]) -> str:
@@ -99,7 +105,7 @@ def _query(params: Mapping[str, str | int | None]) -> str:
 
 def listen_key(method: str) -> Request:
     """POST makes or returns the key, PUT prolongs it. Only the API key is sent, no signature (binance.md 2)."""
-    return Request(method, "/fapi/v1/listenKey", signed=False)
+    return Request(method, "/fapi/v1/listenKey", signed=False, lane=Lane.EXIT)
 
 
 def _plain(number: Decimal) -> str:

@@ -21,6 +21,8 @@ from pms.binance.queries import Request
 from pms.binance.signing import Signer, Signing, unsaid
 from pms.binance.transport import Lost, NotSent, Response
 from pms.binance.venue_clock import VenueClock
+from pms.core.limiter import Lane
+from pms.governor import Errand, Short
 from pms.tasks import Tasks
 from pms.venue import AuthFailed, Done, Outcome, Unavailable, Unknown
 
@@ -28,7 +30,8 @@ T = TypeVar("T")
 _log = structlog.get_logger("pms.binance.rest")
 
 HEAD_CHARS = 120  # of an answer that can't be read, for the log and the message
-READS_MAX = 8  # reads on the wire at once: recovery asks for hundreds, and orders want the wire too
+READS_MAX = 8  # of a lane on the wire at once: recovery asks for hundreds, and orders want the wire too
+READ_PATIENCE_S = 61.0  # a read waits for the next minute's weight at most, then its asker comes again
 DOUBTS_MAX = 3  # refusals in a row of a key that has worked, before it is taken for dead (a short ban looks the same)
 RETRY_READ_MS = 1000  # for a read whose refusal names no time
 _PAUSE_MS = {
@@ -48,17 +51,26 @@ class Declined(Unavailable):
         self.code = verdict.code
 
 
+class Passage(msgspec.Struct, frozen=True):
+    """What an order request is asked right before it leaves. `refusal`: empty, or why it may not leave (any more);
+    `errand`: where it stands in line while the rate budget is short."""
+
+    refusal: Callable[[], str]
+    errand: Callable[[], Errand]
+
+
 class Rest:
     """Requests of one API key."""
 
     def __init__(self, gate: Gate, venue: VenueClock, tasks: Tasks, key: str, secret: str) -> None:
         self._gate = gate
+        self._governor = gate.governor
         self._venue = venue
         self._tasks = tasks
         self._signer = Signer(secret)
         self._key = key
         self._headers = {"X-MBX-APIKEY": key}
-        self._reads = asyncio.Semaphore(READS_MAX)
+        self._reads = {lane: asyncio.Semaphore(READS_MAX) for lane in Lane}
         self._measuring = False
         self._worked = False
         self._doubts = 0
@@ -67,12 +79,12 @@ class Rest:
         """What of a request's signature does not depend on the moment of sending."""
         return self._signer.begin(request.query, request.window_ms)
 
-    async def order(self, request: Request, signing: Signing | None = None) -> Outcome:
+    async def order(self, request: Request, signing: Signing | None = None, passage: Passage | None = None) -> Outcome:
         """Send an order request, in the caller's own task (execution.md 6: `pms.execution` gives each one its own).
 
         Raises `AuthFailed`; every other end is an outcome.
         """
-        answer = await self._carry(request, signing)
+        answer = await self._carry(request, signing, passage)
         if isinstance(answer, Verdict):
             return errors.outcome(answer)
         try:
@@ -103,16 +115,22 @@ class Rest:
         await self._venue.measure(lambda: self.read(queries.public("/fapi/v1/time"), codec.server_time))
 
     async def _queued(self, request: Request) -> bytes | Verdict:
-        async with self._reads:
+        async with self._reads[request.lane]:
             return await self._carry(request)
 
-    async def _carry(self, request: Request, signing: Signing | None = None) -> bytes | Verdict:
+    async def _carry(
+        self, request: Request, signing: Signing | None = None, passage: Passage | None = None
+    ) -> bytes | Verdict:
+        if not self._governor.ample(request.charge) and (short := await self._turn(request, passage)):
+            return short
+        if passage is not None and (stopped := passage.refusal()):
+            return Verdict(Fate.NOT_DONE, stopped)
         query = request.query
         if request.signed:
             query = (signing or self.sign(request)).at(self._venue.now_ms())
         target = f"{request.path}?{query}" if query else request.path
         try:
-            response = await self._gate.request(request.method, target, self._headers)
+            response = await self._gate.request(request.method, target, self._headers, request.charge, request.lane)
         except Held as held:
             return Verdict(Fate.NOT_DONE, str(held), pause=Pause.ALL, retry_ms=held.retry_ms)
         except NotSent as error:
@@ -125,6 +143,16 @@ class Rest:
             return response.body
         body = self._unsaid(response.body).encode()
         return self._judged(errors.read(Response(response.status, response.headers, body)), request)
+
+    async def _turn(self, request: Request, passage: Passage | None) -> Verdict | None:
+        """Wait in line for the rate budget. None: it may leave, now."""
+        errand = Errand(request.lane, patience_s=READ_PATIENCE_S) if passage is None else passage.errand()
+        try:
+            await self._governor.turn(request.charge, errand)
+        except Short as short:
+            pause = Pause.TURN if short.called else Pause.ALL
+            return Verdict(Fate.NOT_DONE, str(short), pause=pause, retry_ms=short.retry_ms)
+        return None
 
     def _judged(self, verdict: Verdict, request: Request) -> Verdict:
         if verdict.fate is Fate.AUTH:

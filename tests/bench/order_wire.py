@@ -20,6 +20,7 @@ from pms.binance.sockets import AioSockets
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.http import HttpClient
 from pms.clock import SystemClock
+from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import Done, Place
 from schemas.market import Side
@@ -95,8 +96,9 @@ async def rows() -> list[Row]:
     tasks, clock = Tasks(), SystemClock()
     client = HttpClient(f"http://127.0.0.1:{port}")
     sockets = AioSockets(tasks)
+    governor = Governor(clock, clock.now_ms)
     venue = BinanceVenue(
-        client, sockets, "ws://127.0.0.1", Credentials(KEY, SECRET), clock, tasks, lambda: 0.5, lambda _: None
+        client, sockets, "ws://127.0.0.1", Credentials(KEY, SECRET), clock, tasks, lambda: 0.5, governor
     )
     _, reference = await loop.create_connection(Loop, "127.0.0.1", port)
     ours, theirs = [], []

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import pytest
 
-from pms.binance.gate import Usage
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
 from pms.clock import SystemClock
+from pms.governor import Governor
 from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.faults import Latency
 from pms.sim.model import DepthSnapshot, Mark
@@ -63,7 +63,6 @@ class World:
         self.simulator = Simulator(options, SystemClock(), self.tasks)
         self.server = Server(self.simulator.gate, self.tasks)
         self.notes = Notes()
-        self.usage: list[Usage] = []
 
     async def start(self) -> None:
         now = SystemClock().now_ms()
@@ -76,6 +75,7 @@ class World:
         self.venue = self.adapter("s")
 
     def adapter(self, secret: str) -> BinanceVenue:
+        self.governor = Governor(self.clock, self.clock.now_ms)
         return BinanceVenue(
             HttpClient(f"http://127.0.0.1:{self.server.rest_port}"),
             self.sockets,
@@ -84,7 +84,7 @@ class World:
             self.clock,
             self.tasks,
             random.Random(1).random,
-            self.usage.append,
+            self.governor,
         )
 
     async def live(self) -> None:
@@ -290,9 +290,9 @@ async def test_a_ban_silences_everything_but_the_stream(world: World) -> None:
 async def test_what_the_venue_counts_is_told(world: World) -> None:
     await world.place("a-1", "83990")
     await world.place("a-2", "83990")
-    assert world.usage[-1].orders_10s == 2
-    assert world.usage[-1].orders_1m == 2
-    assert (world.usage[-1].weight_1m or 0) > 0
+    used = world.governor.used()
+    assert (used["orders10s"], used["orders1m"]) == (2, 2)
+    assert used["weight1m"] > 0
 
 
 @pytest.mark.faults

@@ -8,6 +8,7 @@ import pytest
 
 from pms.binance.gateway import CLOCK_S, BinanceVenue, Credentials
 from pms.binance.transport import Lost, Response
+from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import NotDone, Unavailable, Unknown
 from tests.contract.binance.fakes import Asked, FakeHttp, FakeSockets, ManualClock, Notes, error, ok
@@ -36,7 +37,7 @@ class World:
             self.clock,
             self.tasks,
             lambda: 0.5,
-            lambda _: None,
+            Governor(self.clock, self.clock.now_ms),
         )
 
     def answer(self, asked: Asked) -> Response | Exception:

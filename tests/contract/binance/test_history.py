@@ -11,6 +11,7 @@ from pms.binance.gate import Gate
 from pms.binance.rest import Rest
 from pms.binance.transport import Lost, Response
 from pms.binance.venue_clock import VenueClock
+from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import Unavailable
 from tests.contract.binance.fakes import EPOCH_MS, Asked, FakeHttp, ManualClock, ok
@@ -59,7 +60,7 @@ class Venue:
         self.clock = ManualClock()
         self.http = FakeHttp(self.answer)
         venue_clock = VenueClock(self.clock)
-        gate = Gate(self.http, self.clock, venue_clock, lambda _: None)
+        gate = Gate(self.http, self.clock, venue_clock, Governor(self.clock, self.clock.now_ms))
         self.rest = Rest(gate, venue_clock, Tasks(), "k", "s")
 
     def answer(self, asked: Asked) -> Response:

@@ -18,6 +18,7 @@ from pms.binance.transport import Response
 from pms.binance.venue_clock import VenueClock
 from pms.clock import LoopClock
 from pms.core.backoff import Connects
+from pms.governor import Governor
 from pms.market import Market
 from pms.sim.feed import FeedDriver, with_marks
 from pms.sim.params import Request
@@ -85,7 +86,7 @@ async def test_the_quote_is_the_simulated_venues_touch_through_a_cut() -> None:
     venue = Venue(VenueSettings({"k": "s"}, ("BTCUSDT",)), clock.now_ms)
     wire = Wire(venue, clock)
     venue_clock = VenueClock(clock)
-    rest = Rest(Gate(wire, clock, venue_clock, lambda usage: None), venue_clock, tasks, "k", "s")
+    rest = Rest(Gate(wire, clock, venue_clock, Governor(clock, clock.now_ms)), venue_clock, tasks, "k", "s")
     paces = [Connects(lambda: 0.5, clock.monotonic) for _ in range(2)]
     stream = MarketStream(rest, wire, "wss://sim", clock, tasks, *paces)
     told: list[tuple[bool, str]] = []

@@ -21,6 +21,7 @@ from pms.binance.transport import NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.clock import LoopClock
 from pms.core.backoff import CONNECTS_MAX, CONNECTS_WINDOW_S, Connects
+from pms.governor import Governor
 from pms.market_data import DepthFrame, TouchFrame
 from pms.tasks import Tasks
 from pms.venue import Unavailable
@@ -144,7 +145,7 @@ class Setting:
         self.tasks = Tasks()
         clock = LoopClock(asyncio.get_running_loop(), 1_790_526_539_000)
         venue_clock = VenueClock(clock)
-        gate = Gate(self.venue, clock, venue_clock, lambda usage: None)
+        gate = Gate(self.venue, clock, venue_clock, Governor(clock, clock.now_ms))
         rest = Rest(gate, venue_clock, self.tasks, "key", "secret")
 
         def connects() -> Connects:

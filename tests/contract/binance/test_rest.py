@@ -11,10 +11,11 @@ from decimal import Decimal
 import pytest
 
 from pms.binance import codec, queries
-from pms.binance.gate import Gate, Usage
+from pms.binance.gate import Gate
 from pms.binance.rest import READS_MAX, Declined, Rest
 from pms.binance.transport import Lost, NotSent, Response
 from pms.binance.venue_clock import VenueClock
+from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import AuthFailed, Cancel, Done, NotDone, Place, Refused, Unavailable, Unknown
 from schemas.market import Side
@@ -46,9 +47,9 @@ class World:
         self.clock = ManualClock()
         self.http = FakeHttp(lambda _: ok(ROW))
         self.tasks = Tasks()
-        self.usage: list[Usage] = []
         self.venue_clock = VenueClock(self.clock)
-        self.gate = Gate(self.http, self.clock, self.venue_clock, self.usage.append)
+        self.governor = Governor(self.clock, self.venue_clock.now_ms)
+        self.gate = Gate(self.http, self.clock, self.venue_clock, self.governor)
         self.rest = Rest(self.gate, self.venue_clock, self.tasks, "key", "secret")
 
     def answers(self, *answers: Response | Exception | Answering) -> None:
@@ -260,12 +261,13 @@ async def test_too_many_orders_of_a_minute_wait_for_the_minute(world: World) -> 
     assert told.retry_ms == 60_000 - world.clock.now_ms() % 60_000 + 20
 
 
-async def test_every_answers_counts_are_told(world: World) -> None:
+async def test_the_venues_counts_are_kept_and_our_own_where_it_is_silent(world: World) -> None:
     counts = {"x-mbx-used-weight-1m": "17", "x-mbx-order-count-10s": "3", "x-mbx-order-count-1m": "9"}
     world.answers(ok(ROW, counts), error(400, -2019, "no", {"x-mbx-used-weight-1m": "18"}), ok(ROW))
-    for _ in range(3):
+    for weight, slot, minute in ((17, 3, 9), (18, 4, 10), (18, 5, 11)):
         await world.rest.order(PLACE)
-    assert world.usage == [Usage(17, 3, 9), Usage(18, None, None)]
+        used = world.governor.used()
+        assert (used["weight1m"], used["orders10s"], used["orders1m"]) == (weight, slot, minute)
 
 
 # --- the venue's clock --------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
 from pms.clock import SystemClock
+from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import Amend, AuthFailed, Cancel, Place, Unavailable
 from schemas.market import Side
@@ -138,7 +139,9 @@ def venue_at(port: int, tasks: Tasks) -> tuple[BinanceVenue, WebSockets]:
     http_client = HttpClient(f"http://127.0.0.1:{port}", answer_s=2.0, connect_s=2.0)
     streams = f"ws://127.0.0.1:{port}"
     credentials = Credentials(KEY, SECRET)
-    return BinanceVenue(http_client, sockets, streams, credentials, clock, tasks, lambda: 0.0, lambda _: None), sockets
+    return BinanceVenue(
+        http_client, sockets, streams, credentials, clock, tasks, lambda: 0.0, Governor(clock, clock.now_ms)
+    ), sockets
 
 
 async def exercise(port: int, told: Told, notes: Notes) -> None:

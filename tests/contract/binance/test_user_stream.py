@@ -15,6 +15,7 @@ from pms.binance.transport import Lost, Response
 from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
 from pms.core.backoff import CONNECTS_MAX, CONNECTS_WINDOW_S, Connects
+from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import AuthFailed, FillHint, Unavailable, UserStreamState
 from schemas.market import Side
@@ -66,7 +67,7 @@ class World:
         self.tasks = Tasks()
         self.notes = Notes()
         venue_clock = VenueClock(self.clock)
-        gate = Gate(self.http, self.clock, venue_clock, lambda _: None)
+        gate = Gate(self.http, self.clock, venue_clock, Governor(self.clock, self.clock.now_ms))
         rest = Rest(gate, venue_clock, self.tasks, "key", "secret")
         connects = Connects(lambda: 0.5, self.clock.monotonic)
         self.stream = UserStream(rest, self.sockets, "wss://venue/private", self.clock, self.tasks, connects)

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from pms.bus.batch import Claim
 from pms.bus.outcomes import Asked, Outcomes, Reply
+from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
 from schemas.records import Request
 
@@ -20,14 +21,22 @@ class Context:
         self.door = door
         self.admin = admin
         self.claimed: dict[str, str] | None = None
+        self._overtaken = ""
         self._asked = asked
         self._outcomes = outcomes_
+
+    def overtake(self, message: str) -> None:
+        """A sweep came over the command while it was being carried out: what it has not begun it does not begin."""
+        self._overtaken = message
 
     def claim(self, **ids: str) -> Claim | None:
         """Accepts the command in the same atomic step as its first state, with the ids allocated for it.
 
-        None where the command has no request id. A commit that answers `Duplicate` means that nothing was done.
+        None where the command has no request id. A commit that answers `Duplicate` means that nothing was done. Raises
+        `Invalid` (SUPERSEDED) where a sweep overtook it: nothing may be done then.
         """
+        if self._overtaken:
+            raise Invalid(ErrorCode.SUPERSEDED, self._overtaken)
         if not self.request_id:
             return None
         self.claimed = ids

@@ -73,6 +73,7 @@ class Inbox:
         self._lanes: Lanes[Turn] = Lanes(tasks, self._process)
         self._requests = Requests(self._ask, store, keys, executor, clock, venue_now)
         self._recent: dict[tuple[str, str], _Known] = {}
+        self._under_way: dict[Context, Item] = {}
 
     async def open(self) -> None:
         """Open the doors. Raises Gone."""
@@ -138,13 +139,20 @@ class Inbox:
 
     async def _first(self, item: Item, known: _Known, ahead: Answers) -> bytes:
         """The reply to a request that this process sees for the first time."""
+        context = self._requests.context(item)
+        self._under_way[context] = item
+        try:
+            return await self._accepted(item, known, ahead, context)
+        finally:
+            del self._under_way[context]
+
+    async def _accepted(self, item: Item, known: _Known, ahead: Answers, context: Context) -> bytes:
         if ahead or not self._requests.claims_first(item):
             stored, foreign = await self._requests.look_up(item, ahead)
             if stored is not None:
                 return await self._requests.seen_before(item, stored)
             if foreign:
                 return await self._requests.foreign(item)
-        context = self._requests.context(item)
         try:
             acceptance.check_door(item, self._admin_only)
             acceptance.check_age(item, self._venue_now(), self._doors.redis_now())
@@ -201,10 +209,11 @@ class Inbox:
     # refusing
 
     async def _sweep(self, sweep: Item) -> None:
-        """Take what waits in scope, in our lanes and unread at both doors, and answer it; the rest goes its way."""
+        """Take what waits in scope, in our lanes and unread at both doors, and answer it; the rest goes its way. What
+        is being carried out stops short of its first step."""
         message = f"a {sweep.command.type} overtook it; nothing was done."
         failure = Failure.of(ErrorCode.SUPERSEDED, message, by=sweep.request_id)
-        taken = [item for item, _ in self._lanes.take(lambda turn: acceptance.superseded(turn[0], sweep))]
+        taken = self._overtake(sweep, message)
         try:
             arrivals = await self._doors.drain()
         except (Gone, Refusal) as error:
@@ -220,8 +229,16 @@ class Inbox:
                 taken.append(item)
             else:
                 self.take(arrival)
+        taken += self._overtake(sweep, message)  # what came in meanwhile by another door
         for item in taken:
             self._tasks.spawn(self._refuse(item, failure), "bus.inbox superseded")
+
+    def _overtake(self, sweep: Item, message: str) -> list[Item]:
+        """What waits in our lanes under a sweep, taken out; what is being carried out is told."""
+        for context, item in self._under_way.items():
+            if acceptance.superseded(item, sweep):
+                context.overtake(message)
+        return [item for item, _ in self._lanes.take(lambda turn: acceptance.superseded(turn[0], sweep))]
 
     async def _refuse(self, item: Item, failure: Failure) -> None:
         await self._requests.refuse(item, failure)

@@ -158,7 +158,7 @@ class Books:
         """Keep the position and tell each part of its move; the liquidation price is the one after it."""
         ledger = self._ledger
         last = parts[-1].position
-        ledger.positions[(name, last.symbol)] = last
+        ledger.keep_position(last)
         account = ledger.sub_accounts.get(name)
         if account is not None and name != EXTERNAL:
             stakes = equity.stakes(self.of(name), self._mark, self.brackets)

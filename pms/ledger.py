@@ -16,7 +16,8 @@ import structlog
 
 from pms.bus.batch import Batch, Conflict, Outcome
 from pms.core import positions
-from schemas.books import Position
+from pms.core.exposure import Exposure
+from schemas.books import Position, Risk
 from schemas.keys import Keys
 from schemas.orders import Order
 from schemas.records import Mode, SubAccount, Watermark
@@ -41,6 +42,8 @@ class Ledger:
         self.sub_accounts: dict[str, SubAccount] = {}
         self.watermark = Watermark()
         self.mode = Mode()
+        self.risks: dict[str, Risk] = {}
+        self.exposure = Exposure()
         self.open_by_symbol: defaultdict[str, set[str]] = defaultdict(set)
         self._by_exchange_id: dict[tuple[str, int], str] = {}
         self._revisions: dict[tuple[str, str], int] = {}
@@ -91,14 +94,15 @@ class Ledger:
 
     def restore_position(self, position: Position, rev: int) -> None:
         self._revisions[(self.names.position(position.sub_account_id), position.symbol)] = rev
-        self.positions[(position.sub_account_id, position.symbol)] = position
+        self.keep_position(position)
 
     def restore_sub_account(self, account: SubAccount, rev: int) -> None:
         self._revisions[(self.names.subaccount(account.id), "")] = rev
         self.sub_accounts[account.id] = account
 
-    def restore_risk(self, sub_account_id: str, rev: int) -> None:
+    def restore_risk(self, sub_account_id: str, risk: Risk, rev: int) -> None:
         self._revisions[(self.names.risk(sub_account_id), "")] = rev
+        self.risks[sub_account_id] = risk
 
     def restore_algo(self, key: str, rev: int) -> None:
         self._revisions[(key, "")] = rev
@@ -111,9 +115,15 @@ class Ledger:
         self._revisions[(self.names.mode, "")] = rev
         self.mode = mode
 
+    def keep_position(self, position: Position) -> None:
+        """Keep a position in memory; its record is written by the unit that changed it."""
+        self.positions[(position.sub_account_id, position.symbol)] = position
+        self.exposure.position(position)
+
     def remember(self, order: Order) -> None:
         """Keep an order in memory; its record is written by the unit that changed it."""
         self.orders[order.client_order_id] = order
+        self.exposure.order(order)
         if order.exchange_order_id:
             self._by_exchange_id[(order.symbol, order.exchange_order_id)] = order.client_order_id
         if order.state.terminal:
@@ -125,6 +135,7 @@ class Ledger:
         """Drop an order that never came to stand in Redis."""
         order = self.orders.pop(client_id, None)
         if order is not None:
+            self.exposure.forget(client_id)
             self.open_by_symbol[order.symbol].discard(client_id)
             self._revisions.pop((self.names.order(client_id), ""), None)
         return order

@@ -51,8 +51,8 @@ async def read(caller: Caller, names: Keys, ledger: Ledger, now: int) -> Restore
         ledger.restore_mode(mode, meta.rev)
     async for position, meta in reader.rows(names.position("*"), Position):
         ledger.restore_position(position, meta.rev)
-    async for key, _, meta in reader.strings(names.risk("*"), Risk):
-        ledger.restore_risk(key.removeprefix(names.risk("")), meta.rev)
+    async for key, risk, meta in reader.strings(names.risk("*"), Risk):
+        ledger.restore_risk(key.removeprefix(names.risk("")), risk, meta.rev)
     algos: list[tuple[Kind, Any]] = []
     ended: dict[str, Any] = {}
     for kind in KINDS.values():

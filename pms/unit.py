@@ -64,7 +64,7 @@ class Unit:
 
     def position(self, position: Position) -> None:
         ledger = self._ledger
-        ledger.positions[(position.sub_account_id, position.symbol)] = position
+        ledger.keep_position(position)
         self._draft(ledger.names.position(position.sub_account_id), position, field=position.symbol)
 
     def traded(self, fill: Fill) -> None:
@@ -107,7 +107,8 @@ class Unit:
         self._draft(self._ledger.names.subaccount(account.id), account)
 
     def risk(self, sub_account_id: str, risk: Risk) -> None:
-        """Keep a sub-account's risk record; memory has no use for it."""
+        """Keep a sub-account's risk record."""
+        self._ledger.risks[sub_account_id] = risk
         self._draft(self._ledger.names.risk(sub_account_id), risk)
 
     def algo(self, kind: Kind, state: Any, happened: EventBody | None) -> None:

@@ -69,12 +69,16 @@ class RiskPosition(Part, frozen=True, kw_only=True):
 
 
 class Risk(Record, frozen=True, kw_only=True):
-    """`pms:risk:{acct}`."""
+    """`pms:risk:{acct}`. `day` is the Unix ms at which the UTC day began, `day_equity` what the sub-account was worth
+    then, `peak_equity` the most it was ever worth: daily loss and drawdown are measured from them."""
 
     balance: Decimal
     equity: Decimal
     margin_used: Decimal
     available_margin: Decimal
+    day: int = 0
+    day_equity: Decimal = ZERO
+    peak_equity: Decimal = ZERO
     positions: tuple[RiskPosition, ...] = ()
     open_orders: tuple[Order, ...] = ()
     timestamp: int

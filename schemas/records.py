@@ -61,12 +61,14 @@ class Limits(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SubAccount(Record, frozen=True, kw_only=True):
-    """`pms:subaccount:{acct}`. `tag` stands in its order ids (ids.tag_of)."""
+    """`pms:subaccount:{acct}`. `tag` stands in its order ids (ids.tag_of). `reduce`: it lost as much as its limits
+    allow (`cause` is the risk code) and may only reduce, until it is unfrozen like a frozen one."""
 
     id: str
     name: str
     tag: str
-    status: Literal["active", "frozen"] = "active"
+    status: Literal["active", "reduce", "frozen"] = "active"
+    cause: str = ""
     initial_balance: Decimal
     balance: Decimal
     limits: Limits = Limits()

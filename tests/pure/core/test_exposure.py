@@ -1,0 +1,104 @@
+"""The sums kept up with each change are those of a recount."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pms.core import positions
+from pms.core.exposure import Exposure
+from schemas.market import Side
+from schemas.orders import Order, OrderState, Origin
+
+D = Decimal
+_replace = msgspec.structs.replace
+
+ORDER = Order(
+    client_order_id="c",
+    sub_account_id="main",
+    symbol="BTCUSDT",
+    side=Side.BUY,
+    order_type="LIMIT",
+    time_in_force="GTC",
+    quantity=D(1),
+    price=D(100),
+    reduce_only=False,
+    state=OrderState.ACTIVE,
+    origin=Origin.MANUAL,
+    parent_id="",
+    root_id="",
+    created_at=1,
+    updated_at=1,
+)
+
+orders = st.builds(
+    lambda **changes: _replace(ORDER, **changes),
+    client_order_id=st.sampled_from("abcde"),
+    sub_account_id=st.sampled_from(("main", "other")),
+    symbol=st.sampled_from(("BTCUSDT", "ETHUSDT")),
+    side=st.sampled_from(Side),
+    quantity=st.decimals(min_value=1, max_value=9, places=1),
+    filled_qty=st.decimals(min_value=0, max_value=1, places=1),
+    next_quantity=st.none() | st.decimals(min_value=1, max_value=9, places=1),
+    reduce_only=st.booleans(),
+    state=st.sampled_from((OrderState.ACTIVE, OrderState.PLACING, OrderState.UNKNOWN, OrderState.CANCELLED)),
+)
+
+
+def recount(known: dict[str, Order], account: str, symbol: str) -> tuple[Decimal, Decimal, int]:
+    bids = asks = D(0)
+    live = 0
+    for order in known.values():
+        if order.state.terminal or (order.sub_account_id, order.symbol) != (account, symbol):
+            continue
+        live += 1
+        if not order.reduce_only:
+            left = max(order.quantity, order.next_quantity or D(0)) - order.filled_qty
+            bids, asks = (bids + left, asks) if order.side is Side.BUY else (bids, asks + left)
+    return bids, asks, live
+
+
+@given(changes=st.lists(orders | st.sampled_from("abcde"), max_size=30))
+@settings(max_examples=300)
+def test_after_any_changes_the_sums_are_those_of_a_recount(changes: list[Order | str]) -> None:
+    exposure, known = Exposure(), {}
+    for change in changes:
+        if isinstance(change, str):
+            exposure.forget(change)
+            known.pop(change, None)
+        else:
+            exposure.order(change)
+            known[change.client_order_id] = change
+    for account in ("main", "other"):
+        counted = 0
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            stake = exposure.of(account).get(symbol)
+            found = (D(0), D(0), 0) if stake is None else (stake.bids, stake.asks, stake.live)
+            assert found == recount(known, account, symbol)
+            counted += found[2]
+        assert exposure.live_orders(account) == counted
+
+
+def test_a_position_counts_with_what_may_fill_to_its_worst() -> None:
+    exposure = Exposure()
+    held = _replace(positions.flat("main", "BTCUSDT"), signed_quantity=D(-2), entry_price=D(100), leverage=3)
+    exposure.position(held)
+    exposure.order(_replace(ORDER, side=Side.SELL, quantity=D(1)))
+    exposure.order(_replace(ORDER, client_order_id="d", quantity=D(5), filled_qty=D(1)))
+    stake = exposure.of("main")["BTCUSDT"]
+    assert (stake.held, stake.bids, stake.asks, stake.leverage) == (D(-2), D(4), D(1), 1)
+    assert stake.worst == 3
+    assert not stake.idle
+    exposure.forget("c")
+    exposure.forget("d")
+    exposure.position(positions.flat("main", "BTCUSDT"))
+    assert stake.idle
+    assert stake.worst == 0
+
+
+def test_who_never_traded_has_nothing_at_stake() -> None:
+    assert Exposure().of("nobody") == {}
+    assert Exposure().live_orders("nobody") == 0

@@ -7,14 +7,10 @@ together, so what is read here is what Redis holds or is about to hold, in the s
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from typing import Protocol
 
-import msgspec
-import structlog
-
-from pms.bus.batch import Batch, Conflict, Outcome
+from pms.bus.batch import Batch, Durable
 from pms.core import positions
 from pms.core.exposure import Exposure
 from schemas.books import Position, Risk
@@ -22,13 +18,11 @@ from schemas.keys import Keys
 from schemas.orders import Order
 from schemas.records import Mode, SubAccount, Watermark
 
-_log = structlog.get_logger("pms.ledger")
-
 
 class Commits(Protocol):
     """Takes batches in order; see pms.bus.store.Store."""
 
-    def commit(self, batch: Batch) -> asyncio.Future[Outcome]: ...
+    def commit(self, batch: Batch) -> Durable: ...
 
 
 class Ledger:
@@ -48,31 +42,9 @@ class Ledger:
         self._by_exchange_id: dict[tuple[str, int], str] = {}
         self._revisions: dict[tuple[str, str], int] = {}
 
-    def commit(self, batch: Batch) -> asyncio.Future[Outcome]:
-        """Commit, and once more over whatever stands where a client deleted or wrote one of our records (contract.md:
-        deleting a record does not lose the algo of a running daemon)."""
-        future = self._commits.commit(batch)
-        if not batch.records:
-            return future
-        result: asyncio.Future[Outcome] = future.get_loop().create_future()
-        future.add_done_callback(lambda done: self._committed(done, batch, result))
-        return result
-
-    def _committed(self, done: asyncio.Future[Outcome], batch: Batch, result: asyncio.Future[Outcome]) -> None:
-        if result.done():
-            return
-        if done.cancelled():
-            result.cancel()
-        elif (error := done.exception()) is None:
-            result.set_result(done.result())
-        elif isinstance(error, Conflict):
-            _log.error("record_overwritten_by_a_client", detail=str(error))
-            over = tuple(msgspec.structs.replace(record, expected_rev=None) for record in batch.records)
-            again = self._commits.commit(msgspec.structs.replace(batch, records=over))
-            again.add_done_callback(lambda second: _hand_on(second, result))
-        else:
-            result.set_exception(error)
-            result.exception()  # whoever waits sees it; a step that nobody waits for has told the store's owner
+    def commit(self, batch: Batch) -> Durable:
+        """Commit what memory has already."""
+        return self._commits.commit(batch)
 
     def position(self, sub_account_id: str, symbol: str) -> Position:
         """A sub-account's book of a symbol; a flat one where it never traded."""
@@ -154,13 +126,3 @@ class Ledger:
         expected = self._revisions.get((key, field), 0)
         self._revisions[(key, field)] = expected + 1
         return expected, expected + 1
-
-
-def _hand_on(done: asyncio.Future[Outcome], result: asyncio.Future[Outcome]) -> None:
-    if done.cancelled():
-        result.cancel()
-    elif (error := done.exception()) is None:
-        result.set_result(done.result())
-    else:
-        result.set_exception(error)
-        result.exception()

@@ -6,14 +6,13 @@ once, and in Redis when the commit is done: all of it or nothing of it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from algos.registry import Kind
-from pms.bus.batch import Batch, Claim, Delete, Event, Index, Outcome, Put, Record
+from pms.bus.batch import Batch, Claim, Delete, Durable, Event, Index, Put, Record
 from pms.ledger import Ledger
 from schemas import codec, events, keys
 from schemas.books import Position, Risk
@@ -37,7 +36,7 @@ class Unit:
         self._request_id = request_id
         self._events: list[Event] = []
         self._drafts: dict[tuple[str, str], dict[str, Any]] = {}
-        self.durable: asyncio.Future[Outcome] | None = None
+        self.durable: Durable | None = None
 
     @property
     def empty(self) -> bool:
@@ -143,11 +142,17 @@ class Unit:
         puts: tuple[Put, ...] = (),
         deletes: tuple[Delete, ...] = (),
         progress: bool = False,
-    ) -> asyncio.Future[Outcome]:
+    ) -> Durable:
         """Hand the step over; memory has it already."""
         records = tuple(self._record(key, field, draft) for (key, field), draft in self._drafts.items())
         batch = Batch(
-            records=records, events=tuple(self._events), puts=puts, deletes=deletes, claim=claim, progress=progress
+            records=records,
+            events=tuple(self._events),
+            puts=puts,
+            deletes=deletes,
+            claim=claim,
+            progress=progress,
+            overwrites=True,
         )
         self.durable = self._ledger.commit(batch)
         return self.durable

@@ -7,6 +7,9 @@ decodes JSON).
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import msgspec
 
 from schemas import keys
@@ -79,7 +82,9 @@ class Claim(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """All of it or nothing of it.
 
-    `progress`: may be left out in an outage once a later batch overwrites its records.
+    `progress`: may be left out in an outage once a later batch overwrites its records. `overwrites`: where a record is
+    not at the expected version, all is written over whatever stands there (contract.md: deleting a record does not lose
+    the algo of a running daemon).
     """
 
     records: tuple[Record, ...] = ()
@@ -88,6 +93,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     deletes: tuple[Delete, ...] = ()
     claim: Claim | None = None
     progress: bool = False
+    overwrites: bool = False
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -109,6 +115,33 @@ class Shed(msgspec.Struct, frozen=True):
 
 
 Outcome = Committed | Duplicate | Shed
+
+
+class Durable(asyncio.Future[Outcome]):
+    """The outcome of a commit, when there is one. Calls given to `wake_first` are made right as it ends, so that who
+    waits in order to act has its turn before those who await it in order to answer."""
+
+    _wakes: tuple[Callable[[], None], ...] = ()
+
+    def wake_first(self, wake: Callable[[], None]) -> None:
+        """`wake` sees to it that somebody has a turn soon; it does nothing itself."""
+        if self.done():
+            wake()
+        else:
+            self._wakes += (wake,)
+
+    def set_result(self, result: Outcome) -> None:
+        self._wake()
+        super().set_result(result)
+
+    def set_exception(self, exception: type | BaseException, /) -> None:
+        self._wake()
+        super().set_exception(exception)
+        self.exception()  # whoever waits sees it; of a step that nobody waits for, the store's owner was told
+
+    def _wake(self) -> None:
+        for wake in self._wakes:
+            wake()
 
 
 class Conflict(Exception):

@@ -7,7 +7,6 @@ batch that waits, so that a SIGKILL in an outage loses none (it is written, not 
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 import structlog
 
-from pms.bus.batch import Batch, Outcome, Record, Shed
+from pms.bus.batch import Batch, Conflict, Durable, Outcome, Record, Shed
 
 # A batch is about 2 kB with its future: 20 MB at most, and two minutes of a busy daemon.
 MEMORY_BATCHES = 10_000
@@ -31,7 +30,7 @@ class Entry:
 
     __slots__ = ("base", "batch", "doubt", "future", "sent_at")
 
-    def __init__(self, batch: Batch, future: asyncio.Future[Outcome], doubt: bool = False) -> None:
+    def __init__(self, batch: Batch, future: Durable, doubt: bool = False) -> None:
         self.batch = batch
         self.future = future
         self.doubt = doubt
@@ -89,7 +88,7 @@ class Outbox:
         self._seq_path = None if folder is None else folder / SEQ_FILE
         self._limit = self._shed_at = limit
         self._memory: deque[Entry] = deque()
-        self._on_file: deque[asyncio.Future[Outcome]] = deque()
+        self._on_file: deque[Durable] = deque()
         self._file: BinaryIO | None = None
         self._read_at = 0
         self._forced = False
@@ -120,6 +119,14 @@ class Outbox:
     def push_front(self, entries: list[Entry]) -> None:
         """Put back what was sent and is not answered, in its order, before everything else."""
         self._memory.extendleft(reversed(entries))
+
+    def conflict(self, entry: Entry, detail: str) -> None:
+        """A record stands at another version: the waiter is told, or what overwrites waits to do so."""
+        if not entry.batch.overwrites:
+            entry.fail(Conflict(detail))
+            return
+        _log.error("record_overwritten_by_a_client", detail=detail)
+        self.push(Entry(_unconditional(entry.batch), entry.future))
 
     def pop(self) -> Entry:
         """The oldest. Raises IndexError when empty."""
@@ -274,4 +281,4 @@ def _taking_over(batch: Batch, expected: dict[tuple[str, str], int | None]) -> B
 
 def _unconditional(batch: Batch) -> Batch:
     records = tuple(msgspec.structs.replace(record, expected_rev=None) for record in batch.records)
-    return msgspec.structs.replace(batch, records=records)
+    return msgspec.structs.replace(batch, records=records, overwrites=False)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import structlog
 
 from pms.bus import commit
-from pms.bus.batch import Batch, Conflict, Duplicate, Fenced, Gone, Outcome
+from pms.bus.batch import Batch, Duplicate, Durable, Fenced, Gone
 from pms.bus.fence import Down, Fence, Lost, Notice, Restored, Standing
 from pms.bus.lease import Taken
 from pms.bus.link import Link, Reply
@@ -100,21 +100,21 @@ class Store:
         if spilled is not None:
             self._seq = spilled.seq
             for batch in spilled.batches:
-                self._outbox.push(Entry(batch, _unheard(), doubt=True))
+                self._outbox.push(Entry(batch, Durable(), doubt=True))
             self._outbox.begin(taken.epoch, spilled.seq)
         known = self._seq
         await self._connect()
         self._tasks.spawn(self._run(), "bus.store")
         return not known or self._seq == known
 
-    def commit(self, batch: Batch) -> asyncio.Future[Outcome]:
+    def commit(self, batch: Batch) -> Durable:
         """Apply `batch` after all earlier ones.
 
         The future ends with Committed, Duplicate (its claim was taken; nothing done) or Shed; or raises Conflict
-        (nothing done) or Fenced. While Redis is away it waits: a caller that may not wait looks at `down_since`. A
-        caller that leaves does not take the batch back.
+        (nothing done; never where it overwrites) or Fenced. While Redis is away it waits: a caller that may not wait
+        looks at `down_since`. A caller that leaves does not take the batch back.
         """
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future = Durable()
         if self._fenced is not None:
             future.set_exception(Fenced(str(self._fenced)))
             return future
@@ -172,7 +172,7 @@ class Store:
             last = int(detail) if first is None else int(detail) - first + len(entry.batch.events) - 1
             entry.resolve(commit.committed(entry.batch, last))
         elif word == "CONFLICT":
-            entry.fail(Conflict(detail.decode()))
+            self._outbox.conflict(entry, detail.decode())
         elif word == "SEQ" and self._draining:
             self._held.append(entry)
             return
@@ -188,7 +188,7 @@ class Store:
             self._flying.appendleft(entry)
             self._cut(text)
         else:
-            entry.fail(Conflict(text))
+            self._outbox.conflict(entry, text)
             self._not_counted(entry)
 
     def _not_counted(self, entry: Entry) -> None:
@@ -251,7 +251,7 @@ class Store:
         before = max(self._seq, standing.seq, standing.stream_last)
         self._seq = await self._fence.jump(before)
         self._outbox.force()
-        self._outbox.push_front([Entry(commit.jump(before, self._seq + 1, self._clock.now_ms()), _unheard())])
+        self._outbox.push_front([Entry(commit.jump(before, self._seq + 1, self._clock.now_ms()), Durable())])
 
     async def _run(self) -> None:
         delay, opened_at = FIRST_RETRY_S, self._clock.monotonic()
@@ -296,7 +296,3 @@ class Store:
             self._outbox.pop().fail(Fenced(str(error)))
         self._outbox.end()
         self._tell(Lost(str(error)))
-
-
-def _unheard() -> asyncio.Future[Outcome]:
-    return asyncio.get_running_loop().create_future()

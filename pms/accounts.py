@@ -30,9 +30,9 @@ def other_assets(wallet: Mapping[str, Decimal]) -> str:
     if not others:
         return ""
     return (
-        f"The futures wallet holds {', '.join(others)} beside {MONEY}; only {MONEY} is kept books of. No order was "
-        "sent. Convert it or transfer it to the spot wallet, switch off paying fees in BNB (POST /fapi/v1/feeBurn, "
-        "feeBurn=false), and start again."
+        f"The futures wallet holds {', '.join(others)} beside {MONEY}; books are kept of {MONEY} only, and the rest "
+        "is not booked. Convert it or transfer it to the spot wallet, and switch off paying fees in BNB (POST "
+        "/fapi/v1/feeBurn, feeBurn=false). A daemon does not start before that."
     )
 
 

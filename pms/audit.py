@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import structlog
 
+from pms.accounts import other_assets
 from pms.books import MONEY
 from pms.clock import Clock
 from pms.desk import Desk
@@ -112,6 +113,10 @@ class Audit:
 
     async def _beyond_books(self) -> Decimal:
         wallet = await self._venue.wallet()
+        if message := other_assets(wallet):
+            self._desk.alarms.sound("other_assets", "warning", "wallet", message, self._desk.now())
+        else:
+            self._desk.alarms.clear("other_assets", "wallet", self._desk.now())
         return wallet.get(MONEY, ZERO) - sum(
             (account.balance for account in self._desk.ledger.sub_accounts.values()), ZERO
         )

@@ -38,8 +38,7 @@ _replace = msgspec.structs.replace
 
 
 class Books:
-    """See the module. `mark` is a symbol's mark price, 0 where it is not known; `changed` names sub-accounts whose
-    numbers moved, until somebody takes them; `now` is venue-corrected ms."""
+    """See the module. `mark` is a symbol's mark price, 0 where it is not known; `now` is venue-corrected ms."""
 
     def __init__(
         self,
@@ -53,7 +52,6 @@ class Books:
         self._mark = mark
         self._now = now
         self.brackets: dict[str, Brackets] = {}
-        self.changed: set[str] = set()
 
     # --- reading --------------------------------------------------------------------------------------
 
@@ -76,12 +74,6 @@ class Books:
             for (name, _), position in self._ledger.positions.items()
             if name == sub_account_id and position.signed_quantity
         ]
-
-    def against_external(self, sub_account_id: str, symbol: str) -> bool:
-        """Whether `external` stands opposite to a position: no exit of it is sent until `position_assign` (execution.md
-        13)."""
-        foreign = self._ledger.position(EXTERNAL, symbol).signed_quantity
-        return self._ledger.position(sub_account_id, symbol).signed_quantity * foreign < 0
 
     def id_after(self, sub_account_id: str, symbol: str, delta: Decimal) -> str:
         """The positionId that a book has after it moved by `delta`: a new one where that opens or turns it."""
@@ -206,7 +198,6 @@ class Books:
             if amount:
                 account = accounts[name]
                 unit.sub_account(_replace(account, balance=account.balance + amount))
-        self.changed.update(cash)
 
     def held_at(self, symbol: str, time: int) -> dict[str, Decimal]:
         """What each book held of a symbol when a funding was due."""

@@ -54,5 +54,5 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         Closing(desk, desk.closing, cancels, clock),
         Freezes(desk, parts.watch.tell),
         accounts,
-        Positions(desk, parts.hands, parts.venue),
+        Positions(desk, parts.hands, parts.venue, parts.audit.ask),
     )

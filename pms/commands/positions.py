@@ -6,6 +6,8 @@ done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands.table import Row, Tell
@@ -23,12 +25,13 @@ from schemas.replies import PositionsReply
 
 
 class Positions:
-    """See the module."""
+    """See the module. `look` has the audit compare soon: what was accepted by mistake is found at once."""
 
-    def __init__(self, desk: Desk, hands: DeskHands, venue: Venue) -> None:
+    def __init__(self, desk: Desk, hands: DeskHands, venue: Venue, look: Callable[[], None]) -> None:
         self._desk = desk
         self._hands = hands
         self._venue = venue
+        self._look = look
 
     def rows(self) -> dict[type[Command], Row]:
         return {
@@ -105,6 +108,7 @@ class Positions:
                 )
                 unit.event(event)
         self._hands.lift(symbol)
+        self._look()
         return PositionsReply(position_ids=(moved,) if moved else ())
 
 

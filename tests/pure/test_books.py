@@ -164,16 +164,6 @@ def test_what_is_too_small_for_an_exit_goes_to_external_at_mark() -> None:
     account.agrees(2)
 
 
-def test_external_stands_against_an_exit_only_on_the_other_side() -> None:
-    account = Account()
-    account.trade("a", D(2), D(100), D(0))
-    account.trade(EXTERNAL, D(1), D(100), D(0), "web_1")
-    assert not account.books.against_external("a", SYMBOL)
-    account.trade("b", D(-5), D(100), D(0))
-    assert account.books.against_external("b", SYMBOL)
-    assert not account.books.against_external("c", SYMBOL)
-
-
 def test_a_fee_in_another_asset_is_no_money_of_the_books() -> None:
     account = Account()
     order_fee = D("0.5")

@@ -132,6 +132,17 @@ async def test_a_risk_record_shows_open_orders_and_survives_a_restart(world: Wor
     await world.command("cancel_all")
 
 
+@in_world()
+async def test_another_asset_that_comes_into_the_wallet_is_told(world: World) -> None:
+    await world.start()
+    rows = [{"asset": "BNB", "balance": "1"}, {"asset": "USDT", "balance": str(world.wallet())}]
+    world.fault("GET", "/fapi/v3/balance", status=200, body=json.dumps(rows))
+    await world.run(35)
+    assert await alarms(world) == {"other_assets:wallet"}
+    await world.run(35)
+    assert await alarms(world) == set()
+
+
 @in_world(books=False)
 async def test_a_wallet_with_another_asset_is_refused_at_the_start(world: World) -> None:
     """execution.md 17."""

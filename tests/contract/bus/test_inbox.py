@@ -352,7 +352,9 @@ async def test_cancel_all_answers_what_still_waits_in_its_scope_superseded(offic
         assert (await office.answer(f"c-{n}"))["errorCode"] == "SUPERSEDED"
     assert (await office.answer("other"))["success"] is True
     office.desk.gates["main"].set()
-    for name in ("c-0", "eth", "exit", "sweep"):
+    told = await office.answer("c-0")
+    assert told["errorCode"] == "SUPERSEDED", "it was being carried out and had not come to its first step"
+    for name in ("eth", "exit", "sweep"):
         assert (await office.answer(name))["success"] is True
 
 

@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from schemas.ids import OrderId, parse
+
 if TYPE_CHECKING:
     from tests.world.world import World
 
@@ -76,11 +78,10 @@ def _check_fills(world: World, symbol: str, orders: dict[str, dict[str, Any]]) -
 
 def _check_one_at_a_time(world: World, symbol: str) -> None:
     """Law 1, at the venue: no two orders of one owner's slot ever rested at the same time."""
-    lives: defaultdict[str, list[Any]] = defaultdict(list)
+    lives: defaultdict[tuple[str, int], list[Any]] = defaultdict(list)
     for order in world.placed(symbol):
-        if order.client_id.startswith("pms-"):
-            owner, _, slot = order.client_id.split("-")[2:5]
-            lives[owner + slot].append(order)
+        if isinstance(whose := parse(order.client_id), OrderId):
+            lives[whose.owner, whose.slot].append(order)
     for placed in lives.values():
         placed.sort(key=lambda order: order.order_id)
         for earlier, later in itertools.pairwise(placed):

@@ -35,8 +35,13 @@ _OF_ALL_SYMBOLS: dict[str, int] = {  # without `symbol`
 }
 _DEPTH = "/fapi/v1/depth"
 _DEPTH_WEIGHTS = ((50, 2), (100, 5), (500, 10), (1000, 20))  # by limit
-# What keeps us alive at the venue: without its time and the listen key nothing else works.
-_VITAL = frozenset(("/fapi/v1/time", "/fapi/v1/listenKey", "/fapi/v1/countdownCancelAll"))
+# Without these nothing else works: the venue's time, the listen key, the rules, the dead-man timer.
+_VITAL = frozenset(
+    (
+        *("/fapi/v1/time", "/fapi/v1/listenKey", "/fapi/v1/exchangeInfo", "/fapi/v1/accountConfig"),
+        "/fapi/v1/countdownCancelAll",
+    )
+)
 # The account's state and what a stop goes by when the book is gone (execution.md 27).
 _RECOVERY = frozenset(
     (

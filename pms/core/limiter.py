@@ -141,13 +141,15 @@ class Limiter:
         )
 
     def fits(self, charge: Charge, lane: Lane, now: int) -> bool:
-        """Whether a request of a lane may be sent without bringing any counter beyond the lane's part of it."""
+        """Whether a request of a lane may be sent without bringing any counter that it uses beyond the lane's part of
+        it. The weight is every request's: beyond it the venue refuses also what weighs nothing."""
         pct = _CEILING_PCT[lane]
         if lane is Lane.RECOVERY and self._reads.used(now) + charge.weight > self._reads.limit:
             return False
         return all(
             (window.used(now) + cost) * 100 <= window.limit * pct
             for window, cost in zip(self._windows, charge.parts, strict=True)
+            if cost or window is self._weight
         )
 
     def hold(self, charge: Charge) -> None:

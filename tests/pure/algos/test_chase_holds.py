@@ -324,3 +324,58 @@ def test_a_ratchet_outlives_a_new_grid(side, anchor) -> None:
     stage.run(S)
     (place,) = stage.asked(PlaceChild)[1:]
     assert place.price == (D(75) if side is Side.BUY else D("102.5"))
+
+
+# --- the rate budget (execution.md 18) ------------------------------------------------------------------
+
+
+def test_while_the_budget_is_scarce_only_large_moves_reprice_and_the_record_says_so() -> None:
+    stage = resting()
+    stage.give(step.Budget(stage.now, "scarce", stage.touch))
+    assert stage.state.status is AlgoStatus.THROTTLED
+    assert stage.move(1003, 1013) == ()
+    (amend,) = stage.move(1004, 1014)
+    assert amend.price == D("100.4")
+    stage.accept()
+    (amend,) = stage.move(1005, 1015) or stage.give(step.Budget(stage.now, "", stage.touch))
+    assert amend.price == D("100.5")
+    assert stage.state.status is AlgoStatus.ACTIVE
+
+
+def test_a_request_that_was_taken_back_leaves_at_its_turn_as_the_market_is_then() -> None:
+    stage = resting()
+    stage.move(1005, 1015)
+    stage.refuse(refused=False, throttled=True)
+    assert (stage.state.status, stage.state.reprice_count) == (AlgoStatus.THROTTLED, 0)
+    assert stage.order.state is OrderState.ACTIVE
+    assert stage.move(1006, 1016) == ()
+    assert stage.move(1020, 1030) == ()
+    (amend,) = stage.give(step.Budget(stage.now, "scarce", stage.touch))
+    assert amend.price == D("102.0")
+
+
+def test_a_placing_that_was_taken_back_is_made_anew_at_its_turn() -> None:
+    stage = Stage()
+    stage.refuse(refused=False, throttled=True)
+    assert stage.move(1020, 1030) == ()
+    (place,) = stage.give(step.Budget(stage.now, "scarce", stage.touch))
+    assert isinstance(place, PlaceChild)
+    assert place.price == D("102.0")
+
+
+def test_a_chase_that_waits_for_its_turn_can_be_cancelled() -> None:
+    stage = resting()
+    stage.move(1005, 1015)
+    stage.refuse(refused=False, throttled=True)
+    (cancel,) = stage.give(step.CancelRequest(stage.now, "asked"))
+    assert isinstance(cancel, CancelChild)
+
+
+def test_a_restart_forgets_whose_turn_it_was() -> None:
+    stage = resting()
+    stage.move(1005, 1015)
+    stage.refuse(refused=False, throttled=True)
+    stage.run(S)
+    (amend,) = stage.restart()
+    assert isinstance(amend, AmendChild)
+    assert stage.state.throttle == ""

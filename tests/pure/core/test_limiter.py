@@ -70,6 +70,14 @@ def test_entries_wait_while_the_weight_is_short_though_they_weigh_nothing() -> N
     assert limiter.fits(ORDER, Lane.NEAR, at(61))
 
 
+def test_cancels_and_reads_do_not_count_as_orders() -> None:
+    limiter = Limiter(SMALL)
+    spend(limiter, ORDER, Lane.EXIT, at(1), Usage(orders_10s=12, orders_1m=30))
+    assert not limiter.fits(ORDER, Lane.EXIT, at(2))
+    assert limiter.fits(CANCEL, Lane.EXIT, at(2))
+    assert limiter.fits(CANCEL, Lane.READ, at(2))
+
+
 def test_a_recoverys_reads_leave_the_last_tenth_to_cancels() -> None:
     limiter = Limiter(SMALL)
     spend(limiter, CANCEL, Lane.EXIT, at(1), Usage(weight_1m=36))

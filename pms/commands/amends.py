@@ -56,9 +56,7 @@ class Amends:
                 await self._send(action, context)
             except Taken:
                 return taken(context)
-            await fate.until(
-                lambda: self._order(name).state is not OrderState.AMENDING, answer_by - self._clock.monotonic()
-            )
+            await fate.until(lambda: self._order(name).state not in _IN_FLIGHT, answer_by - self._clock.monotonic())
             return self._reply(action, fate)
 
     # --- checking -------------------------------------------------------------------------------------
@@ -130,7 +128,7 @@ class Amends:
         """What became of it; not settled yet is success with a state that says so."""
         order = self._order(action.client_order_id)
         failed = fate.failures.get(order.client_order_id)
-        if order.state.terminal and (order.price, order.quantity) != (action.price, action.quantity):
+        if order.state.terminal and order.state is not OrderState.FILLED and not order.cancel_wanted:
             return _ended(order)
         if failed is None or failed.action != "amend" or failed.cause is Cause.NO_CHANGE:
             return OrderReply(client_order_id=order.client_order_id, state=order.state)
@@ -153,11 +151,8 @@ class Amends:
 
 
 def _ended(order: Order) -> Failure:
-    """The order ended instead of moving: the venue cancels a post-only order whose amend would cross (execution.md 8),
-    and what has filled can't move."""
+    """The order ended instead of moving: the venue cancels a post-only order whose amend would cross (execution.md 8)."""
     code = ErrorCode.POST_ONLY_REJECTED if order.time_in_force == "GTX" else ErrorCode.EXCHANGE_REJECTED
-    if order.state is OrderState.FILLED:
-        code = ErrorCode.EXCHANGE_REJECTED
     message = f"the order ended instead of moving: it is {order.state}, {order.filled_qty} filled."
     return Failure.of(code, message, clientOrderId=order.client_order_id, state=order.state, filledQty=order.filled_qty)
 

@@ -19,7 +19,7 @@ from pms.desk import Desk
 from schemas.commands_orders import Cancel, CancelAll
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
-from schemas.orders import Order
+from schemas.orders import Order, OrderState
 from schemas.replies import CancelAllReply, Success
 
 ANSWER_S = 2.8  # a reply is due within 3 s (contract.md)
@@ -54,7 +54,10 @@ class Cancels:
                 raise Invalid(ErrorCode.OWNED_BY_ALGO, message)
             return await self._algos.cancel(runner, "child_cancelled_by_command", context.request_id)
         self._desk.cancel(order, context.request_id)
-        return Success()
+        if await self._gone([order.client_order_id], ANSWER_S):
+            return Success(details={"state": OrderState.CANCELLING})  # it is remembered until the order is gone
+        ended = self._desk.ledger.orders[order.client_order_id].state
+        return Success(details=msgspec.UNSET if ended is OrderState.CANCELLED else {"state": ended})
 
     def _order(self, client_id: str, sub_account_id: str) -> Order:
         order = self._desk.ledger.orders.get(client_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.market import ZERO
-from schemas.orders import TRANSITIONS, Fill, Order, OrderState
+from schemas.orders import TRANSITIONS, Cause, Fill, Order, OrderState
 from schemas.reports import Report, VenueStatus
 
 _replace = msgspec.structs.replace
@@ -188,8 +188,11 @@ def _open(order: Order, report: Report, answers: bool, first_seen: bool) -> tupl
 
 
 def _end_reason(order: Order, report: Report) -> str:
-    if report.cause.value != "none":
+    """Why it ended; an answer does not say it of what could only fill at once (binance.md 3.3)."""
+    if report.cause is not Cause.NONE:
         return report.cause.value
+    if report.status is VenueStatus.EXPIRED and order.time_in_force in ("IOC", "FOK"):
+        return Cause.TIME_IN_FORCE.value
     return order.reason
 
 

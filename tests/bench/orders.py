@@ -91,7 +91,13 @@ async def venue(redis_url: str) -> AsyncIterator[VenueProcess]:
 @asynccontextmanager
 async def product(redis_url: str, port: int, folder: Path | None) -> AsyncIterator[Daemon]:
     """The daemon with its doors open."""
-    settings = config.load({"PMS_REST_URL": f"http://127.0.0.1:{port}", "PMS_STREAM_URL": f"ws://127.0.0.1:{port}"})
+    settings = config.load(
+        {
+            "PMS_REST_URL": f"http://127.0.0.1:{port}",
+            "PMS_STREAM_URL": f"ws://127.0.0.1:{port}",
+            "PMS_SUBACCOUNT_BALANCE": "1000000000",  # hundreds of fills are held at once
+        }
+    )
     clock = SystemClock()
     sockets = WebSockets(clock, random.random)
     parts = Parts(

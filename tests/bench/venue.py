@@ -23,6 +23,11 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _ORDER = "/fapi/v1/order"
 BEAT_S = 0.25
 MEASURED = "BTCUSDT"  # the symbol that the references follow too
+# What is measured is the way of one request; how many the venue takes is another matter.
+UNLIMITED = [
+    {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": 10**9}
+    for kind, interval, number in (("REQUEST_WEIGHT", "MINUTE", 1), ("ORDERS", "SECOND", 10), ("ORDERS", "MINUTE", 1))
+]
 RULES = [
     {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "0.10", "maxPrice": "10000000"},
     {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
@@ -94,7 +99,10 @@ class Venue:
             "/fapi/v1/listenKey": lambda _: {"listenKey": "key"},
             "/fapi/v1/depth": lambda query: self.markets[query["symbol"]].snapshot(),
             "/fapi/v1/leverage": lambda query: {"symbol": query["symbol"], "leverage": int(query["leverage"])},
-            "/fapi/v1/exchangeInfo": lambda _: {"symbols": [self._rules(symbol) for symbol in self.markets]},
+            "/fapi/v1/exchangeInfo": lambda _: {
+                "rateLimits": UNLIMITED,
+                "symbols": [self._rules(symbol) for symbol in self.markets],
+            },
         }
 
     def _rules(self, symbol: str) -> dict[str, Any]:

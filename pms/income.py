@@ -58,8 +58,11 @@ class Incomes:
 
     def _held(self) -> set[str]:
         """Symbols in which somebody holds something, or held at an hour whose funding is not booked."""
-        positions = self._desk.ledger.positions.values()
-        return {position.symbol for position in positions if position.signed_quantity or position.hours}
+        return {
+            position.symbol
+            for position in self._desk.ledger.positions.values()
+            if position.signed_quantity or any(hour.time > self._funded(position.symbol) for hour in position.hours)
+        }
 
     def _funded(self, symbol: str) -> int:
         return self._desk.ledger.watermark.symbols.get(symbol, Applied()).income_time

@@ -120,7 +120,7 @@ def _absorb(state: ChaseState, given: Input) -> ChaseState:
                 throttle="",
             )
         case step.StopRequest():
-            return _replace(state, stopped_at=given.now)
+            return _replace(state, stopped_at=given.now, withdraw=state.withdraw or given.bare)
         case _:  # a Timer says only that its time has come
             return state
 

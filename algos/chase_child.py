@@ -108,6 +108,9 @@ def _expired(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState
         return state
     if update.cause in _STEPPED_ON or (update.cause is Cause.NONE and child.time_in_force == "GTX"):
         return _stepped_back(state, update.now)
+    if update.cause is Cause.REDUCE_ONLY and state.params.reduce_only:
+        # The account's net no longer holds it, another sub-account stands opposite; our own position may well (14).
+        return _replace(state, retry_at=update.now + max(state.params.reprice_min_ms, step.RETRY_MIN_MS))
     return end(state, AlgoStatus.CANCELLED, f"venue_expired_{update.cause.value}")
 
 

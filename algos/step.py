@@ -146,9 +146,11 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class StopRequest(msgspec.Struct, frozen=True):
-    """The process is about to stop: a checkpoint, not an ending (law 8)."""
+    """The process is about to stop: a checkpoint, not an ending (law 8). `bare`: a child stands without the venue's
+    flag though it only reduces, and must not outlive us (execution.md 14)."""
 
     now: int
+    bare: bool = False
 
 
 Input = (

@@ -16,7 +16,7 @@ from algos import step
 from algos.step import AmendChild
 from schemas.ids import OrderId, make, parse
 from schemas.market import ZERO
-from schemas.orders import Order, OrderState
+from schemas.orders import Cause, Order, OrderState
 
 if TYPE_CHECKING:
     from pms.desk import Desk
@@ -31,6 +31,7 @@ class Closers:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._lost: dict[str, Decimal] = {}  # what the venue took from a resting closer while its position stood
 
     def moved(self, symbol: str, reduced: Iterable[str], apart_from: str = "") -> None:
         """Books of a symbol changed; `reduced` are the sub-accounts whose position got smaller, by an order of the algo
@@ -70,12 +71,37 @@ class Closers:
                 return
         self._desk.cancel(order)
 
+    def changed(self, before: Order, order: Order, cause: Cause) -> None:
+        """A closer's record changed. One that the venue shrank or ended because of the account's net, while its own
+        position still stands, is put back as soon as it has ended, in the form that fits now."""
+        if order.immediate:
+            return
+        name = order.client_order_id
+        taken = before.quantity - order.quantity if order.quantity != before.next_quantity else ZERO
+        if taken > 0:
+            self._lost[name] = self._lost.get(name, ZERO) + taken
+        ended = order.state is OrderState.EXPIRED and not before.state.terminal and cause is Cause.REDUCE_ONLY
+        if ended and not order.cancel_wanted and order.parent_id not in self._desk.runners:
+            self._again(order)
+
     def overshot(self, order: Order, filled: Decimal) -> None:
         """A closer's fill is booked: what it opened beyond its position goes at once (execution.md 14)."""
         held = self._desk.ledger.position(order.sub_account_id, order.symbol)
         if held.signed_quantity * order.side.sign > 0:
             assert self._desk.closing is not None, "composed with the desk"
             self._desk.closing.flatten(order, min(held.quantity, filled))
+
+    def withdraw_bare(self) -> set[str]:
+        """Cancel resting closers without the venue's flag: nobody could mend what they open once we are gone. Returns
+        the algos whose children are among them, which do it themselves."""
+        desk = self._desk
+        owners = set()
+        for order in desk.exits.unflagged():
+            if order.parent_id in desk.runners:
+                owners.add(order.parent_id)
+            else:
+                desk.cancel(order)
+        return owners
 
     # --- the form -------------------------------------------------------------------------------------
 
@@ -93,29 +119,38 @@ class Closers:
         desk, name = self._desk, order.client_order_id
         with desk.fates.follow((name,)) as fate:
             gone = await fate.until(lambda: desk.ledger.orders[name].state.terminal, REPLACE_S)
-        ended, whose = desk.ledger.orders[name], parse(name)
-        if not gone or ended.state is not OrderState.CANCELLED or not isinstance(whose, OrderId):
+        ended = desk.ledger.orders[name]
+        if gone and ended.state is OrderState.CANCELLED:
+            self._again(ended)
+
+    def _again(self, ended: Order) -> None:
+        """What an ended closer had still to fill, with what the venue had taken from it, as far as there is something
+        to close."""
+        desk, whose = self._desk, parse(ended.client_order_id)
+        if not isinstance(whose, OrderId):
             return
         now = desk.now()
         fresh = Order(
             client_order_id=make(_replace(whose, attempt=whose.attempt + 1)),
-            sub_account_id=order.sub_account_id,
-            symbol=order.symbol,
-            side=order.side,
-            order_type=order.order_type,
-            time_in_force=order.time_in_force,
-            quantity=ended.remaining,
-            price=order.price,
+            sub_account_id=ended.sub_account_id,
+            symbol=ended.symbol,
+            side=ended.side,
+            order_type=ended.order_type,
+            time_in_force=ended.time_in_force,
+            quantity=ended.remaining + self._lost.pop(ended.client_order_id, ZERO),
+            price=ended.price,
             reduce_only=True,
             state=OrderState.PLACING,
-            origin=order.origin,
-            parent_id=order.parent_id,
-            root_id=order.root_id,
+            origin=ended.origin,
+            parent_id=ended.parent_id,
+            root_id=ended.root_id,
             created_at=now,
             updated_at=now,
-            request_id=order.request_id,
-            leverage=order.leverage,
-            alternatives=order.alternatives,
+            request_id=ended.request_id,
+            leverage=ended.leverage,
+            alternatives=ended.alternatives,
         )
-        with desk.step() as unit:
-            desk.entry.submit(unit, fresh)
+        fresh = _replace(fresh, quantity=min(fresh.quantity, desk.exits.closable(fresh)))
+        if fresh.quantity:
+            with desk.step() as unit:
+                desk.entry.submit(unit, fresh)

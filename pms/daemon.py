@@ -266,9 +266,11 @@ class Daemon(Assembly):
         self.caller.close()
 
     async def _withdraw_children(self) -> None:
-        """Algos keep their states; quoting children leave, unless told to stay."""
-        for runner in tuple(self.desk.runners.values()):
-            self.desk.offer(runner, step.StopRequest(self.desk.now()))
+        """Algos keep their states; quoting children leave, unless told to stay, and closers that the venue would not
+        hold to their position."""
+        bare = self.desk.closers.withdraw_bare()
+        for algo_id, runner in tuple(self.desk.runners.items()):
+            self.desk.offer(runner, step.StopRequest(self.desk.now(), bare=algo_id in bare))
         give_up = self.parts.clock.monotonic() + STOP_S
         while self._leaving() and self.parts.clock.monotonic() < give_up:
             await self.parts.clock.sleep(0.01)

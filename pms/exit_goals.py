@@ -47,6 +47,7 @@ class Exit:
         self.denied: Denied | None = None
         self.refusals = 0
         self.idle = 0  # attempts in a row that filled nothing
+        self.wait_s = 0.0  # what the venue asked for after the last one
         self.form: Form | None = None  # what the attempt after an unknown one is held to
 
     def ends(self, reason: str) -> None:

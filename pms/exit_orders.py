@@ -121,7 +121,7 @@ class ExitOrders:
             if not tried and one.denied is None:
                 await self._way_made(one)
             elif one.idle:
-                await self._clock.sleep(PAUSES_S[min(one.idle, len(PAUSES_S)) - 1])
+                await self._clock.sleep(max(PAUSES_S[min(one.idle, len(PAUSES_S)) - 1], one.wait_s))
 
     async def _more_may_come(self, one: Exit) -> bool:
         """Wait for one of the placings in flight to become known; whether there was any."""
@@ -227,17 +227,17 @@ class ExitOrders:
         if _denies_position(order, failure, asked):
             self._desk.exits.doubt(order.symbol)
             await self._evidence.read_back(order.symbol)
+        one.wait_s = 0.0
         if failure is not None:
-            await self._failed(one, failure)
+            self._failed(one, failure)
         return ""
 
-    async def _failed(self, one: Exit, failure: Failure) -> None:
+    def _failed(self, one: Exit, failure: Failure) -> None:
         if failure.refused:
             one.refusals += 1
             self._refused(one, failure.message)
         wait_s = (failure.retry_at - self._desk.now()) / 1000
-        if wait_s > 0:
-            await self._clock.sleep(wait_s)
+        one.wait_s = min(wait_s, PAUSES_S[-1])  # what the venue forbids for longer, the adapter holds back anyway
 
     def _refused(self, one: Exit, message: str) -> None:
         goal = one.goal

@@ -120,7 +120,7 @@ ERRORS = [
     Planted(
         8,
         "algos/chase.py",
-        "return _replace(state, stopped_at=given.now)",
+        "return _replace(state, stopped_at=given.now, withdraw=state.withdraw or given.bare)",
         'return end(state, AlgoStatus.CANCELLED, "stopped")',
         HOLDS + "test_a_stop_cancels_the_child_and_the_next_life_goes_on_with_the_rest",
     ),

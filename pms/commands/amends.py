@@ -151,7 +151,7 @@ class Amends:
 
 
 def _ended(order: Order) -> Failure:
-    """The order ended instead of moving: the venue cancels a post-only order whose amend would cross (execution.md 8)."""
+    """The order ended instead of moving, as a post-only one does whose amend would cross (execution.md 8)."""
     code = ErrorCode.POST_ONLY_REJECTED if order.time_in_force == "GTX" else ErrorCode.EXCHANGE_REJECTED
     message = f"the order ended instead of moving: it is {order.state}, {order.filled_qty} filled."
     return Failure.of(code, message, clientOrderId=order.client_order_id, state=order.state, filledQty=order.filled_qty)

@@ -1,0 +1,139 @@
+"""The daemon dies amid manual orders: never two for one request, and what had not left never leaves (contract.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.world.books import check_books
+from tests.world.world import World, in_world
+
+D = Decimal
+pytestmark = pytest.mark.crash
+
+LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010", "price": "61000.0"}
+LEVELS = [{"price": f"{price}.0", "quantity": "0.010"} for price in (61000, 60900, 60800)]
+BODIES: dict[str, dict[str, Any]] = {
+    "limit": LIMIT,
+    "trade": {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010"},
+    "scale": {"symbol": "BTCUSDT", "side": "BUY", "levels": LEVELS},
+    "basket": {"legs": [{"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010"}]},
+}
+SETTLE_S = 16  # what was in flight is looked up for the settle window (execution.md 2)
+
+
+async def begin(world: World, kind: str, door: str, **body: Any) -> None:
+    text = json.dumps({"subAccountId": "main", "requestId": "k-1", **body})
+    if door == "stream":
+        await world.redis.xadd("pms:commands", {"type": kind, "body": text})
+    else:
+        await world.redis.lpush(f"pms:cmd:{kind}", text)
+
+
+async def ready(world: World) -> None:
+    """Up, with leverage set and the symbol watched: the command acts by its own step alone."""
+    await world.start()
+    await world.command("validate", symbol="BTCUSDT", side="BUY", quantity="0.010")
+    reply = await world.command("limit", requestId="before", **LIMIT | {"price": "60000.0"})
+    await world.command("cancel", clientOrderId=reply["clientOrderId"])
+    await world.redis.delete("pms:result:k-1")
+
+
+def ours(world: World) -> list[Any]:
+    """What the venue took of the command."""
+    return world.placed()[1:]
+
+
+async def lives_on(world: World, kind: str, at: str) -> None:
+    """The next life answers the request, by what became of its orders, and sends none of them anew."""
+    await world.start()
+    await world.run(SETTLE_S)
+    reply = await world.command(kind, requestId="k-1", wait_s=20, **BODIES[kind])
+    await world.run(SETTLE_S)
+    told = await world.reply("k-1")
+    names = [order.client_id for order in ours(world)]
+    assert len(set(names)) == len(names), f"killed {at}"
+    if not told["success"]:
+        assert told["errorCode"] == "NOT_EXECUTED", f"killed {at}: {told}"
+        assert names == [], f"killed {at}: {reply}"
+    elif kind in ("limit", "trade"):
+        assert names == [told["clientOrderId"]], f"killed {at}"
+    else:
+        standing = [row["clientOrderId"] for row in told["orders"] if row["state"] != "failed"]
+        assert sorted(names) == sorted(standing), f"killed {at}: {told}"
+        failures = told.get("errors") or told.get("details", {}).get("errors", [])
+        assert {error["errorCode"] for error in failures} <= {"NOT_EXECUTED"}, f"killed {at}"
+    assert len(names) <= len(LEVELS if kind == "scale" else [kind]), f"killed {at}"
+    await check_books(world)
+
+
+@pytest.mark.parametrize("door", ["stream", "list"])
+@pytest.mark.parametrize("kind", list(BODIES))
+def test_killed_at_any_of_its_effects_a_manual_order_is_there_once_or_never(
+    tmp_path_factory: pytest.TempPathFactory, cases: Callable[[int], None], kind: str, door: str
+) -> None:
+    counted: list[int] = []
+
+    async def count(world: World) -> None:
+        await ready(world)
+        before = len(world.life.effects)
+        await begin(world, kind, door, **BODIES[kind])
+        await world.reply("k-1")
+        await world.run(1)
+        counted.append(len(world.life.effects) - before)
+
+    async def killed(world: World, point: int) -> None:
+        await ready(world)
+        world.life.die_at = len(world.life.effects) + point
+        await begin(world, kind, door, **BODIES[kind])
+        await world.until(lambda: world.daemon is None, 5)
+        await lives_on(world, kind, f"{point}: {world.life.effects[-1]}")
+
+    in_world()(count)(tmp_path_factory.mktemp("life"))
+    assert counted[0] >= 6
+    for point in range(1, counted[0] + 1):
+
+        async def life(world: World, point: int = point) -> None:
+            await killed(world, point)
+
+        in_world(books=False)(life)(tmp_path_factory.mktemp("life"))
+    cases(counted[0])
+
+
+@pytest.mark.parametrize("kind", ["limit", "scale", "trade"])
+@in_world()
+async def test_accepted_and_not_left_is_answered_not_executed_and_never_sent(world: World, kind: str) -> None:
+    await ready(world)
+    world.life.die_on = "before POST"
+    await begin(world, kind, "stream", **BODIES[kind])
+    await world.until(lambda: world.daemon is None, 5)
+    await world.start()
+    meanwhile = await world.reply("k-1")
+    assert meanwhile["success"], "not proven yet: the venue may still get it"
+    await world.run(SETTLE_S)
+    told = await world.reply("k-1")
+    codes = [told["errorCode"]] if kind != "scale" else [error["errorCode"] for error in told["errors"]]
+    assert set(codes) == {"NOT_EXECUTED"}, told
+    assert ours(world) == []
+    assert (await world.events("order_failed"))[-1]["reason"] == "never arrived"
+
+
+@pytest.mark.parametrize("where, price", [("before PUT", 61000), ("after PUT", 61001)])
+@in_world()
+async def test_killed_amid_an_amend_it_is_told_by_how_the_order_stands(world: World, where: str, price: int) -> None:
+    await world.start()
+    name = (await world.command("limit", **LIMIT))["clientOrderId"]
+    world.life.die_on = where
+    await begin(world, "amend", "stream", clientOrderId=name, price="61001.0")
+    await world.until(lambda: world.daemon is None, 5)
+    await world.start()
+    await world.run(SETTLE_S)
+    told = await world.reply("k-1")
+    order = await world.record(f"order:{name}")
+    assert (order["state"], order["price"]) == ("active", price)
+    assert told["success"] if where == "after PUT" else told["errorCode"] == "NOT_EXECUTED", told
+    assert world.order_requests() == []

@@ -51,8 +51,12 @@ def order(number: int, time: int) -> dict[str, object]:
     }
 
 
+def paid(number: int, time: int) -> dict[str, object]:
+    return {"symbol": "A", "incomeType": "FUNDING_FEE", "income": "1", "asset": "USDT", "time": time, "tranId": number}
+
+
 class Venue:
-    """Answers userTrades and allOrders with Binance's windows, limits and cuts."""
+    """Answers userTrades, income and allOrders with Binance's windows, limits and cuts."""
 
     def __init__(self, rows: list[dict[str, object]], cut: int) -> None:
         self.rows = rows
@@ -66,14 +70,14 @@ class Venue:
     def answer(self, asked: Asked) -> Response:
         params = {name: int(value) for name, value in asked.params.items() if name not in ("symbol", "signature")}
         assert params["limit"] == history.ROWS_MAX
-        rows = [row for row in self.rows if params.get("orderId") in (None, row["orderId"])]
+        rows = [row for row in self.rows if params.get("orderId") in (None, row.get("orderId"))]
         if "fromId" in params:
             assert "startTime" not in params
             rows = [row for row in rows if row["id"] >= params["fromId"]]
         else:
             assert 0 <= params["endTime"] - params["startTime"] < WEEK_MS
             rows = [row for row in rows if params["startTime"] <= row["time"] <= params["endTime"]]
-        return ok(rows[: self.cut] if asked.path.endswith("userTrades") else rows[-self.cut :])
+        return ok(rows[-self.cut :] if asked.path.endswith("allOrders") else rows[: self.cut])
 
 
 def made(offsets: list[int]) -> list[int]:
@@ -110,6 +114,18 @@ async def test_every_order_since_a_time_comes_once_and_in_order(gaps: list[int],
         found = await history.orders(Venue(rows, cut).rest, "A", 0, EPOCH_MS)
     known = EPOCH_MS - history.KEPT_MS
     assert [report.order_id for report in found] == [number for number, time in enumerate(times, 1) if time >= known]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([1, 5, 1000, DAY_MS, WEEK_MS, 9 * DAY_MS]), max_size=12), st.integers(3, 6))
+async def test_every_change_of_the_wallet_since_a_time_comes_once_and_in_order(gaps: list[int], cut: int) -> None:
+    times = [time for time in made(gaps) for _ in range(2)]  # two in each ms, so that pages part them
+    rows = [paid(number, time) for number, time in enumerate(times, 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "ROWS_MAX", cut)
+        found = await history.income(Venue(rows, cut).rest, 0, EPOCH_MS)
+    known = EPOCH_MS - history.KEPT_MS
+    assert [row.number for row in found] == [number for number, time in enumerate(times, 1) if time >= known]
 
 
 async def test_trades_of_one_order_are_asked_for_by_its_id() -> None:

@@ -254,3 +254,24 @@ async def test_without_order_slots_at_the_venue_cancels_go_and_orders_wait_for_t
     await into(world, SLOT_MS, 1.5)
     (order,) = world.resting()
     assert order.price == world.market.bid
+
+
+@in_world(limits=SMALL)
+async def test_an_entry_that_waited_is_asked_again_right_before_it_leaves(world: World) -> None:
+    """A halt while it stood in line: it comes back as not done."""
+    daemon = await world.start()
+    await into(world, SLOT_MS, 1)
+    await world.chase()
+    neighbour_orders(world, 95)
+    world.market.move(5)
+    await world.run(0.5)
+    await world.run((SLOT_MS - world.clock.now_ms() % SLOT_MS) / 1000 - 1.5)
+    sent = len(world.order_requests())
+    await world.redis.lpush(
+        "pms:cmd:chase", '{"subAccountId":"second","requestId":"w","symbol":"BTCUSDT","side":"BUY","quantity":"0.001"}'
+    )
+    await world.run(0.5)
+    assert budget(world)["waiting"] >= 1
+    daemon.halts.put("all", "", "by hand")
+    await into(world, SLOT_MS, 1)
+    assert "POST" not in world.order_requests()[sent:]

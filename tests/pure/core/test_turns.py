@@ -74,6 +74,7 @@ def test_an_owner_that_is_to_be_called_waits_once() -> None:
     turns = Turns()
     turns.join(one("chase", called=True))
     turns.join(one("chase", called=True))
+    assert len(turns) == 1
     assert turns.calls("chase")
     assert keys(turns, 5) == ["chase"]
     assert not turns.calls("chase")

@@ -99,6 +99,7 @@ class Account:
         for who, held in self.signed().items():
             self.cash[who] -= held * self.mark * rate
         self.books.fund(self.unit(), FundingRate(SYMBOL, self.time, rate, self.mark), row)
+        assert self.ledger.watermark.symbols[SYMBOL].income_time == self.time, "it would be booked again"
 
     def assign(self, giver: str, taker: str, share: int, price: Decimal) -> None:
         held = self.ledger.position(giver, SYMBOL).signed_quantity

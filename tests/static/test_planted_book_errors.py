@@ -116,6 +116,20 @@ ERRORS = [
     ),
     Planted(
         16,
+        "pms/books.py",
+        "        unit.funded(rate.symbol, rate.time)\n",
+        "",
+        AGREE,
+    ),
+    Planted(
+        16,
+        "pms/income.py",
+        " or row.name in watermark.income_ids",
+        "",
+        "tests/world/test_funding.py::test_a_transfer_goes_to_external_once",
+    ),
+    Planted(
+        16,
         "pms/core/funding.py",
         "if hour.time >= time:",
         "if hour.time > time:",

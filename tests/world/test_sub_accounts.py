@@ -245,3 +245,25 @@ async def test_a_manual_reduction_is_allocated_whether_watched_or_not(world: Wor
         await world.stop()
         await world.start()
         assert [await signed(world, name) for name in "ab"] == [D("0.005"), D("0.005")], "once"
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("effect", range(1, 10))
+@in_world()
+async def test_an_assignment_is_done_once_wherever_the_daemon_dies(world: World, effect: int) -> None:
+    world.market.quote(*QUOTE)
+    await world.start()
+    await fill(world, "main", "BUY", "0.010")
+    await world.command("subaccount_put", id="second")
+    body = {"symbol": "BTCUSDT", "quantity": "0.004", "price": "61900", "from": "main", "to": "second"}
+    asked = {"requestId": "once", "subAccountId": "main"} | body
+    world.life.die_at = len(world.life.effects) + effect
+    await world.redis.xadd("pms:commands", {"type": "position_assign", "body": json.dumps(asked)})
+    await world.run(1)
+    world.life.die_at = 0
+    if world.daemon is None:
+        await world.start()
+    await world.run(2)
+    reply = await world.command("position_assign", door="stream", **asked)
+    assert reply["positionIds"] == ["main:BTCUSDT:1", "second:BTCUSDT:1"]
+    assert [await signed(world, name) for name in ("main", "second")] == [D("0.006"), D("0.004")]

@@ -137,11 +137,16 @@ def superseded(waiting: Item, sweep: Item) -> bool:
 
 def _in_scope(waiting: Item, sweep: Item) -> bool:
     scope = getattr(sweep.command, "scope", "subAccountId")
-    symbol = getattr(sweep.command, "symbol", None)
+    symbol = getattr(sweep.command, "symbol", None) or _symbol_of(getattr(sweep.command, "position_id", None))
     of_waiting = getattr(waiting.command, "symbol", None)
     if scope == "subAccountId" and waiting.sub_account != sweep.sub_account:
         return False
     return symbol is None or of_waiting is None or symbol == of_waiting
+
+
+def _symbol_of(position_id: str | None) -> str | None:
+    """The symbol in a position id (sub-account, symbol, number of the opening); None where nothing is named."""
+    return position_id.split(":")[1] if position_id and position_id.count(":") == 2 else None
 
 
 def _later(waiting: Item, sweep: Item) -> bool:

@@ -255,6 +255,25 @@ async def test_an_exit_that_landed_and_a_venue_that_denies_it_never_flip_the_pos
     assert (await position(world))["quantity"] == 0
 
 
+@in_world()
+async def test_what_two_attempts_oversold_is_flattened_at_once(world: World) -> None:
+    """Another sub-account holds the same side, so that no flag stops the second; and the venue denies the first."""
+    await ready(world)
+    await opened(world)
+    await opened(world, "other")
+    before = await risk_rows(world)
+    world.fault("GET", "/fapi/v1/order", **NO_SUCH_ORDER, count=20)
+    world.fault("GET", "/fapi/v3/positionRisk", status=200, body=before, count=20)
+    await unknown_exit(world, lose="after")
+    await world.until(lambda: world.held() == 0, 10)
+    world.heal()
+    await world.until(lambda: world.held() == D("0.010"), 30)
+    await world.run(20)
+    assert [(await position(world, name))["quantity"] for name in ("main", "other")] == [0, D("0.010")]
+    told = [one["type"] for one in await world.events() if one["type"].startswith("position_")]
+    assert told[-3:] == ["position_closed", "position_updated", "position_closed"], "booked as it is, then closed"
+
+
 async def risk_rows(world: World) -> str:
     assert world.daemon is not None
     held = await world.daemon.venue.positions()
@@ -323,3 +342,43 @@ async def test_past_the_leases_deadline_an_unflagged_exit_waits(world: World) ->
     assert world.daemon.ledger.position("a", "BTCUSDT").quantity == D("0.010")
     world.redis_comes()
     await world.until(lambda: world.held() == D("-0.010"), 10)
+
+
+# --- over a restart and a reconnect -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interrupted", ["killed", "cut", "stopped"])
+@in_world()
+async def test_opposite_books_and_their_closers_come_back_exactly(world: World, interrupted: str) -> None:
+    await opposite(world, "0.010", "0.010")
+    chase = await world.chase(subAccountId="a", side="SELL", quantity="0.004", reduceOnly=True, stalkOffsetPct="1")
+    await close(world, "b", "BUY", quantity="0.003")
+    if interrupted == "cut":
+        world.cut("/private")
+    else:
+        await (world.kill() if interrupted == "killed" else world.stop())
+        await world.run(5)
+        await world.start()
+    await world.until(lambda: len(world.resting()) == 1)
+    assert (await world.state(chase))["status"] == "active"
+    held = [(await position(world, name))["signedQuantity"] for name in ("a", "b")]
+    assert held == [D("0.010"), D("-0.007")]
+    for account, side in (("a", "SELL"), ("b", "BUY")):
+        assert (await close(world, account, side))["success"]
+    await world.run(1)
+    assert (world.held(), world.resting()) == (0, [])
+
+
+@in_world()
+async def test_a_child_cancelled_while_we_were_down_pauses_its_chase_however_late_that_is_found(world: World) -> None:
+    await ready(world)
+    chase = await world.chase()
+    await world.kill()
+    (order,) = world.resting()
+    world.exchange.cancel(world.account, "BTCUSDT", order_id=order.order_id)
+    world.fault("GET", "/fapi/v1/order", **NO_SUCH_ORDER, count=3)
+    await world.start()
+    assert (await world.state(chase))["status"] == "active", "its fate is still being looked up"
+    await world.run(10)
+    state = await world.state(chase)
+    assert (state["status"], state["paused"]) == ("paused", "child_cancelled_while_down")

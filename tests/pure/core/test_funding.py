@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pms.core import funding
@@ -13,6 +13,7 @@ from schemas.books import Held
 from schemas.reports import FundingRate
 
 D = Decimal
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a planted error runs without conftest
 Trade = tuple[int, Decimal]
 
 
@@ -46,6 +47,7 @@ TIMES = st.builds(lambda hour, ms: hour * HOUR_MS + ms, st.integers(0, 12), st.i
 TRADES = st.lists(st.tuples(TIMES, st.integers(-9, 9).map(Decimal)), max_size=25)
 
 
+@CALM
 @given(TRADES, st.integers(0, 13))
 @example([(5 * HOUR_MS, D(1)), (HOUR_MS, D(1))], 5)
 def test_late_trades_are_counted_where_they_belong(trades: list[Trade], hour: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pms.core import positions
@@ -14,6 +14,7 @@ from schemas.books import Position
 from schemas.market import PositionSide, Side
 
 D = Decimal
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a planted error runs without conftest
 BUY, SELL = Side.BUY, Side.SELL
 
 
@@ -132,6 +133,7 @@ FILLS = st.builds(
 )
 
 
+@CALM
 @given(st.lists(FILLS, max_size=30))
 def test_a_book_is_the_sum_of_its_trades_and_loses_no_money(trades: list[Trade]) -> None:
     book = positions.flat("main", "BTCUSDT")

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 from collections.abc import Coroutine
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -150,26 +150,16 @@ class Execution:
         return NotDone(stopped) if stopped else None
 
     async def _wait_durable(self, durable: Durable) -> str:
-        if not durable.done():
-            await self._settled_or_late(durable)
-        if not durable.done():
-            return "redis_unavailable"
-        if (error := durable.exception()) is not None:
-            return f"not_recorded: {error}"
-        return "" if isinstance(durable.result(), Committed) else REPEATED
-
-    async def _settled_or_late(self, durable: Durable) -> None:
-        """Return when it is done, or after `ENTRY_WAIT_S`: asyncio.wait by hand, since every entry passes here."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def wake() -> None:
-            if not waiter.done():
-                waiter.set_result(None)
-
-        durable.wake_first(wake)
-        late = self._clock.call_later(ENTRY_WAIT_S, wake)
-        await waiter
+        """Empty once the record stands, or why it does not."""
+        ahead = durable.ahead()
+        late = self._clock.call_later(ENTRY_WAIT_S, partial(_give_up, ahead))
+        ended = await ahead
         late.cancel()
+        if ended is None:
+            return "redis_unavailable"
+        if isinstance(ended, Exception):
+            return f"not_recorded: {ended}"
+        return "" if isinstance(ended, Committed) else REPEATED
 
     async def _settle(
         self, request: Place | Amend | Cancel, action: str, outcome: Outcome, pauses: tuple[float, ...]
@@ -291,3 +281,8 @@ class Execution:
 
 def _action(request: Place | Amend | Cancel) -> str:
     return type(request).__name__.lower()
+
+
+def _give_up(waiting: asyncio.Future[Any]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -8,7 +8,6 @@ decodes JSON).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 
@@ -118,30 +117,38 @@ Outcome = Committed | Duplicate | Shed
 
 
 class Durable(asyncio.Future[Outcome]):
-    """The outcome of a commit, when there is one. Calls given to `wake_first` are made right as it ends, so that who
-    waits in order to act has its turn before those who await it in order to answer."""
+    """The outcome of a commit, when there is one."""
 
-    _wakes: tuple[Callable[[], None], ...] = ()
+    _ahead: tuple[asyncio.Future[Outcome | Exception | None], ...] = ()
 
-    def wake_first(self, wake: Callable[[], None]) -> None:
-        """`wake` sees to it that somebody has a turn soon; it does nothing itself."""
+    def ahead(self) -> asyncio.Future[Outcome | Exception | None]:
+        """The outcome or error one turn of the loop before who awaits it hears: what acts on it has left by the time
+        others write their answers."""
+        future: asyncio.Future[Outcome | Exception | None] = self.get_loop().create_future()
         if self.done():
-            wake()
+            future.set_result(self.exception() or self.result())  # type: ignore[arg-type]  # only `end` ends it
         else:
-            self._wakes += (wake,)
+            self._ahead += (future,)
+        return future
 
-    def set_result(self, result: Outcome) -> None:
-        self._wake()
-        super().set_result(result)
+    def end(self, outcome: Outcome | Exception) -> None:
+        """Tell it."""
+        for future in self._ahead:
+            if not future.done():
+                future.set_result(outcome)
+        if self._ahead:
+            self.get_loop().call_soon(self._end, outcome)
+        else:
+            self._end(outcome)
 
-    def set_exception(self, exception: type | BaseException, /) -> None:
-        self._wake()
-        super().set_exception(exception)
-        self.exception()  # whoever waits sees it; of a step that nobody waits for, the store's owner was told
-
-    def _wake(self) -> None:
-        for wake in self._wakes:
-            wake()
+    def _end(self, outcome: Outcome | Exception) -> None:
+        if self.done():  # its waiter may have left
+            return
+        if isinstance(outcome, Exception):
+            self.set_exception(outcome)
+            self.exception()  # whoever waits sees it; of a step that nobody waits for, the store's owner was told
+        else:
+            self.set_result(outcome)
 
 
 class Conflict(Exception):

@@ -26,6 +26,7 @@ BLOCK_MS = 500  # how long a reader waits in Redis, and so how long closing take
 SCAN_S = 5.0
 READ_COUNT = 64
 DRAIN_COUNT = 1_000
+BREATH_S = 0.001  # what was taken goes through Redis before the next is asked for, which costs Redis 70 waits
 DRAIN_ROUNDS = 20  # a sender who fills a door faster than it is emptied must not hold up a close
 RETRY_S = 0.25
 _BLOCK = f"{BLOCK_MS / 1000}"
@@ -123,7 +124,7 @@ class Doors:
             raise
         for arrival in self._arrivals(entries):
             self._take(arrival)
-        await self._clock.sleep(0)  # what was taken begins before the next is asked for
+        await self._clock.sleep(BREATH_S)
 
     async def _make_groups(self) -> None:
         for stream in self._streams:
@@ -195,7 +196,7 @@ class Doors:
         reply = await self._list_reader.call("BRPOP", *self._lists, _BLOCK, within_s=_BLOCKING_S)
         if isinstance(reply, list):
             self._take(self._popped(reply[0].decode(), reply[1]))
-            await self._clock.sleep(0)  # what was taken begins before the next is asked for
+            await self._clock.sleep(BREATH_S)
 
     def _popped(self, name: str, body: bytes) -> Arrival:
         door = self._keys.list_door(name)

@@ -8,8 +8,10 @@ Nothing is ever sent twice here.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
@@ -63,10 +65,23 @@ class _Wire(asyncio.Protocol):
         self.tell: Callable[[Reply], None] | None = tell
         self.lost: Callable[[str], None] | None = lost
         self.transport: asyncio.Transport | None = None
+        self._descriptor = -1  # where bytes may be written past the transport: not through TLS
         self._reader = hiredis.Reader(protocolError=ConnectionResetError, replyError=Refusal)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        if transport.get_extra_info("sslcontext") is None:
+            self._descriptor = transport.get_extra_info("socket").fileno()
+
+    def write(self, data: bytes) -> None:
+        """Write now rather than at the end of the loop's turn, as a transport does: Redis works while we go on."""
+        assert self.transport is not None
+        written = 0
+        if self._descriptor >= 0 and not self.transport.get_write_buffer_size() and not self.transport.is_closing():
+            with suppress(OSError):  # full or broken: the transport waits or tells
+                written = os.write(self._descriptor, data)
+        if written < len(data):
+            self.transport.write(data[written:])
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -139,8 +154,7 @@ class WireLink:
 
     def send(self, command: Command) -> None:
         assert self._wire is not None
-        assert self._wire.transport is not None
-        self._wire.transport.write(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]  # takes any sequence
+        self._wire.write(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]  # takes any sequence
 
     def close(self) -> None:
         if self._wire is not None:

@@ -38,12 +38,10 @@ class Entry:
         self.sent_at = 0.0
 
     def resolve(self, outcome: Outcome) -> None:
-        if not self.future.done():  # its waiter may have left
-            self.future.set_result(outcome)
+        self.future.end(outcome)
 
     def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
+        self.future.end(error)
 
 
 class Spilled(msgspec.Struct, frozen=True):

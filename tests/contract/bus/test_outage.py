@@ -9,7 +9,7 @@ from pathlib import Path
 import fakeredis
 import pytest
 
-from pms.bus.batch import Batch, Committed, Event, Index, Record, Shed
+from pms.bus.batch import Batch, Committed, Durable, Event, Index, Record, Shed
 from pms.bus.caller import Caller
 from pms.bus.fence import Down, Restored
 from pms.bus.lease import Lease
@@ -177,7 +177,7 @@ def test_a_spill_file_reads_back_as_it_was_written_but_for_a_torn_end(tmp_path: 
     outbox.begin(7, 100)
     batches = [Batch(events=(Event("main", "alarm", b'{"n":%d}' % n),)) for n in range(3)]
     for batch in batches:
-        outbox.push(Entry(batch, loop.create_future()))
+        outbox.push(Entry(batch, Durable(loop=loop)))
     outbox.close()
     path = tmp_path / "spill.jsonl"
     path.write_bytes(path.read_bytes() + b'{"torn')
@@ -193,7 +193,7 @@ def test_a_shed_batch_hands_the_version_it_expected_to_the_next_of_its_record() 
 
     def made(rev: int, progress: bool) -> Entry:
         row = Record(key="k", body=b'{"a":1}', rev=rev, expected_rev=rev - 1)
-        return Entry(Batch(records=(row,), progress=progress), loop.create_future())
+        return Entry(Batch(records=(row,), progress=progress), Durable(loop=loop))
 
     outbox = Outbox(None, limit=4)
     for rev in range(1, 6):

@@ -7,7 +7,7 @@ Credentials that do not work raise `AuthFailed` (stop).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -148,6 +148,15 @@ class Venue(Protocol):
     async def amend(self, amend: Amend) -> Outcome: ...
 
     async def cancel(self, cancel: Cancel) -> Outcome: ...
+
+    async def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> list[Outcome]:
+        """Cancel many orders of a symbol with few requests: one outcome for each, in order."""
+        ...
+
+    async def cancel_all(self, symbol: str) -> Refused | NotDone | Unknown | None:
+        """Cancel every ordinary order of a symbol by one request; None when it is done. For where every order on the
+        symbol is ours to cancel: it does not tell whose it takes."""
+        ...
 
     async def look_up(self, symbol: str, client_id: str) -> Report | None:
         """The order of that id, or None when the venue answers that it knows none (which alone proves nothing,

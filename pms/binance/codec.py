@@ -113,6 +113,7 @@ class AccountMode(msgspec.Struct, frozen=True):
 
 
 _order = msgspec.json.Decoder(_OrderRow).decode
+_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _orders = msgspec.json.Decoder(list[_OrderRow]).decode
 _trades = msgspec.json.Decoder(list[_TradeRow]).decode
 _positions = msgspec.json.Decoder(list[_PositionRow]).decode
@@ -130,6 +131,11 @@ def order(body: bytes) -> Report:
 
 def orders(body: bytes) -> list[Report]:
     return [_report(row) for row in _orders(body)]
+
+
+def rows(body: bytes) -> list[bytes]:
+    """The elements of an answer to a batch, each as it would have been answered alone: an order or an error."""
+    return [bytes(row) for row in _rows(body)]
 
 
 def trades(body: bytes) -> list[Fill]:

@@ -7,7 +7,7 @@ order records. Hosts, keys and transports come from outside: the same object tra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
 
@@ -20,7 +20,7 @@ from pms.binance.gate import Gate
 from pms.binance.queries import Request
 from pms.binance.rest import Declined, Passage, Rest
 from pms.binance.signing import Signing
-from pms.binance.transport import Http, Sockets
+from pms.binance.transport import Http, Response, Sockets
 from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
 from pms.clock import Clock
@@ -125,6 +125,16 @@ class BinanceVenue(Venue):
             self._stream.expect(outcome.report)
         return outcome
 
+    async def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> list[Outcome]:
+        starts = range(0, len(client_ids), queries.CANCELS_MAX)
+        parts = [client_ids[start : start + queries.CANCELS_MAX] for start in starts]
+        answers = await asyncio.gather(*(self.rest.send(queries.cancel_many(symbol, part)) for part in parts))
+        return [outcome for answer, part in zip(answers, parts, strict=True) for outcome in _each(answer, part)]
+
+    async def cancel_all(self, symbol: str) -> Refused | NotDone | Unknown | None:
+        answer = await self.rest.send(queries.cancel_all(symbol))
+        return errors.outcome(answer) if isinstance(answer, Verdict) else None
+
     # --- reads ---
 
     async def look_up(self, symbol: str, client_id: str) -> Report | None:
@@ -221,6 +231,25 @@ class BinanceVenue(Venue):
                 await self.rest.measure_clock()
             except Unavailable as error:
                 _log.warning("venue_clock_not_measured", error=str(error))
+
+
+def _each(answer: bytes | Verdict, named: Sequence[str]) -> list[Outcome]:
+    """The outcomes of a batch of cancels. A row that can't be read tells nothing of its order."""
+    if isinstance(answer, Verdict):
+        return [errors.outcome(answer)] * len(named)
+    try:
+        rows = codec.rows(answer)
+    except msgspec.MsgspecError as error:
+        return [Unknown(f"HTTP 200, but the answer is no list ({error})")] * len(named)
+    outcomes = [_one(row) for row in rows[: len(named)]]
+    return outcomes + [Unknown("the answer to a batch has no row for it")] * (len(named) - len(outcomes))
+
+
+def _one(row: bytes) -> Outcome:
+    try:
+        return Done(codec.order(row))
+    except msgspec.MsgspecError:
+        return errors.outcome(errors.read(Response(400, {}, row)))
 
 
 def _no_refusal() -> str:

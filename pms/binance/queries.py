@@ -5,7 +5,7 @@ Decimals are written plainly, without exponent, as the port gave them; rounding 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -18,6 +18,7 @@ from pms.venue import Amend, Cancel, Place
 # How late a request may still act (execution.md 2). Short where acting late hurts: a stale price is worse than none.
 PLACE_WINDOW_MS = 2000
 AMEND_WINDOW_MS = 1000
+CANCELS_MAX = 10  # of one DELETE batchOrders (binance.md 3.1)
 WINDOW_MS = 5000  # the venue's default; cancels may be late, and reads lose nothing
 
 
@@ -76,6 +77,18 @@ def amend(change: Amend) -> Request:
 def cancel(order: Cancel) -> Request:
     params = [("symbol", order.symbol), ("origClientOrderId", order.client_id)]
     return Request("DELETE", "/fapi/v1/order", encode(params), queued=False, lane=Lane.EXIT)
+
+
+def cancel_many(symbol: str, client_ids: Sequence[str]) -> Request:
+    """Up to `CANCELS_MAX` orders of a symbol by one request, which weighs as much as one cancel."""
+    named = msgspec.json.encode(list(client_ids)).decode()
+    query = encode([("symbol", symbol), ("origClientOrderIdList", named)])
+    return Request("DELETE", "/fapi/v1/batchOrders", query, queued=False, lane=Lane.EXIT)
+
+
+def cancel_all(symbol: str) -> Request:
+    """Every ordinary order of a symbol, whoever placed it."""
+    return Request("DELETE", "/fapi/v1/allOpenOrders", encode([("symbol", symbol)]), queued=False, lane=Lane.EXIT)
 
 
 def look_up(symbol: str, client_id: str) -> Request:

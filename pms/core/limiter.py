@@ -123,21 +123,23 @@ class Limiter:
         self._slot = Window(SLOT_MS, limits.orders_10s)
         self._minute = Window(MINUTE_MS, limits.orders_1m)
         self._windows = (self._weight, self._slot, self._minute)
-        self._reads = Window(MINUTE_MS, limits.weight_1m * RECOVERY_READS_PCT // 100)
+        self._reads = Window(MINUTE_MS, 0)
+        self.limit(limits)
 
     def limit(self, limits: Limits) -> None:
         """The limits are these from now on."""
-        for window, limit in zip(self._windows, msgspec.structs.astuple(limits), strict=True):
-            window.limit = limit
+        self._weight.limit, self._slot.limit, self._minute.limit = msgspec.structs.astuple(limits)
+        easy = Limits(*(limit * EASY_PCT // 100 for limit in msgspec.structs.astuple(limits)))
+        self._easy = easy.weight_1m, easy.orders_10s, easy.orders_1m
         self._reads.limit = limits.weight_1m * RECOVERY_READS_PCT // 100
 
     def easy(self, charge: Charge, now: int) -> bool:
         """Whether there is so much left that nobody need be asked. The hot path: each request passes here."""
-        weight, slot, minute = self._windows
+        weight, slot, minute = self._easy
         return (
-            (weight.used(now) + charge.weight) * 100 <= weight.limit * EASY_PCT
-            and (slot.used(now) + charge.orders_10s) * 100 <= slot.limit * EASY_PCT
-            and (minute.used(now) + charge.orders_1m) * 100 <= minute.limit * EASY_PCT
+            self._weight.used(now) + charge.weight <= weight
+            and self._slot.used(now) + charge.orders_10s <= slot
+            and self._minute.used(now) + charge.orders_1m <= minute
         )
 
     def fits(self, charge: Charge, lane: Lane, now: int) -> bool:
@@ -154,13 +156,15 @@ class Limiter:
 
     def hold(self, charge: Charge) -> None:
         """It is used from now on: promised, or sent."""
-        for window, cost in zip(self._windows, charge.parts, strict=True):
-            window.flying += cost
+        self._weight.flying += charge.weight
+        self._slot.flying += charge.orders_10s
+        self._minute.flying += charge.orders_1m
 
     def release(self, charge: Charge) -> None:
         """What was held was certainly not sent."""
-        for window, cost in zip(self._windows, charge.parts, strict=True):
-            window.flying -= cost
+        self._weight.flying -= charge.weight
+        self._slot.flying -= charge.orders_10s
+        self._minute.flying -= charge.orders_1m
 
     def sent(self, charge: Charge, lane: Lane, now: int) -> None:
         self.hold(charge)

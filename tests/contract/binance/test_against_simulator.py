@@ -359,3 +359,25 @@ async def test_a_wrong_host_clock_is_corrected_before_anything_is_signed(ahead_m
     assert abs(world.venue.host_clock_error_ms() - ahead_ms) < 500
     report(await world.place("a-1", "83990"))
     await world.stop()
+
+
+async def test_many_orders_are_cancelled_with_few_requests_each_with_its_own_outcome(world: World) -> None:
+    names = [f"a-{number}" for number in range(14)]
+    for number, name in enumerate(names):
+        report(await world.place(name, str(83000 + number)))
+    before = world.simulator.gate.requests
+    outcomes = await world.venue.cancel_many(SYMBOL, [*names[:12], "never-was", *names[12:]])
+    assert world.simulator.gate.requests - before == 2
+    told = [report(outcome).client_id for outcome in outcomes if isinstance(outcome, Done)]
+    assert told == names
+    (refused,) = [outcome for outcome in outcomes if not isinstance(outcome, Done)]
+    assert isinstance(refused, Refused)
+    assert refused.cause is Cause.NOT_FOUND
+    assert await world.venue.open_orders(SYMBOL) == []
+
+
+async def test_all_orders_of_a_symbol_are_cancelled_with_one_request(world: World) -> None:
+    for number in range(3):
+        report(await world.place(f"a-{number}", str(83000 + number)))
+    assert await world.venue.cancel_all(SYMBOL) is None
+    assert await world.venue.open_orders(SYMBOL) == []

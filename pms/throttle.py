@@ -61,7 +61,7 @@ class Throttle(Heard):
     def _tell(self, owner: str, throttle: Word) -> None:
         desk = self._desk()
         runner = desk.runners.get(owner)
-        if runner is not None and desk.follows(owner):
+        if runner is not None:
             desk.offer(runner, step.Budget(desk.now(), throttle, desk.quote_of(runner)))
 
     def on_starving(self, waiting: int, used: str) -> None:

@@ -20,6 +20,7 @@ from pms.core.limiter import MARGIN_MS, MINUTE_MS, SLOT_MS, Charge, Lane, Usage
 from pms.governor import Governor
 
 BAN_MS = 120_000  # the shortest ban; for a 418 that does not tell its end
+_NOTHING = Charge()
 _COUNTED = ("/order", "/batchOrders", "/algoOrder")  # POST and PUT of these count as orders
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 
@@ -52,16 +53,16 @@ class Gate:
             raise Held(f"nothing was sent: the venue has told us to be silent for {wait} ms more", wait)
         governor = self.governor
         sent_at = governor.sent(charge, lane)
+        usage = None
         try:
             response = await self._http.request(method, target, headers)
+            usage = _usage(response.headers)
         except NotSent:
             governor.unsent(charge)
+            charge = _NOTHING
             raise
-        except BaseException:  # lost, or cancelled under way: it may have been counted
-            governor.answered(charge, None, sent_at)
-            raise
-        usage = _usage(response.headers)
-        governor.answered(charge, usage, sent_at)
+        finally:  # lost, or given up on the way: it may have been counted
+            governor.answered(charge, usage, sent_at)
         if response.status >= 400:
             self._refused(response, usage)
         return response

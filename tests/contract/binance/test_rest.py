@@ -334,3 +334,11 @@ async def test_a_clock_that_cannot_be_measured_stays(world: World) -> None:
     await settle()
     assert world.venue_clock.now_ms() == before
     assert world.tasks.failures == 0
+
+
+async def test_what_was_not_sent_counts_for_nothing_and_what_was_lost_counts(world: World) -> None:
+    world.answers(NotSent("refused"), Lost("reset"))
+    await world.rest.order(PLACE)
+    assert world.governor.used()["orders10s"] == 0
+    await world.rest.order(PLACE)
+    assert world.governor.used()["orders10s"] == 1

@@ -64,7 +64,8 @@ def placed(order: Order) -> PlacedOrder:
 
 def denial(path: str, denied: Denied) -> Failure:
     """One of several that the gate did not let through."""
-    return Failure.of(denied.code, denied.message, path=path, limit=denied.limit, value=denied.value)
+    where = {"path": path} if path else {}
+    return Failure.of(denied.code, denied.message, **where, limit=denied.limit, value=denied.value)
 
 
 def failure(order: Order, batch: Batch) -> Failure | None:

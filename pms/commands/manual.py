@@ -85,16 +85,14 @@ class Manual:
 
     # --- checking -------------------------------------------------------------------------------------
 
-    async def preview(self, sub_account: str, wants: Wants) -> Sequence[Ask]:
-        """Everything that `place` checks, nothing sent and nothing recorded. Raises Invalid as it would."""
+    async def preview(self, sub_account: str, wants: Wants) -> tuple[Sequence[Ask], list[tuple[str, Denied]]]:
+        """Everything that `place` checks, nothing sent and nothing recorded: the orders, and what the gate denies of
+        them. Raises Invalid as `place` would."""
         account = self._accounts.named(sub_account, self._desk.now())
         async with self._watched(wants):
             asks = wants.ask()
             denials = self._desk.entry.check_orders(self._intents(asks, account, Origin.MANUAL, ""))
-            for one, denied in zip(asks, denials, strict=True):
-                if denied is not None:
-                    raise _invalid(denied, one.path)
-        return asks
+        return asks, [(ask.path, denied) for ask, denied in zip(asks, denials, strict=True) if denied is not None]
 
     @asynccontextmanager
     async def _watched(self, wants: Wants) -> AsyncIterator[None]:

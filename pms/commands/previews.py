@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from pms.commands import answers
 from pms.commands.asks import Ask
 from pms.commands.manual import Manual, Wants
 from pms.core import equity
@@ -23,8 +24,9 @@ class Previews:
 
     async def of(self, sub_account: str, wants: Wants) -> ValidateReply:
         """Raises Invalid as the command itself would."""
-        asks = await self._manual.preview(sub_account, wants)
-        return ValidateReply(valid=True, computed_values=self.computed(sub_account, asks))
+        asks, denied = await self._manual.preview(sub_account, wants)
+        errors = tuple(answers.denial(path, denial) for path, denial in denied)
+        return ValidateReply(valid=not errors, errors=errors, computed_values=self.computed(sub_account, asks))
 
     def computed(self, sub_account: str, asks: Sequence[Ask]) -> dict[str, Any]:
         """Of the orders together: quantity, average price, notional, the margin they need, and how the sub-account

@@ -65,6 +65,18 @@ async def test_a_notional_beyond_the_brackets_cap_gets_the_highest_whose_cap_cov
 
 
 @in_world()
+async def test_with_a_position_it_is_not_lowered_for_a_notional_beyond_its_cap(world: World) -> None:
+    await world.start()
+    assert world.daemon is not None
+    first = world.daemon.desk.books.brackets["BTCUSDT"][0]
+    await world.command("trade", leverage=first.max_leverage, **TRADE)
+    quantity = (first.cap / D("61000.0")).quantize(D("0.001")) + D("0.001")
+    reply = await world.command("limit", **LIMIT | {"quantity": str(quantity), "leverage": first.max_leverage})
+    assert (reply["success"], leverage(world)) == (False, first.max_leverage), reply
+    assert settings(world) == 1
+
+
+@in_world()
 async def test_after_a_restart_it_is_read_before_it_is_set(world: World) -> None:
     await world.start()
     await world.command("trade", leverage=9, **TRADE)

@@ -63,6 +63,33 @@ async def test_what_may_be_left_out_of_an_amend_stays_as_it_is(world: World) -> 
 
 
 @in_world()
+async def test_an_amend_of_a_part_filled_order_carries_the_total(world: World) -> None:
+    await world.start()
+    name = await limit(world)
+    (order,) = world.resting()
+    world.market.hit(order, "0.004")
+    await world.run(1)
+    await world.command("amend", clientOrderId=name, price=61001)
+    assert (order.quantity, order.remaining) == (D("0.010"), D("0.006"))
+
+
+@in_world()
+async def test_an_amend_of_what_is_unknown_is_refused_until_it_is_known(world: World) -> None:
+    await world.start()
+    world.fault("POST", lose="after")
+    world.fault("GET", **NOWHERE, count=0)
+    world.mute("/private")
+    placed = await world.command("limit", **LIMIT)
+    refused = await world.command("amend", requestId="a", clientOrderId=placed["clientOrderId"], price=61001)
+    assert (refused["errorCode"], refused["retryable"]) == ("NOT_READY", True), refused
+    world.heal()
+    await world.run(10)
+    reply = await world.command("amend", requestId="a", clientOrderId=placed["clientOrderId"], price=61001)
+    assert reply["success"], reply
+    assert [order.price for order in world.resting()] == [D("61001.0")]
+
+
+@in_world()
 async def test_an_amend_that_changes_nothing_is_done_without_a_request(world: World) -> None:
     await world.start()
     name = await limit(world)

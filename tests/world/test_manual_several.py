@@ -111,6 +111,19 @@ async def test_all_legs_are_checked_before_the_first_is_sent(world: World, leg: 
 
 
 @in_world(symbols=TWO)
+async def test_a_leg_that_the_gate_denies_keeps_all_of_them_here(world: World) -> None:
+    await world.start()
+    price = str(world.markets["ETHUSDT"].ask)
+    placed = await world.command("limit", symbol="ETHUSDT", side="SELL", quantity="0.100", price=price)
+    assert placed["state"] == "active", placed
+    reply = await world.command("basket", **basket(("BTCUSDT", "BUY", "0.010"), ("ETHUSDT", "BUY", "0.100")))
+    assert (reply["success"], reply["details"]["path"]) == (False, "legs[1]"), reply
+    assert world.order_requests() == ["POST"], "the resting order's own"
+    (told,) = await world.events("risk_rejected")
+    assert told["order"]["symbol"] == "ETHUSDT"
+
+
+@in_world(symbols=TWO)
 async def test_a_leg_that_the_venue_refuses_is_told_and_the_others_stand(world: World) -> None:
     await world.start()
     world.fault("POST", status=400, code=-2010, msg="no", count=1)

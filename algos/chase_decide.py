@@ -220,7 +220,8 @@ def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
     resized = total != child.quantity and state.rest + child.filled < state.instrument.max_qty
     if child.time_in_force == "IOC" or not (resized or moved(state, child, quote)):
         return state, NOTHING
-    due = max(state.repriced_at + state.params.reprice_min_ms, state.retry_at)
+    excess = state.params.reduce_only and total < child.quantity  # closes more than there is: goes at once (14)
+    due = state.retry_at if excess else max(state.repriced_at + state.params.reprice_min_ms, state.retry_at)
     if now < due:
         return _replace(state, wake_at=due), NOTHING
     ticks = _ratchet(state, _target(state, quote)) if moved(state, child, quote) else child.ticks

@@ -202,6 +202,7 @@ class ExitOrders:
             created_at=now,
             updated_at=now,
             request_id=goal.request_id,
+            leverage=self._desk.ledger.position(goal.sub_account_id, goal.symbol).leverage,
             alternatives=one.owner,
         )
 

@@ -151,20 +151,22 @@ class Closing:
                 orders = self._desk.ledger.orders
                 await fate.until(lambda: not any(in_flight(orders.get(name)) for name in placings), wait_s)
         begun = [
-            self._exits.begin(
-                Goal(
-                    held.sub_account_id,
-                    held.symbol,
-                    exits.closing_side(held.signed_quantity),
-                    after=tuple(name for name in placings if in_flight(self._desk.ledger.orders.get(name))),
-                    request_id=request_id,
-                )
-            )
-            for held in scope.positions(self._desk)
+            self._exits.begin(Goal(account, symbol, side, after=placings, request_id=request_id))
+            for account, symbol, side in self._sides(scope, placings)
         ]
         if begun:
             await asyncio.wait([one.done for one in begun], timeout=max(wait_s, 0))
         return sum(map(_closed, begun)), _errors(begun)
+
+    def _sides(self, scope: Scope, placings: tuple[str, ...]) -> list[tuple[str, str, Side]]:
+        """(sub-account, symbol, closing side) of what is held, and of what placings of unknown fate may still open."""
+        held = [
+            (one.sub_account_id, one.symbol, exits.closing_side(one.signed_quantity))
+            for one in scope.positions(self._desk)
+        ]
+        orders = [order for name in placings if in_flight(order := self._desk.ledger.orders[name])]
+        coming = [(order.sub_account_id, order.symbol, order.side.opposite) for order in orders]
+        return list(dict.fromkeys((*held, *coming)))
 
 
 def _opened(number: str, held: Position) -> bool:

@@ -93,11 +93,12 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The record `pms:chase:{id}`.
 
     `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves
-    the market meanwhile. `blocked` is why nothing that adds risk may be done now (freeze, halt, mode REDUCE). `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven
-    gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and
-    `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `throttle`: the venue's rate budget is scarce
-    (repriceMinTicks is widened), or used up and the next request waits for its turn (execution.md 18). `id_epoch` is
-    the epoch that child ids carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`.
+    the market meanwhile. `blocked` is why nothing that adds risk may be done now (freeze, halt, mode REDUCE).
+    `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven gone; `taking` names
+    the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and `anchor_ticks` are whole ticks;
+    `offset_e8` is stalkOffsetPct × 10^8. `throttle`: the venue's rate budget is scarce (repriceMinTicks is widened), or
+    used up and the next request waits for its turn (execution.md 18). `id_epoch` is the epoch that child ids carry, the
+    lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`.
     """
 
     chase_id: str

@@ -55,6 +55,7 @@ async def test_flat_with_nothing_resting_it_is_lowered_to_what_is_asked(world: W
 async def test_a_notional_beyond_the_brackets_cap_gets_the_highest_whose_cap_covers_it(world: World) -> None:
     await world.start()
     assert world.daemon is not None
+    await world.unlimited()
     table = world.daemon.desk.books.brackets["BTCUSDT"]
     cap, most = table[0].cap, table[1].max_leverage
     price = D("61000.0")
@@ -68,6 +69,7 @@ async def test_a_notional_beyond_the_brackets_cap_gets_the_highest_whose_cap_cov
 async def test_with_a_position_it_is_not_lowered_for_a_notional_beyond_its_cap(world: World) -> None:
     await world.start()
     assert world.daemon is not None
+    await world.unlimited()
     first = world.daemon.desk.books.brackets["BTCUSDT"][0]
     await world.command("trade", leverage=first.max_leverage, **TRADE)
     quantity = (first.cap / D("61000.0")).quantize(D("0.001")) + D("0.001")

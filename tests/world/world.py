@@ -196,6 +196,20 @@ class World:
             await self.redis.xadd("pms:commands", {"type": kind, "body": text})
         return await self.reply(body["requestId"], wait_s)
 
+    async def unlimited(self, sub_account: str = "main") -> None:
+        """Set a sub-account's limits so high that none is in the way."""
+        limits = {
+            "maxOrderNotional": 1_000_000_000,
+            "maxTotalNotional": 1_000_000_000,
+            "maxPosition": 1_000_000_000,
+            "maxOpenOrders": 1_000,
+            "maxLeverage": 125,
+            "maxOrdersPerMinute": 10_000,
+            "priceCollarPct": 100,
+        }
+        reply = await self.command("limits_put", subAccountId=sub_account, limits=limits)
+        assert reply["success"], reply
+
     async def reply(self, request_id: str, wait_s: float = 4) -> dict[str, Any]:
         give_up = self.clock.monotonic() + wait_s
         while (raw := await self.redis.get(f"pms:result:{request_id}")) is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvloop
@@ -13,6 +15,8 @@ from pms import log
 from tests.bench import feed, orders, state
 from tests.bench.orders import VenueProcess
 from tests.bench.rows import Row
+
+SHOWN_LINES = 40  # of the log where the bench fails
 
 
 @asynccontextmanager
@@ -39,12 +43,25 @@ def rows(recording: Path | None, only: str) -> list[Row]:
         "orders": _orders,
         "state": _state,
     }
-    log.configure()
     found: list[Row] = []
-    for name, measure in groups.items():
-        if only in name:
-            found += uvloop.run(_limited(measure))
+    with _quiet():
+        for name, measure in groups.items():
+            if only in name:
+                found += uvloop.run(_limited(measure))
     return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the daemon logs away from the table; its end is shown where the bench fails."""
+    with tempfile.TemporaryFile("w+") as kept:
+        log.configure("json", kept)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            sys.stderr.writelines(kept.readlines()[-SHOWN_LINES:])
+            raise
 
 
 async def _limited(measure: Callable[[], Awaitable[list[Row]]]) -> list[Row]:

@@ -1,7 +1,8 @@
 """The least of a venue that the daemon trades on: what it asks at the start, streams, orders answered at once.
 
-Raw asyncio protocols, so that little of what is measured is the venue's. It keeps the books it streams and the open
-orders, and sends the user events of both. Refuses to match, to check and to count. Who measures asks `arrival`.
+Raw asyncio protocols, so that little of what is measured is the venue's. It keeps the books it streams, the open
+orders, and what their fills made of position and wallet; it sends the user events and answers look-ups truthfully, for
+the daemon compares. Refuses to match, to check and to count. Who measures asks `arrival`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from tests.bench.recorded_frames import Frames
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _ORDER = "/fapi/v1/order"
+_OPEN = ("NEW", "PARTIALLY_FILLED")
+START_BALANCE = 10**12  # cents; each fill costs one
 BEAT_S = 0.25
 MEASURED = "BTCUSDT"  # the symbol that the references follow too
 # What is measured is the way of one request; how many the venue takes is another matter.
@@ -92,12 +95,16 @@ class Venue:
         self.still = True
         self.trades = 0
         self.placed = 0
+        self._held: dict[str, int] = {}  # thousandths by symbol
         self._awaited: dict[str, asyncio.Future[tuple[int, dict[str, str]]]] = {}
         self._plain: dict[str, Callable[[dict[str, str]], Any]] = {
             "/fapi/v1/time": lambda _: {"serverTime": now_ms()},
             "/fapi/v1/accountConfig": lambda _: {"dualSidePosition": False, "multiAssetsMargin": False},
             "/fapi/v1/listenKey": lambda _: {"listenKey": "key"},
             "/fapi/v1/depth": lambda query: self.markets[query["symbol"]].snapshot(),
+            "/fapi/v1/openOrders": lambda query: self._open_orders(query.get("symbol", "")),
+            "/fapi/v3/positionRisk": lambda _: self._positions(),
+            "/fapi/v3/balance": lambda _: [{"asset": "USDT", "balance": f"{START_BALANCE - self.trades}e-2"}],
             "/fapi/v1/leverage": lambda query: {"symbol": query["symbol"], "leverage": int(query["leverage"])},
             "/fapi/v1/exchangeInfo": lambda _: {
                 "rateLimits": UNLIMITED,
@@ -123,6 +130,9 @@ class Venue:
     def answer(self, client: Client, stamp: int, method: str, target: str) -> None:
         path, _, text = target.partition("?")
         query = dict(parse_qsl(text))
+        if path == _ORDER and method == "GET":
+            self._look_up(client, query["origClientOrderId"])
+            return
         if not path.endswith("/order") or method == "GET":
             plain = self._plain.get(path)
             client.respond(msgspec.json.encode([] if plain is None else plain(query)))
@@ -143,33 +153,34 @@ class Venue:
         order = self.orders[name]
         order |= {field: query[field] for field in ("price", "quantity") if method == "PUT"}
         status = "CANCELED" if method == "DELETE" else "NEW"
-        client.respond(
-            msgspec.json.encode(
-                {
-                    "orderId": int(order["i"]),
-                    "symbol": order["symbol"],
-                    "status": status,
-                    "side": order["side"],
-                    "clientOrderId": name,
-                    "price": order["price"],
-                    "origQty": order["quantity"],
-                    "executedQty": order["z"],
-                    "type": "LIMIT",
-                    "timeInForce": "GTX",
-                    "updateTime": now_ms(),
-                }
-            )
-        )
+        client.respond(msgspec.json.encode(_row(order, status)))
         execution = {"POST": "NEW", "PUT": "AMENDMENT", "DELETE": "CANCELED"}[method]
         self.private().write(_event(order, execution, status, {}))
         if status == "CANCELED":
             del self.orders[name]
+
+    def _look_up(self, client: Client, name: str) -> None:
+        order = self.orders.get(name)
+        if order is None:
+            client.respond(b'{"code":-2013,"msg":"Order does not exist."}', b"400 Bad Request")
+        else:
+            client.respond(msgspec.json.encode(_row(order, _OPEN[order["z"] != "0"])))
+
+    def _open_orders(self, symbol: str) -> list[dict[str, Any]]:
+        orders = [order for order in self.orders.values() if symbol in ("", order["symbol"])]
+        return [_row(order, _OPEN[order["z"] != "0"]) for order in orders]
+
+    def _positions(self) -> list[dict[str, Any]]:
+        entry = {"entryPrice": "84551.0", "markPrice": "84551.0", "positionSide": "BOTH", "updateTime": now_ms()}
+        return [entry | {"symbol": symbol, "positionAmt": f"{held / 1000:.3f}"} for symbol, held in self._held.items()]
 
     def fill(self, name: str, quantity: int) -> bytes:
         """The frame of a trade of so many thousandths; the last one ends the order."""
         order = self.orders[name]
         self.trades += 1
         filled = round(float(order["z"]) * 1000) + quantity
+        signed = quantity if order["side"] == "BUY" else -quantity
+        self._held[order["symbol"]] = self._held.get(order["symbol"], 0) + signed
         whole = filled >= round(float(order["quantity"]) * 1000)
         order["z"] = f"{filled / 1000:.3f}"
         trade = {"l": f"{quantity / 1000:.3f}", "L": order["price"], "n": "0.01", "N": "USDT", "m": True, "rp": "0"}
@@ -198,6 +209,23 @@ class Venue:
                     for path in ("/public/ws", "/reference/depth"):
                         if path in self.sockets and (path == "/public/ws" or market.symbol == MEASURED):
                             self.sockets[path].send(frame)
+
+
+def _row(order: dict[str, str], status: str) -> dict[str, Any]:
+    """An order as an answer tells it."""
+    return {
+        "orderId": int(order["i"]),
+        "symbol": order["symbol"],
+        "status": status,
+        "side": order["side"],
+        "clientOrderId": order["c"],
+        "price": order["price"],
+        "origQty": order["quantity"],
+        "executedQty": order["z"],
+        "type": "LIMIT",
+        "timeInForce": "GTX",
+        "updateTime": now_ms(),
+    }
 
 
 def _event(order: dict[str, str], execution: str, status: str, more: dict[str, Any]) -> bytes:
@@ -245,8 +273,8 @@ class Client(asyncio.Protocol):
         """One frame that is framed already."""
         self._transport.write(frame)
 
-    def respond(self, body: bytes) -> None:
-        self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    def respond(self, body: bytes, status: bytes = b"200 OK") -> None:
+        self._transport.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
 
     def data_received(self, data: bytes) -> None:
         stamp = time.perf_counter_ns()

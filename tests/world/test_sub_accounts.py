@@ -267,3 +267,23 @@ async def test_an_assignment_is_done_once_wherever_the_daemon_dies(world: World,
     reply = await world.command("position_assign", door="stream", **asked)
     assert reply["positionIds"] == ["main:BTCUSDT:1", "second:BTCUSDT:1"]
     assert [await signed(world, name) for name in ("main", "second")] == [D("0.006"), D("0.004")]
+
+
+@in_world()
+async def test_what_the_venue_closes_while_nobody_watches_is_borne_pro_rata_once(world: World) -> None:
+    """Its order is found by the trade's order id (execution.md 11)."""
+    world.market.quote(*QUOTE)
+    await world.start()
+    await fill(world, "a", "BUY", "0.010")
+    await fill(world, "b", "BUY", "0.005")
+    await world.kill()
+    by_hand(world, "SELL", "0.006", "adl_autoclose")
+    await world.run(1)
+    for _ in range(2):
+        await world.start()
+        await world.run(2)
+        assert [await signed(world, name) for name in "ab"] == [D("0.006"), D("0.003")]
+        told = await world.events("adl_triggered")
+        assert [(one["subAccountId"], one["quantity"]) for one in told] == [("a", D("0.004")), ("b", D("0.002"))]
+        await world.kill()
+    assert await world.redis.hget("pms:position:external", "BTCUSDT") is None

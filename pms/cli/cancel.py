@@ -29,7 +29,13 @@ def main(args: argparse.Namespace) -> int:
     except (wire.Unreachable, wire.Refused) as error:
         print(error, file=sys.stderr)
         return exits.UNAVAILABLE
-    return request.tell(reply, body["requestId"], args.json, f"{args.id} is cancelled.")
+    return request.tell(reply, body["requestId"], args.json, f"{args.id} is {outcome(reply)}.")
+
+
+def outcome(reply: dict[str, Any] | None) -> str:
+    """How it stands after a cancel: not every one is proven gone by then, and some filled before."""
+    details = (reply or {}).get("details", {})
+    return str(details.get("state", "cancelled"))
 
 
 def _command(redis: wire.Redis, keys: Keys, wanted: str) -> tuple[str, dict[str, Any]]:

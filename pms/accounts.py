@@ -8,7 +8,7 @@ at first contact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -37,10 +37,21 @@ def other_assets(wallet: Mapping[str, Decimal]) -> str:
 
 
 class Accounts:
-    """`main` and `external` exist from the start; paper creates others on first use, live answers
-    SUBACCOUNT_UNKNOWN."""
+    """`main` and `external` exist from the start; paper creates others on first use, live answers SUBACCOUNT_UNKNOWN.
 
-    def __init__(self, ledger: Ledger, opening_balance: Decimal, create_on_use: bool) -> None:
+    `limits` are a new one's. `on_transfer` hears of money that left a sub-account (negative) without being lost.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        opening_balance: Decimal,
+        create_on_use: bool,
+        limits: Limits,
+        on_transfer: Callable[[str, Decimal], None],
+    ) -> None:
+        self._limits = limits
+        self._on_transfer = on_transfer
         self._ledger = ledger
         self._opening_balance = opening_balance
         self._create_on_use = create_on_use
@@ -50,11 +61,11 @@ class Accounts:
         restored."""
         accounts = self._ledger.sub_accounts
         unit = Unit(self._ledger, now)
-        if EXTERNAL not in accounts:
-            rest = wallet - sum((account.balance for account in accounts.values()), ZERO)
-            unit.sub_account(self._new(EXTERNAL, EXTERNAL, rest, now))
-            if not self._ledger.watermark.since:
-                unit.watermark(_replace(self._ledger.watermark, since=now, income_time=now))
+        if EXTERNAL not in accounts or not self._ledger.watermark.since:
+            named = [account.balance for name, account in accounts.items() if name != EXTERNAL]
+            unit.sub_account(self._new(EXTERNAL, EXTERNAL, wallet - sum(named, ZERO), now))
+        if not self._ledger.watermark.since:
+            unit.watermark(_replace(self._ledger.watermark, since=now, income_time=now))
         if MAIN not in accounts:
             amount = self._opening_balance if self._create_on_use else accounts[EXTERNAL].balance
             self._open(unit, self._new(MAIN, MAIN, amount, now), EXTERNAL)
@@ -115,11 +126,20 @@ class Accounts:
             raise Invalid(ErrorCode.INSUFFICIENT_MARGIN, message, path="initialBalance")
         unit.sub_account(account)
         unit.sub_account(_replace(source, balance=source.balance - account.balance))
+        self._on_transfer(giver, -account.balance)
 
     def _new(self, name: str, label: str, balance: Decimal, now: int) -> SubAccount:
         tag = tag_of(name)
         for other in self._ledger.sub_accounts.values():
-            if other.tag == tag:
+            if other.tag == tag and other.id != name:
                 message = f"'{name}' and '{other.id}' would share the order tag {tag}. Choose another name."
                 raise Invalid(ErrorCode.SUBACCOUNT_TAG_TAKEN, message)
-        return SubAccount(id=name, name=label, tag=tag, initial_balance=balance, balance=balance, created_at=now)
+        return SubAccount(
+            id=name,
+            name=label,
+            tag=tag,
+            initial_balance=balance,
+            balance=balance,
+            limits=Limits() if name == EXTERNAL else self._limits,
+            created_at=now,
+        )

@@ -25,8 +25,8 @@ MINUTE_MS = 60_000
 
 
 class Allowances:
-    """See the module. `mark` is a symbol's mark price, 0 where it is not known; `blocked` names the symbols that take
-    no new risk, with the reason; with `opposing` False no sub-account may stand against another on a symbol."""
+    """See the module. `blocked` names the symbols that take no new risk, with the reason; with `opposing` False no
+    sub-account may stand against another on a symbol."""
 
     def __init__(
         self,
@@ -35,7 +35,6 @@ class Allowances:
         instruments: Mapping[str, Instrument],
         halts: Halts,
         blocked: Mapping[str, str],
-        mark: Callable[[str], Decimal],
         now: Callable[[], int],
         opposing: bool,
     ) -> None:
@@ -44,7 +43,6 @@ class Allowances:
         self._instruments = instruments
         self._halts = halts
         self._blocked = blocked
-        self._mark = mark
         self._now = now
         self._opposing = opposing
         self._placed: defaultdict[str, deque[int]] = defaultdict(deque)
@@ -81,8 +79,14 @@ class Allowances:
             other_margin=margin,
             open_orders=self._ledger.exposure.live_orders(sub_account_id),
             placed_last_minute=self._recent(sub_account_id),
-            opposed=not self._opposing and self._opposed(sub_account_id, intent),
+            opposed=not self._opposing
+            and self._ledger.exposure.opposes(sub_account_id, symbol, intent.side, apart_from=EXTERNAL),
         )
+
+    def _mark(self, symbol: str) -> Decimal:
+        """The mark price, 0 where it is not known."""
+        mark = self._market.mark(symbol)
+        return ZERO if mark is None else mark.price
 
     def _mid(self, symbol: str) -> Decimal:
         quote = self._market.quote(symbol)
@@ -101,18 +105,11 @@ class Allowances:
             return ErrorCode.REDUCE_ONLY_MODE, f"the account may only reduce: {self._halts.cause}"
         if (reason := self._blocked.get(intent.symbol)) is not None:
             return ErrorCode.POSITION_DRIFT, f"no new risk on {intent.symbol}: {reason}"
-        if intent.new and (wait_ms := self.circuit.wait_ms(_same(account.id, intent), self._now())):
-            message = f"the venue has refused the same order several times in a row; it is tried again in {wait_ms} ms"
+        wait_ms, reason = self.circuit.open(_same(account.id, intent), self._now()) if _counts(intent) else (0, "")
+        if wait_ms:
+            message = f"the venue has refused the same order again and again ({reason}); it is tried in {wait_ms} ms"
             return ErrorCode.REJECTION_CIRCUIT, message
         return None
-
-    def _opposed(self, sub_account_id: str, intent: Intent) -> bool:
-        """Whether the order could put two sub-accounts against each other."""
-        return any(
-            position.signed_quantity * intent.side.sign < 0
-            for (name, symbol), position in self._ledger.positions.items()
-            if symbol == intent.symbol and name not in (sub_account_id, EXTERNAL)
-        )
 
     # --- what happens -----------------------------------------------------------------------------------
 
@@ -126,9 +123,14 @@ class Allowances:
         """A new order that adds was approved."""
         self._placed[sub_account_id].append(self._now())
 
-    def refused(self, order: Order) -> None:
+    def withdrawn(self, sub_account_id: str) -> None:
+        """The newest of them was only tried."""
+        self._placed[sub_account_id].pop()
+
+    def refused(self, order: Order, reason: str) -> None:
         """The venue has refused a new order."""
-        self.circuit.refused(same_as(order), self._now())
+        if not order.parent_id:
+            self.circuit.refused(same_as(order), self._now(), reason)
 
     def taken(self, order: Order) -> None:
         """The venue has taken a new order."""
@@ -141,6 +143,10 @@ _NOTHING = Stake()
 def same_as(order: Order) -> Same:
     """What makes two orders the same to the circuit."""
     return order.sub_account_id, order.symbol, order.side, order.price, order.quantity
+
+
+def _counts(intent: Intent) -> bool:
+    return intent.new and not intent.by_algo
 
 
 def _same(sub_account_id: str, intent: Intent) -> Same:

@@ -15,6 +15,7 @@ import msgspec
 
 from pms.accounts import Accounts
 from pms.alarms import Alarms
+from pms.allowances import Allowances
 from pms.audit import Audit
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.market_stream import MarketStream
@@ -28,6 +29,7 @@ from pms.bus.trim import Trim
 from pms.clock import Clock
 from pms.commands.identity import OwnerIds
 from pms.config import Config
+from pms.core import limits
 from pms.core.backoff import Connects
 from pms.desk import Desk
 from pms.disk import Disk, free_bytes
@@ -42,6 +44,7 @@ from pms.health import HealthWriter
 from pms.income import Incomes
 from pms.instruments import Instruments
 from pms.ledger import Ledger
+from pms.losses import Losses
 from pms.market import Market
 from pms.market_tape import MarketTape, Trades
 from pms.outcomes import Outcomes
@@ -53,6 +56,7 @@ from pms.throttle import Throttle
 from pms.venue import UserStreamState
 from pms.watch import Watch
 from schemas.keys import Keys
+from schemas.market import Instrument
 from schemas.records import Halt, Health, Holder
 
 
@@ -160,10 +164,11 @@ class Assembly:
             trades.on_trade,
         )
         self.tape = MarketTape(self.caller, self.names, self.market, trades, parts.clock, self.tasks)
-        self.desk = Desk(self.ledger, self.market, parts.clock, self.venue.time_ms, self.alarms, {}, self.tasks)
         self.halts = Halts(
             self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self._on_halt, self._on_halt
         )
+        self.blocked: dict[str, str] = {}
+        self.desk = self._new_desk()
         self.watch.wire(self.desk, self.halts)
         self.instruments = Instruments(self.venue, self.desk, parts.clock)
         self.outcomes = Outcomes(
@@ -188,10 +193,18 @@ class Assembly:
         self.disk = self._disk(parts.folder)
         self._compose_books()
 
+    def _new_desk(self) -> Desk:
+        instruments: dict[str, Instrument] = {}
+        now, market = self.venue.time_ms, self.market
+        allowances = Allowances(
+            self.ledger, market, instruments, self.halts, self.blocked, now, self.config.opposing == "allow"
+        )
+        return Desk(self.ledger, market, self.parts.clock, now, self.alarms, instruments, self.tasks, allowances)
+
     def _compose_books(self) -> None:
         """What keeps the records right against the venue."""
         parts, config = self.parts, self.config
-        self.hands = DeskHands(self.desk, self.outcomes, self.venue)
+        self.hands = DeskHands(self.desk, self.outcomes, self.venue, self.blocked)
         self.recovery = Recovery(
             self.desk,
             self.hands,
@@ -207,8 +220,15 @@ class Assembly:
         self.audit = Audit(
             self.venue, self.desk, self.hands, self.incomes, self.recovery, parts.clock, lambda: self.watch.user_stream
         )
-        self.risk_records = RiskRecords(self.desk, parts.clock)
-        self.accounts = Accounts(self.ledger, Decimal(config.sub_account_balance), not config.live)
+        self.losses = Losses(self.ledger, self.alarms, lambda name, reason: self.watch.tell())
+        self.risk_records = RiskRecords(self.desk, parts.clock, self.losses)
+        self.accounts = Accounts(
+            self.ledger,
+            Decimal(config.sub_account_balance),
+            not config.live,
+            limits.LIVE if config.live else limits.PAPER,
+            self.losses.moved,
+        )
 
     def _on_halt(self, halt: Halt) -> None:
         """One came into force, or went: the algos of its scope hold, or go on."""

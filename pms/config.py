@@ -64,6 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     resume_max_age_s: int
     resume_max_move_pct: int
     depth_speed: str
+    opposing: Literal["allow", "refuse"]
     sub_account_balance: int
     rate_limits: Limits
     log_format: LogFormat
@@ -109,6 +110,7 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         resume_max_age_s=_number(env, "PMS_RESUME_MAX_AGE_SECONDS", 300),
         resume_max_move_pct=_number(env, "PMS_RESUME_MAX_MOVE_PCT", 1),
         depth_speed=_choice(env, "PMS_DEPTH_SPEED", ("100ms", "0ms"), "100ms"),
+        opposing=_choice(env, "PMS_OPPOSING", ("allow", "refuse"), "allow"),  # type: ignore[arg-type]
         sub_account_balance=_number(env, "PMS_SUBACCOUNT_BALANCE", 10_000),
         rate_limits=Limits(
             weight_1m=_number(env, "PMS_RATE_WEIGHT_1M", 0),

@@ -18,6 +18,7 @@ from algos import step
 from algos.registry import KINDS, Kind
 from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild, View
 from pms.alarms import Alarms
+from pms.allowances import Allowances
 from pms.books import Books
 from pms.bus.batch import Claim
 from pms.clock import Clock
@@ -58,10 +59,12 @@ class Desk:
         alarms: Alarms,
         instruments: dict[str, Instrument],
         tasks: Tasks,
+        allowances: Allowances,
     ) -> None:
         self.ledger = ledger
         self.market = market
         self.alarms = alarms
+        self.allowances = allowances
         self.instruments = instruments
         self.now = now
         self.runners: dict[str, Runner] = {}
@@ -73,7 +76,7 @@ class Desk:
         self._unit: Unit | None = None
         self.books = Books(ledger, instruments, self.mark, now)
         self.exits = ExitLedger(ledger, self.books)
-        self.entry = OrderEntry(ledger, self.exits, market, instruments, now)
+        self.entry = OrderEntry(ledger, self.exits, allowances, market, instruments, now)
         self.withdrawals = Withdrawals(self.step, self.entry, ledger, clock, now, tasks)
         self.fates = Fates()
         self.closers = Closers(self)
@@ -264,7 +267,8 @@ class Desk:
     ) -> None:
         """One order's record changed: book it, tell its owner, all in one step."""
         order, fill = change.order, change.fill
-        if fill is None and failure is None and order is self.ledger.orders.get(order.client_order_id):
+        before = self.ledger.orders.get(order.client_order_id)
+        if fill is None and failure is None and order is before:
             return
         with self.step() as unit:
             unit.order(order, change.events)
@@ -280,6 +284,8 @@ class Desk:
                 self.positions_reduced(order.symbol, reduced, apart_from=order.parent_id)
                 if order.reduce_only and order.sub_account_id != EXTERNAL:
                     self.closers.overshot(order, fill.quantity)
+            if order.reduce_only and before is not None:
+                self.closers.changed(before, order, cause)
         self.fates.tell(order, failure)
 
     def positions_reduced(self, symbol: str, sub_accounts: Iterable[str], apart_from: str = "") -> None:

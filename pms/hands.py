@@ -22,11 +22,11 @@ class DeskHands:
     """See the module. `blocked` collects the symbols on which no new risk may be taken, `suspected` those whose trades
     the wallet tells of and no book knows."""
 
-    def __init__(self, desk: Desk, outcomes: Outcomes, venue: Venue) -> None:
+    def __init__(self, desk: Desk, outcomes: Outcomes, venue: Venue, blocked: dict[str, str]) -> None:
         self._desk = desk
         self._outcomes = outcomes
         self._venue = venue
-        self.blocked: dict[str, str] = {}
+        self.blocked = blocked
         self.suspected: set[str] = set()
 
     def recorded(self) -> Recorded:
@@ -130,6 +130,7 @@ class DeskHands:
                 order.reduce_only,
             )
         self._outcomes.on_unknown(client_id, "recovery", "not found at start")
+        self._outcomes.unwatched(client_id)
         execution.resolve(request)
 
     async def cancel(self, report: Report) -> str:

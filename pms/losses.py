@@ -75,14 +75,15 @@ class Losses:
         return "", ""
 
     def forgive(self, name: str, now: int) -> None:
-        """Somebody lets it trade again: day and peak begin anew where it stands, or it would be stopped at once."""
+        """Somebody lets it trade again: day and peak begin anew where it is measured next, or it would be stopped at
+        once."""
         risk = self._ledger.risks.get(name)
         for code in (ErrorCode.DAILY_LOSS, ErrorCode.DRAWDOWN):
             self._alarms.clear(code.value.lower(), name, now)
         if risk is None:
             return
         unit = Unit(self._ledger, now)
-        unit.risk(name, _replace(risk, day_equity=risk.equity, peak_equity=risk.equity))
+        unit.risk(name, _replace(risk, day=0))
         unit.commit()
 
     def moved(self, name: str, amount: Decimal) -> None:

@@ -7,14 +7,16 @@ names it is committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 
 from algos.step import AmendChild, PlaceChild
-from pms.core import orders, own_orders, risk
+from pms.allowances import Allowances
+from pms.core import exposure, limits, orders, own_orders, risk
 from pms.core.exits import Form
-from pms.core.risk import Approved, Closing, Denied
+from pms.core.limits import Intent
+from pms.core.risk import Adding, Approved, Closing, Denied
 from pms.exit_ledger import ExitLedger
 from pms.ledger import Ledger
 from pms.market import Market
@@ -33,12 +35,14 @@ class OrderEntry:
         self,
         ledger: Ledger,
         exits: ExitLedger,
+        allowances: Allowances,
         market: Market,
         instruments: dict[str, Instrument],
         now: Callable[[], int],
     ) -> None:
         self._ledger = ledger
         self._exits = exits
+        self._allowances = allowances
         self._market = market
         self._instruments = instruments
         self._now = now
@@ -49,25 +53,29 @@ class OrderEntry:
         leaving, self._leaving = self._leaving, []
         return leaving
 
-    def check(self, action: PlaceChild) -> Denied | None:
-        """What the gate would say now; nothing is recorded."""
-        verdict = risk.approve_place(_request(action), self._seen(action.symbol))
+    def check(self, runner: Runner, action: PlaceChild) -> Denied | None:
+        """What the gate would say now to an algo's child; nothing is recorded."""
+        verdict, _ = self._judge(self._intent(runner, action))
         return verdict if isinstance(verdict, Denied) else None
 
     def check_orders(self, intents: Sequence[Order]) -> list[Denied | None]:
         """What the gate would say to each of several new orders, those before it taken for placed; nothing is
         recorded."""
         verdicts: list[Denied | None] = []
+        tried: list[Order] = []
         try:
             for order in intents:
-                order, closing = self._closing(order)
-                verdict = risk.approve_place(_request(order), self._seen(order.symbol), closing)
+                verdict, order = self._judge(order)
                 verdicts.append(verdict if isinstance(verdict, Denied) else None)
                 if verdicts[-1] is None:
                     self._ledger.remember(order)
+                    self._count(order)
+                    tried.append(order)
         finally:
-            for order in intents:
+            for order in tried:
                 self._ledger.forget(order.client_order_id)
+                if not order.reduce_only:
+                    self._allowances.withdrawn(order.sub_account_id)
         return verdicts
 
     def place(self, unit: Unit, runner: Runner, action: PlaceChild) -> tuple[Order, Denied | None]:
@@ -77,11 +85,11 @@ class OrderEntry:
     def submit(self, unit: Unit, order: Order, wanted: Form | None = None) -> tuple[Order, Denied | None]:
         """Record the intent of a new order, whoever wants it. Where it is denied, the order comes back failed and
         nothing of it is recorded. `wanted`: the form of an exit, where it is open to it."""
-        order, closing = self._closing(order, wanted)
-        verdict = risk.approve_place(_request(order), self._seen(order.symbol), closing)
+        verdict, order = self._judge(order, wanted)
         if isinstance(verdict, Denied):
             self.tell(unit, order, verdict)
             return orders.not_placed(order, verdict.message, self._now()).order, verdict
+        self._count(order)
         unit.order(order, ("order_placed",))
         self.track(order)
         self._leaving.append(verdict)
@@ -91,7 +99,7 @@ class OrderEntry:
         """What the gate would say to an order's new price and total; nothing is recorded."""
         request = Amend(action.symbol, action.client_order_id, action.side, action.quantity, action.price)
         seen = self._seen(action.symbol, apart_from=action.client_order_id)
-        return risk.approve_amend(request, action.reduce_only, seen)
+        return risk.approve_amend(request, seen, self._growing(action) if action.reduce_only else self._moving(action))
 
     def amend(self, unit: Unit, action: AmendChild, request_id: str = "") -> tuple[Order, Denied | None]:
         """Record that an order is about to move, at a command's request where one is named; denied, it rests as it
@@ -107,13 +115,44 @@ class OrderEntry:
         self._leaving.append(verdict)
         return order, None
 
-    def _closing(self, order: Order, wanted: Form | None = None) -> tuple[Order, Closing | None]:
-        """An order that only reduces, in the form in which it may leave now, with what the gate must know of it."""
+    def bill(self, order: Order) -> limits.Bill:
+        """What a new order would come to, beside all that its sub-account has at stake."""
+        intent = _intent_of(order)
+        return limits.bill(intent, self._allowances.account(order.sub_account_id, intent))
+
+    def _judge(self, order: Order, wanted: Form | None = None) -> tuple[Approved | Denied, Order]:
+        """The gate's verdict on a new order, and the order in the form in which it may leave now: with the venue's
+        flag or without."""
+        role: Closing | Adding
+        if order.reduce_only:
+            form = self._exits.form(order, wanted)
+            role = Closing(self._exits.closable(order), form)
+            order = msgspec.structs.replace(order, flagged=form is Form.FLAGGED)
+        else:
+            intent = _intent_of(order)
+            role = Adding(intent, self._allowances.account(order.sub_account_id, intent))
+        return risk.approve_place(_request(order), self._seen(order.symbol), role), order
+
+    def _count(self, order: Order) -> None:
+        """A new order that adds counts against its sub-account's rate."""
         if not order.reduce_only:
-            return order, None
-        form = self._exits.form(order, wanted)
-        closable = self._exits.closable(order)
-        return msgspec.structs.replace(order, flagged=form is Form.FLAGGED), Closing(closable, form)
+            self._allowances.placed(order.sub_account_id)
+
+    def _growing(self, action: AmendChild) -> Closing | None:
+        """What bounds an exit that an amend makes larger; None where it asks for no more than it has."""
+        order = self._ledger.orders[action.client_order_id]
+        if action.quantity <= order.filled_qty + exposure.open_quantity(order):
+            return None
+        form = Form.FLAGGED if order.flagged else Form.UNFLAGGED
+        return Closing(order.filled_qty + self._exits.closable(order), form)
+
+    def _moving(self, action: AmendChild) -> Adding:
+        """What an amend adds to its sub-account's risk: the part by which the total grows."""
+        order = self._ledger.orders[action.client_order_id]
+        grown = max(action.quantity - order.filled_qty - exposure.open_quantity(order), ZERO)
+        before = action.quantity - grown
+        intent = Intent(action.symbol, action.side, action.price, grown, order.leverage, new=False, beside=before)
+        return Adding(intent, self._allowances.account(order.sub_account_id, intent))
 
     def cancel(self, unit: Unit, order: Order) -> None:
         """Record that an order is about to be cancelled. Never denied."""
@@ -175,23 +214,36 @@ class OrderEntry:
                 sub_account_id=order.sub_account_id,
                 reason_code=denied.code,
                 layer="gate",
+                limit=_number(denied.limit),
+                value=_number(denied.value),
                 order=msgspec.convert(order, RefusedOrder, from_attributes=True),
             )
         )
 
 
-def _request(asked: PlaceChild | Order) -> Place:
-    flagged = asked.flagged if isinstance(asked, Order) else asked.reduce_only
+def _number(text: str) -> Decimal:
+    """A limit or a value as a number, 0 where it is none."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return ZERO
+
+
+def _request(order: Order) -> Place:
     return Place(
-        asked.symbol,
-        asked.client_order_id,
-        asked.side,
+        order.symbol,
+        order.client_order_id,
+        order.side,
         "LIMIT",
-        asked.time_in_force,
-        asked.quantity,
-        asked.price,
-        flagged,
+        order.time_in_force,
+        order.quantity,
+        order.price,
+        order.flagged,
     )
+
+
+def _intent_of(order: Order) -> Intent:
+    return Intent(order.symbol, order.side, order.price, order.quantity, order.leverage, by_algo=bool(order.parent_id))
 
 
 def _places(order: Order) -> tuple[Decimal, ...]:

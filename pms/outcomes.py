@@ -58,6 +58,7 @@ class Outcomes:
         self._on_filter = on_filter
         self._halted = halted
         self.account: AccountChange | None = None
+        self._unwatched: set[str] = set()
 
     # --- pms.execution.Outcomes -----------------------------------------------------------------------
 
@@ -76,12 +77,20 @@ class Outcomes:
 
     def on_settled(self, client_id: str, report: Report, answers: bool) -> None:
         order = self._desk.ledger.orders[client_id]
-        self._apply(order, report, answers)
+        self._desk.allowances.taken(order)
+        self._apply(order, report, answers, while_down=client_id in self._unwatched)
+        self._unwatched.discard(client_id)
+
+    def unwatched(self, client_id: str) -> None:
+        """What a look-up will show of this order happened while nobody watched, however late it answers."""
+        self._unwatched.add(client_id)
 
     def on_refused(self, client_id: str, action: str, refusal: Refused) -> None:
         code = str(refusal.code)
         if refusal.cause is Cause.FILTER:
             self._on_filter()
+        if action == "place" and refusal.cause is not Cause.POST_ONLY:  # that one is about the market of the moment
+            self._desk.allowances.refused(self._desk.ledger.orders[client_id], refusal.message)
         self._failed(client_id, Failure(action, refusal.cause, code, refusal.message))
 
     def on_not_done(self, client_id: str, action: str, outcome: NotDone) -> None:

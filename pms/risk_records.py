@@ -14,6 +14,7 @@ import msgspec
 from pms.clock import Clock
 from pms.core import equity
 from pms.desk import Desk
+from pms.losses import Losses
 from pms.unit import Unit
 from schemas.books import Position, Risk
 from schemas.events_system import RiskEvent
@@ -30,9 +31,10 @@ _replace = msgspec.structs.replace
 class RiskRecords:
     """See the module."""
 
-    def __init__(self, desk: Desk, clock: Clock) -> None:
+    def __init__(self, desk: Desk, clock: Clock, losses: Losses) -> None:
         self._desk = desk
         self._clock = clock
+        self._losses = losses
         self._written: dict[str, Risk] = {}
         self._told: dict[str, Risk] = {}
         self._watched: set[str] = set()
@@ -64,6 +66,8 @@ class RiskRecords:
         books = self._desk.books
         held = equity.stakes(positions, self._desk.mark, books.brackets)
         risk = equity.snapshot(self._desk.ledger.sub_accounts[name], positions, orders, held, now)
+        risk = self._losses.measured(name, risk)
+        self._losses.judge(name, risk)
         written = self._written.get(name)
         event = self._event(name, risk, now)
         if event is None and written is not None:

@@ -163,8 +163,8 @@ class Watch:
         assert self._desk is not None, "asked of a wired desk only"
         assert self._halts is not None, "wired together"
         account = self._desk.ledger.sub_accounts.get(sub_account)
-        if account is not None and account.status == "frozen":
-            return "frozen"
+        if account is not None and account.status != "active":
+            return account.cause.lower() or account.status
         return self._halts.refusal(sub_account, symbol)
 
     def status(self) -> SystemStatus:

@@ -52,7 +52,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         Amends(desk, clock),
         cancels,
         Closing(desk, desk.closing, cancels, clock),
-        Freezes(desk, parts.watch.tell),
+        Freezes(desk, parts.watch.tell, parts.losses.forgive),
         accounts,
         Positions(desk, parts.hands, parts.venue, parts.audit.ask),
     )

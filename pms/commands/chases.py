@@ -32,6 +32,9 @@ from schemas.orders import Cause
 from schemas.records import Request, SubAccount
 from schemas.replies import ChaseReply, Success, ValidateReply
 
+# What a chase gets around by itself: an order of ours in its way, and nothing left to reduce, which ends it.
+_BY_ITSELF = frozenset((Cause.SELF_TRADE, Cause.REDUCE_ONLY))
+
 
 class Chases:
     """See the module. `gate` says why nothing is started now, empty when the doors are open for trading; `ended` holds
@@ -110,8 +113,8 @@ class Chases:
         now = self._desk.now()
         who = chase.Identity(self._ids.next("c", now), account.id, account.tag, self._epoch(), request_id)
         state, actions = chase.start(who, params, instrument, quote, now)
-        self._check_first(actions)
         runner = self._desk.begin(CHASE, state)
+        self._check_first(runner, actions)
         outcome = await self._desk.launch(runner, actions, claim(chaseId=who.chase_id), request_id)
         if isinstance(outcome, Duplicate):
             self._desk.withdraw(runner)
@@ -122,11 +125,11 @@ class Chases:
             self._desk.follow(runner)
         return runner
 
-    def _check_first(self, actions: tuple[step.Action, ...]) -> None:
+    def _check_first(self, runner: Runner, actions: tuple[step.Action, ...]) -> None:
         """What the gate would refuse at once is refused to the caller, rather than tried for ever (law 7)."""
         for action in actions:
-            denied = self._desk.entry.check(action) if isinstance(action, step.PlaceChild) else None
-            if denied is not None and denied.cause is not Cause.SELF_TRADE:  # that one a chase gets around by itself
+            denied = self._desk.entry.check(runner, action) if isinstance(action, step.PlaceChild) else None
+            if denied is not None and denied.cause not in _BY_ITSELF:
                 raise Invalid(denied.code, denied.message, limit=denied.limit, value=denied.value)
 
     def _params(self, command: Chase, instrument: Instrument, quote: Quote) -> ChaseParams:

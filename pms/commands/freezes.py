@@ -23,9 +23,10 @@ GONE_S = 2.8  # a reply is due within 3 s (contract.md)
 
 
 class Freezes:
-    """See the module. `tell` lets every algo hear how things stand."""
+    """See the module. `tell` lets every algo hear how things stand; `forgive` lets losses count anew."""
 
-    def __init__(self, desk: Desk, tell: Callable[[], None]) -> None:
+    def __init__(self, desk: Desk, tell: Callable[[], None], forgive: Callable[[str, int], None]) -> None:
+        self._forgive = forgive
         self._desk = desk
         self._tell = tell
 
@@ -57,5 +58,7 @@ class Freezes:
         status = "frozen" if frozen else "active"
         if account.status != status:
             with self._desk.step(context.request_id) as unit:
-                unit.sub_account(msgspec.structs.replace(account, status=status))
+                unit.sub_account(msgspec.structs.replace(account, status=status, cause=""))
+            if account.status == "reduce" and not frozen:
+                self._forgive(account.id, self._desk.now())
         self._tell()

@@ -24,23 +24,24 @@ class Circuit:
     """See the module."""
 
     def __init__(self) -> None:
-        self._refused: OrderedDict[Same, tuple[int, int]] = OrderedDict()  # times, and when the last one came
+        self._refused: OrderedDict[Same, tuple[int, int, str]] = OrderedDict()  # times, when last, and why
         self.opened = 0  # circuits opened so far
 
-    def refused(self, same: Same, now: int) -> None:
+    def refused(self, same: Same, now: int, reason: str) -> None:
         """The venue has refused it."""
-        times, last = self._refused.pop(same, (0, now))
+        times, last, _ = self._refused.pop(same, (0, now, ""))
         times = times + 1 if now - last <= WITHIN_MS else 1
         self.opened += times == TIMES
-        self._refused[same] = (times, now)
+        self._refused[same] = (times, now, reason)
         if len(self._refused) > KEPT:
             self._refused.popitem(last=False)
 
     def taken(self, same: Same) -> None:
         """The venue has taken it."""
-        self._refused.pop(same, None)
+        if self._refused:  # asked after each order: almost always there is none
+            self._refused.pop(same, None)
 
-    def wait_ms(self, same: Same, now: int) -> int:
-        """How long it is refused still; 0: it may be tried."""
-        times, last = self._refused.get(same, (0, 0))
-        return max(0, last + OPEN_MS - now) if times >= TIMES else 0
+    def open(self, same: Same, now: int) -> tuple[int, str]:
+        """How many ms it is refused still, and what the venue said last; 0: it may be tried."""
+        times, last, reason = self._refused.get(same, (0, 0, ""))
+        return (max(0, last + OPEN_MS - now), reason) if times >= TIMES else (0, "")

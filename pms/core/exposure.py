@@ -66,7 +66,8 @@ class Exposure:
         stake = self._stake(order.sub_account_id, order.symbol)
         open_ = ZERO if order.reduce_only else max(open_quantity(order), ZERO)
         stake.live += 1
-        stake.leverage, stake.price = order.leverage, order.price or stake.price
+        if not order.reduce_only and not stake.held:  # a position keeps its own, whatever is ordered beside it
+            stake.leverage, stake.price = order.leverage, order.price or stake.price
         if order.side is Side.BUY:
             stake.bids += open_
         else:
@@ -85,11 +86,21 @@ class Exposure:
         else:
             stake.asks -= open_
 
+    def opposes(self, sub_account_id: str, symbol: str, side: Side, apart_from: str) -> bool:
+        """Whether another sub-account holds the other side of a symbol, or could come to hold it by what rests."""
+        for name, stakes in self._stakes.items():
+            stake = stakes.get(symbol)
+            if stake is None or name in (sub_account_id, apart_from):
+                continue
+            if stake.held < stake.asks if side is Side.BUY else -stake.held < stake.bids:
+                return True
+        return False
+
     def position(self, position: Position) -> None:
         """A position is what it is now."""
         stake = self._stake(position.sub_account_id, position.symbol)
         stake.held, stake.entry = position.signed_quantity, position.entry_price
-        stake.price = position.mark_price or stake.price
+        stake.price = position.mark_price or position.entry_price or stake.price
         if position.signed_quantity:
             stake.leverage = position.leverage
 

@@ -20,9 +20,9 @@ HUNDRED = Decimal(100)
 
 # What a new sub-account may do until somebody says otherwise. `max_position` is one symbol's value, not its quantity.
 PAPER = Limits(
-    max_order_notional=Decimal(250_000),
-    max_total_notional=Decimal(1_000_000),
-    max_position=Decimal(500_000),
+    max_order_notional=Decimal(1_000_000),
+    max_total_notional=Decimal(5_000_000),
+    max_position=Decimal(2_000_000),
     max_open_orders=1000,
     max_leverage=50,
     max_daily_loss=Decimal(5_000),
@@ -45,7 +45,8 @@ LIVE = Limits(
 
 class Intent(msgspec.Struct, frozen=True):
     """What an order would add: its price, 0 at the market; the quantity by which it is larger than what rests already
-    (an amend that does not grow adds none). `new` is False for an amend."""
+    (an amend that does not grow adds none). `new` is False for an amend, `beside` then what the order had before;
+    an algo paces itself when it is refused (law 7)."""
 
     symbol: str
     side: Side
@@ -53,6 +54,8 @@ class Intent(msgspec.Struct, frozen=True):
     quantity: Decimal
     leverage: int
     new: bool = True
+    by_algo: bool = False
+    beside: Decimal = Decimal(0)
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -104,7 +107,7 @@ def bill(intent: Intent, account: Account) -> Bill:
     """The numbers of an order that is placed beside all that is there."""
     price = account.reference or intent.price
     worst = _worst(intent, account)
-    notional = intent.quantity * (intent.price or price)
+    notional = (intent.beside + intent.quantity) * (intent.price or price)
     position = worst * price
     leverage = min(intent.leverage, account.leverage) if account.held else intent.leverage
     margin = account.other_margin + position / leverage + notional * TAKER_FEE
@@ -117,11 +120,16 @@ def _worst(intent: Intent, account: Account) -> Decimal:
     return max(account.asks - account.held + intent.quantity, account.held + account.bids)
 
 
+def stopped(account: Account) -> Refusal | None:
+    """Why nothing that adds may leave, whatever it is: a halt, a freeze, losses; None where nothing stops it."""
+    if account.stopped is None:
+        return None
+    code, words = account.stopped
+    return Refusal(code, words, "trading", "stopped")
+
+
 def refusal(intent: Intent, account: Account) -> Refusal | None:
-    """Why an order that adds risk may not leave; None where nothing stands against it."""
-    if account.stopped is not None:
-        code, words = account.stopped
-        return Refusal(code, words, "trading", "stopped")
+    """Which limit an order that adds risk would break; None where it breaks none."""
     if (found := _collar(intent, account)) is not None:
         return found
     if not intent.new and not intent.quantity:

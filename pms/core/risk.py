@@ -1,8 +1,8 @@
 """The gate before every request: what may be sent is an `Approved`, and only this module makes one.
 
-Pure: it sees the instrument, the quote, the account's open orders and the order, and answers `Approved` or `Denied`
-with a code and the numbers. Cancels are never denied. Grids and minima: algos.md law 6; caps: execution.md 10; stale
-prices: law 5.
+Pure: it sees the instrument, the quote, the account's open orders, the sub-account's numbers (`pms.core.limits`) and
+the order, and answers `Approved` or `Denied` with a code and the numbers. Cancels are never denied. Grids and minima:
+algos.md law 6; caps: execution.md 10; stale prices: law 5.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from decimal import Decimal
 
 import msgspec
 
+from pms.core import limits
 from pms.core.exits import Form
+from pms.core.limits import Account, Intent
 from pms.venue import Amend, Cancel, Place
 from schemas.errors import ErrorCode
 from schemas.market import Instrument, Quote, Side
@@ -65,18 +67,26 @@ class Closing(msgspec.Struct, frozen=True):
     form: Form
 
 
+class Adding(msgspec.Struct, frozen=True):
+    """What the gate knows of an order that adds to its sub-account's risk: what it adds, beside what is there."""
+
+    intent: Intent
+    account: Account
+
+
 def approve_cancel(cancel: Cancel) -> Approved:
     """Cancels are never refused."""
     return Approved(cancel, True, _SEAL)
 
 
-def approve_place(place: Place, market: Market, closing: Closing | None = None) -> Approved | Denied:
-    """A new order; `closing` where it only reduces for its sub-account, whether or not under the venue's flag."""
+def approve_place(place: Place, market: Market, role: Closing | Adding) -> Approved | Denied:
+    """A new order: `Closing` where it only reduces for its sub-account, whether or not under the venue's flag."""
     price = place.price if place.order_type == "LIMIT" else market.mark
-    closes = closing is not None or place.reduce_only
+    closes = isinstance(role, Closing)
     denied = (
-        _grid(place.quantity, place.price, place.order_type == "MARKET", market.instrument)
-        or _covered(place, closing)
+        _stopped(role)
+        or _grid(place.quantity, place.price, place.order_type == "MARKET", market.instrument)
+        or (_covered(place, role) if isinstance(role, Closing) else None)
         or _size(place.quantity, price, place.reduce_only, _most(place, market.instrument), market.instrument)
         or _state(place, closes, market)
         or _band(place.side, place.price, place.order_type == "MARKET", market)
@@ -85,6 +95,7 @@ def approve_place(place: Place, market: Market, closing: Closing | None = None) 
             if _leaves_at_once(place, closes)
             else _own_touch(place.side, place.price, place.order_type == "MARKET", market)
         )
+        or (_allowed(role) if isinstance(role, Adding) else None)
     )
     return denied or Approved(place, closes, _SEAL)
 
@@ -95,28 +106,46 @@ def _leaves_at_once(place: Place, closes: bool) -> bool:
     return closes and place.time_in_force in ("IOC", "FOK")
 
 
-def _covered(place: Place, closing: Closing | None) -> Denied | None:
-    """What only reduces never asks for more than is left to close (execution.md 14)."""
-    if closing is None:
+def _stopped(role: Closing | Adding | None) -> Denied | None:
+    """First of all: what may not trade is told so, whatever else is wrong with its order."""
+    refused = limits.stopped(role.account) if isinstance(role, Adding) else None
+    return None if refused is None else Denied(refused.code, refused.message, refused.limit, refused.value)
+
+
+def _allowed(adding: Adding) -> Denied | None:
+    """Last of all: what the market's rules let pass stays within its sub-account's limits."""
+    refused = limits.refusal(adding.intent, adding.account)
+    if refused is None:
         return None
+    cause = Cause.MARGIN if refused.code is ErrorCode.INSUFFICIENT_MARGIN else Cause.OTHER
+    return Denied(refused.code, refused.message, refused.limit, refused.value, cause)
+
+
+def _covered(request: Place | Amend, closing: Closing) -> Denied | None:
+    """What only reduces never asks for more than is left to close (execution.md 14)."""
     if closing.form is Form.FORBIDDEN:
         message = "a foreign position stands opposite on the symbol: an exit could open one; use position_assign first"
-        return Denied(ErrorCode.POSITION_DRIFT, message, "no opposite external position", str(place.quantity))
-    if place.quantity > closing.closable:
+        return Denied(ErrorCode.POSITION_DRIFT, message, "no opposite external position", str(request.quantity))
+    if request.quantity > closing.closable:
         message = "more than is left to close beside other orders that close"
-        limit, value = str(closing.closable), str(place.quantity)
+        limit, value = str(closing.closable), str(request.quantity)
         return Denied(ErrorCode.REDUCE_ONLY_EXCEEDS, message, limit, value, Cause.REDUCE_ONLY)
     return None
 
 
-def approve_amend(amend: Amend, reduce_only: bool, market: Market) -> Approved | Denied:
-    """A resting order's new price and total."""
+def approve_amend(amend: Amend, market: Market, role: Closing | Adding | None) -> Approved | Denied:
+    """A resting order's new price and total; None where it only reduces and grows no larger. What may be closed counts
+    from the order's beginning, as its total does."""
+    reduce_only = not isinstance(role, Adding)
     denied = (
-        _grid(amend.quantity, amend.price, False, market.instrument)
+        _stopped(role)
+        or _grid(amend.quantity, amend.price, False, market.instrument)
+        or (_covered(amend, role) if isinstance(role, Closing) else None)
         or _size(amend.quantity, amend.price, reduce_only, market.instrument.max_qty, market.instrument)
         or _band(amend.side, amend.price, False, market)
         or _own_touch(amend.side, amend.price, False, market)
         or _fresh(reduce_only, market)
+        or (_allowed(role) if isinstance(role, Adding) else None)
     )
     return denied or Approved(amend, reduce_only, _SEAL)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from pms.accounts import Accounts, other_assets
 from pms.ledger import Ledger
 from schemas.errors import ErrorCode, Invalid
 from schemas.keys import Keys
-from schemas.records import EXTERNAL, MAIN
+from schemas.records import EXTERNAL, MAIN, Limits, Watermark
 
 D = Decimal
 
@@ -29,7 +30,10 @@ class Book:
     def __init__(self, live: bool, wallet: str = "5000") -> None:
         self.heard = Heard()
         self.ledger = Ledger(Keys(), self.heard)  # type: ignore[arg-type]
-        self.accounts = Accounts(self.ledger, D(10_000), create_on_use=not live)
+        self.left: list[tuple[str, Decimal]] = []
+        self.accounts = Accounts(
+            self.ledger, D(10_000), not live, Limits(), lambda name, amount: self.left.append((name, amount))
+        )
         self.wallet = D(wallet)
         self.accounts.ensure_reserved(self.wallet, 7)
 
@@ -74,6 +78,18 @@ def test_a_second_start_gives_nothing_away_again() -> None:
     assert book.heard.batches == batches
     assert book.balances() == {MAIN: 5000, EXTERNAL: 0}
     assert (book.ledger.watermark.since, book.ledger.watermark.income_time) == (7, 7)
+
+
+def test_a_ledger_of_before_balances_were_kept_begins_with_the_wallet_now() -> None:
+    """Without a first contact on record nothing moved a balance yet: `external` takes what the others lack."""
+    book = Book(live=False, wallet="1000000")
+    ledger = book.ledger
+    ledger.watermark = Watermark()
+    ledger.sub_accounts[EXTERNAL] = msgspec.structs.replace(ledger.sub_accounts[EXTERNAL], balance=D(0))
+    book.wallet = D(999_000)
+    book.accounts.ensure_reserved(book.wallet, 9)
+    assert book.balances() == {MAIN: 10_000, EXTERNAL: 989_000}
+    assert ledger.watermark.since == 9
 
 
 @pytest.mark.parametrize(

@@ -185,12 +185,12 @@ async def test_a_limit_with_take_crosses_with_what_is_left(world: World, asked, 
 @in_world()
 async def test_take_gives_up_after_three_crossings_and_names_the_rest(world: World) -> None:
     await world.start()
-    chase = await world.chase(quantity="50", deadlineSeconds=2, onDeadline="take", maxSlippageBps=0)
+    chase = await world.chase(quantity="3", leverage=20, deadlineSeconds=2, onDeadline="take", maxSlippageBps=0)
     state = await world.ends(chase)
     assert (state["status"], state["reason"]) == ("cancelled", "deadline")
     takers = [order for order in world.placed() if order.time_in_force == "IOC"]
     assert len(takers) <= 3
-    assert state["residual"] == D(50) - state["filledQuantity"] > 0
+    assert state["residual"] == D(3) - state["filledQuantity"] > 0
 
 
 @in_world()

@@ -89,7 +89,7 @@ def test_a_position_counts_with_what_may_fill_to_its_worst() -> None:
     exposure.order(_replace(ORDER, side=Side.SELL, quantity=D(1)))
     exposure.order(_replace(ORDER, client_order_id="d", quantity=D(5), filled_qty=D(1)))
     stake = exposure.of("main")["BTCUSDT"]
-    assert (stake.held, stake.bids, stake.asks, stake.leverage) == (D(-2), D(4), D(1), 1)
+    assert (stake.held, stake.bids, stake.asks, stake.leverage) == (D(-2), D(4), D(1), 3)
     assert stake.worst == 3
     assert not stake.idle
     exposure.forget("c")
@@ -97,6 +97,32 @@ def test_a_position_counts_with_what_may_fill_to_its_worst() -> None:
     exposure.position(positions.flat("main", "BTCUSDT"))
     assert stake.idle
     assert stake.worst == 0
+
+
+def test_an_exit_beside_a_position_changes_neither_its_leverage_nor_its_price() -> None:
+    exposure = Exposure()
+    held = _replace(positions.flat("main", "BTCUSDT"), signed_quantity=D(2), entry_price=D(100), leverage=20)
+    exposure.position(held)
+    exposure.order(_replace(ORDER, side=Side.SELL, price=D(900), reduce_only=True))
+    stake = exposure.of("main")["BTCUSDT"]
+    assert (stake.leverage, stake.price, stake.asks, stake.live) == (20, D(100), D(0), 1)
+
+
+def test_another_opposes_by_what_it_holds_and_by_what_may_fill() -> None:
+    exposure = Exposure()
+
+    def opposed(side: Side, owner: str = "main", apart_from: str = "external") -> bool:
+        return exposure.opposes(owner, "BTCUSDT", side, apart_from)
+
+    exposure.position(_replace(positions.flat("other", "BTCUSDT"), signed_quantity=D(2), entry_price=D(100)))
+    assert (opposed(Side.SELL), opposed(Side.BUY)) == (True, False)
+    assert not opposed(Side.SELL, owner="other")
+    assert not opposed(Side.SELL, apart_from="other")
+    ask = _replace(ORDER, sub_account_id="other", side=Side.SELL, quantity=D(2))
+    exposure.order(ask)
+    assert not opposed(Side.BUY), "it could close its position, no more"
+    exposure.order(_replace(ask, quantity=D(3)))
+    assert opposed(Side.BUY), "it could turn its position"
 
 
 def test_who_never_traded_has_nothing_at_stake() -> None:

@@ -40,7 +40,8 @@ _replace = msgspec.structs.replace
 
 def code(intent: Intent = INTENT, limit: Limits | None = None, **account: Any) -> str:
     seen = _replace(ACCOUNT, **account)
-    refusal = limits.refusal(intent, seen if limit is None else _replace(seen, limits=limit))
+    seen = seen if limit is None else _replace(seen, limits=limit)
+    refusal = limits.stopped(seen) or limits.refusal(intent, seen)
     if refusal is None:
         return ""
     assert refusal.message
@@ -85,6 +86,8 @@ def code(intent: Intent = INTENT, limit: Limits | None = None, **account: Any) -
         ("PRICE_COLLAR", {"price": D(106), "quantity": D(0), "new": False}, {"price_collar_pct": D(5)}, {}),
         ("", {"price": D(106)}, {"price_collar_pct": D(5)}, {"mid": D(0)}),
         ("OPPOSING_REFUSED", {}, {}, {"opposed": True}),
+        ("MAX_ORDER_NOTIONAL", {"new": False, "beside": D(1)}, {"max_order_notional": D("199.99")}, {}),
+        ("", {"new": False, "beside": D(1)}, {"max_order_notional": D(200)}, {}),
     ],
 )
 def test_each_limit_has_its_code(
@@ -202,24 +205,24 @@ SAME = ("main", "BTCUSDT", BUY, D(100), D(1))
 
 def refused(circuit: Circuit, times: int, now: int = 0) -> None:
     for _ in range(times):
-        circuit.refused(SAME, now)
+        circuit.refused(SAME, now, "no margin")
 
 
 def test_the_circuit_opens_at_the_last_of_so_many_refusals_in_a_row_and_closes_by_itself() -> None:
     circuit = Circuit()
     refused(circuit, TIMES - 1)
-    assert circuit.wait_ms(SAME, 0) == 0
+    assert circuit.open(SAME, 0) == (0, "")
     refused(circuit, 1)
-    assert circuit.wait_ms(SAME, 0) == OPEN_MS
-    assert circuit.wait_ms(SAME, OPEN_MS - 1) == 1
-    assert circuit.wait_ms(SAME, OPEN_MS) == 0
+    assert circuit.open(SAME, 0) == (OPEN_MS, "no margin")
+    assert circuit.open(SAME, OPEN_MS - 1)[0] == 1
+    assert circuit.open(SAME, OPEN_MS)[0] == 0
     assert circuit.opened == 1
 
 
 def test_another_price_is_another_order() -> None:
     circuit = Circuit()
     refused(circuit, TIMES)
-    assert circuit.wait_ms((*SAME[:3], D(101), D(1)), 0) == 0
+    assert circuit.open((*SAME[:3], D(101), D(1)), 0)[0] == 0
 
 
 def test_an_order_that_is_taken_begins_anew_and_so_does_one_refused_long_ago() -> None:
@@ -227,6 +230,6 @@ def test_an_order_that_is_taken_begins_anew_and_so_does_one_refused_long_ago() -
     refused(circuit, TIMES - 1)
     circuit.taken(SAME)
     refused(circuit, TIMES - 1)
-    assert circuit.wait_ms(SAME, 0) == 0
+    assert circuit.open(SAME, 0) == (0, "")
     refused(circuit, TIMES - 1, WITHIN_MS + 1)
-    assert circuit.wait_ms(SAME, WITHIN_MS + 1) == 0
+    assert circuit.open(SAME, WITHIN_MS + 1)[0] == 0

@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pms.core import risk
-from pms.core.risk import Approved, Denied
+from pms.core.exits import Form
+from pms.core.limits import Account, Intent
+from pms.core.risk import Adding, Approved, Closing, Denied
 from pms.venue import Amend, Cancel, Place
 from schemas.errors import ErrorCode
 from schemas.market import Side
 from schemas.orders import Cause
+from schemas.records import Limits
 from tests.pure.algos.stage import quote, rules
 
 D = Decimal
@@ -64,6 +67,37 @@ ONLY_PLACING = [
 ]
 
 
+def adding(order: Place | Amend) -> Adding:
+    """An order that adds, by a sub-account without limits and with money enough."""
+    intent = Intent(order.symbol, order.side, order.price, order.quantity, 1)
+    zero = D(0)
+    account = Account(
+        limits=Limits(),
+        stopped=None,
+        equity=D(10**12),
+        mid=zero,
+        reference=D(100),
+        held=zero,
+        bids=zero,
+        asks=zero,
+        leverage=1,
+        other_notional=zero,
+        other_margin=zero,
+        open_orders=0,
+        placed_last_minute=0,
+    )
+    return Adding(intent, account)
+
+
+def placed(place: Place, seen: risk.Market) -> Approved | Denied:
+    closing = Closing(place.quantity, Form.FLAGGED)
+    return risk.approve_place(place, seen, closing if place.reduce_only else adding(place))
+
+
+def amended(amend: Amend, reduce_only: bool, seen: risk.Market) -> Approved | Denied:
+    return risk.approve_amend(amend, seen, None if reduce_only else adding(amend))
+
+
 def exact(changes: dict[str, Any]) -> dict[str, Any]:
     return {name: D(value) if name in ("quantity", "price") else value for name, value in changes.items()}
 
@@ -78,12 +112,12 @@ def is_denied(verdict: Approved | Denied, code: ErrorCode, cause: Cause) -> None
 
 @pytest.mark.parametrize("code, cause, changes, seen", [*REFUSALS, *ONLY_PLACING])
 def test_a_new_order_is_refused_with_its_code(code, cause, changes, seen) -> None:
-    is_denied(risk.approve_place(_replace(PLACE, **exact(changes)), seen), code, cause)
+    is_denied(placed(_replace(PLACE, **exact(changes)), seen), code, cause)
 
 
 @pytest.mark.parametrize("code, cause, changes, seen", REFUSALS)
 def test_an_amend_is_refused_with_its_code(code, cause, changes, seen) -> None:
-    is_denied(risk.approve_amend(_replace(AMEND, **exact(changes)), False, seen), code, cause)
+    is_denied(amended(_replace(AMEND, **exact(changes)), False, seen), code, cause)
 
 
 @pytest.mark.parametrize(
@@ -111,14 +145,14 @@ def test_an_amend_is_refused_with_its_code(code, cause, changes, seen) -> None:
     ],
 )
 def test_a_lawful_order_is_approved(changes, seen) -> None:
-    verdict = risk.approve_place(_replace(PLACE, **exact(changes)), seen)
+    verdict = placed(_replace(PLACE, **exact(changes)), seen)
     assert isinstance(verdict, Approved)
     assert verdict.exit is changes.get("reduce_only", False)
 
 
 @pytest.mark.parametrize("reduce_only, seen", [(False, MARKET), (True, STALE), (True, market(open_orders=500))])
 def test_a_lawful_amend_is_approved(reduce_only, seen) -> None:
-    verdict = risk.approve_amend(AMEND, reduce_only, seen)
+    verdict = amended(AMEND, reduce_only, seen)
     assert isinstance(verdict, Approved)
     assert (verdict.request, verdict.exit) == (AMEND, reduce_only)
 
@@ -126,6 +160,23 @@ def test_a_lawful_amend_is_approved(reduce_only, seen) -> None:
 def test_a_cancel_is_never_refused_and_counts_as_an_exit() -> None:
     cancel = Cancel("BTCUSDT", "c")
     assert (risk.approve_cancel(cancel).request, risk.approve_cancel(cancel).exit) == (cancel, True)
+
+
+def test_what_the_account_may_not_do_is_refused_before_the_market_is_looked_at() -> None:
+    halted = _replace(adding(PLACE).account, stopped=(ErrorCode.HALTED, "by hand"))
+    is_denied(risk.approve_place(PLACE, STALE, Adding(adding(PLACE).intent, halted)), ErrorCode.HALTED, Cause.OTHER)
+    is_denied(risk.approve_amend(AMEND, STALE, Adding(adding(AMEND).intent, halted)), ErrorCode.HALTED, Cause.OTHER)
+    poor = _replace(adding(PLACE).account, equity=D(1))
+    verdict = risk.approve_place(PLACE, MARKET, Adding(adding(PLACE).intent, poor))
+    is_denied(verdict, ErrorCode.INSUFFICIENT_MARGIN, Cause.MARGIN)
+
+
+def test_an_exit_that_grows_stays_within_what_is_left_to_close() -> None:
+    role = risk.Closing(D("0.999"), Form.UNFLAGGED)
+    is_denied(risk.approve_amend(AMEND, MARKET, role), ErrorCode.REDUCE_ONLY_EXCEEDS, Cause.REDUCE_ONLY)
+    verdict = risk.approve_amend(AMEND, STALE, risk.Closing(D(1), Form.FLAGGED))
+    assert isinstance(verdict, Approved)
+    assert verdict.exit
 
 
 def test_only_the_gate_makes_an_approval() -> None:
@@ -146,8 +197,8 @@ NUMBERS = st.decimals("-1", "210", places=4)
 )
 def test_nothing_is_approved_outside_the_limits(side, kind, reduce_only, quantity, price, seen) -> None:
     place = Place("BTCUSDT", "c", side, kind, "GTC", quantity, price, reduce_only)
-    verdicts = [(risk.approve_place(place, seen), kind)]
-    verdicts.append((risk.approve_amend(Amend("BTCUSDT", "c", side, quantity, price), reduce_only, seen), "amend"))
+    verdicts = [(placed(place, seen), kind)]
+    verdicts.append((amended(Amend("BTCUSDT", "c", side, quantity, price), reduce_only, seen), "amend"))
     for verdict, what in verdicts:
         if isinstance(verdict, Denied):
             continue

@@ -5,14 +5,16 @@ Refuses to know kinds. An algo ends when its children are proven gone; who asks 
 
 from __future__ import annotations
 
-import msgspec
+import asyncio
 
 from algos import step
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.clock import Clock
 from pms.commands.table import Row
+from pms.core import exits
 from pms.desk import Desk
+from pms.exit_goals import Goal, in_flight
 from pms.runner import Runner
 from schemas.commands_algos import AlgoPause, AlgoResume
 from schemas.errors import ErrorCode, Invalid
@@ -47,15 +49,33 @@ class Algos:
         if sub_account_id and sub_account_id != view.sub_account_id:
             raise Invalid(ErrorCode.NOT_OWNER, f"{view.algo_id} belongs to another sub-account.", path="subAccountId")
 
-    async def cancel(self, runner: Runner, reason: str, request_id: str) -> Success:
-        """End an algo; returns when its children are proven gone, or after the reply's time with the ending under
-        way."""
+    async def cancel(self, runner: Runner, reason: str, request_id: str, close_positions: bool = False) -> Success:
+        """End an algo, and close the position on its symbol where asked; returns when its children are proven gone and
+        nothing is left to close, or after the reply's time with that under way."""
+        view = runner.kind.view(runner.state)
         self._desk.offer(runner, step.CancelRequest(self._desk.now(), reason), request_id)
         give_up = self._clock.monotonic() + END_WAIT_S
         while not runner.ended and self._clock.monotonic() < give_up:
             await self._clock.sleep(END_POLL_S)
-        details = msgspec.UNSET if runner.ended else {"state": runner.state.status.value}
-        return Success(details=details)
+        closed = not close_positions or await self._closed(view, request_id, give_up)
+        if runner.ended and closed:
+            return Success()
+        return Success(details={"state": runner.state.status.value if not runner.ended else "closing"})
+
+    async def _closed(self, view: step.View, request_id: str, give_up: float) -> bool:
+        """Close what the sub-account holds on an algo's symbol, with what a child of unknown fate still adds; whether
+        that is done within the reply's time."""
+        desk, closing = self._desk, self._desk.closing
+        assert closing is not None, "composed with the desk"
+        held = desk.ledger.position(view.sub_account_id, view.symbol).signed_quantity
+        children = [desk.ledger.orders[name] for name in view.live_children]
+        sides = [exits.closing_side(held)] if held else [child.side.opposite for child in children if in_flight(child)]
+        if not sides:
+            return True
+        goal = Goal(view.sub_account_id, view.symbol, sides[0], after=view.live_children, request_id=request_id)
+        under_way = closing.begin(goal)
+        await asyncio.wait((under_way.done,), timeout=max(give_up - self._clock.monotonic(), 0))
+        return under_way.done.done() and not under_way.done.result()
 
     async def _pause(self, command: AlgoPause, context: Context) -> Reply:
         runner = self.find(command.algo_id, context.sub_account)

@@ -17,7 +17,7 @@ TOUCH = ("61800.0", "61805.0")
 async def opened(world: World, account: str = "main", side: str = "BUY", quantity: str = "0.010") -> None:
     """A position of a sub-account, by a chase that others hit."""
     chase = await world.chase(subAccountId=account, side=side, quantity=quantity)
-    (order,) = [one for one in world.resting() if one.side == side and one.client_id.endswith("") and one.is_open]
+    (order,) = [one for one in world.resting() if one.side == side]
     world.market.hit(order, quantity)
     await world.ends(chase)
 
@@ -143,3 +143,16 @@ async def test_close_all_ends_the_algos_and_closes_every_position_of_its_sub_acc
     assert (await position(world))["quantity"] == 0
     assert (await position(world, "other"))["quantity"] == D("0.003")
     assert world.held() == D("0.003")
+
+
+@in_world()
+async def test_a_chase_is_cancelled_and_what_it_has_filled_is_closed_where_that_is_asked(world: World) -> None:
+    await ready(world)
+    chase = await world.chase()
+    world.market.hit(world.resting()[0], "0.004")
+    await world.until(lambda: world.held() == D("0.004"))
+    reply = await world.command("chase_cancel", chaseId=chase, closePositions=True)
+    assert (reply["success"], "details" in reply) == (True, False)
+    assert (world.held(), world.resting()) == (0, [])
+    state = await world.state(chase)
+    assert (state["status"], state["filledQuantity"]) == ("cancelled", D("0.004"))

@@ -407,7 +407,7 @@ def test_what_is_there_already_is_not_among_the_work_to_come() -> None:
         ("chase", {}, ""),
         ("twap", {}, "twap"),
         ("chase", {"stopLoss": 1}, "chase with stopLoss"),
-        ("chase_cancel", {"closePositions": True}, "chase_cancel with closePositions"),
+        ("chase_cancel", {"closePositions": True}, ""),
         ("validate", {}, ""),
         ("validate", {"command": {"type": "trade", **LEG}}, ""),
         ("validate", {"command": {"type": "twap", **LEG}}, "twap"),

@@ -15,6 +15,7 @@ from pms.bus.outcomes import Reply
 from pms.clock import Clock
 from pms.commands import answers
 from pms.commands.identity import Taken, taken
+from pms.commands.previews import standing
 from pms.commands.table import Row, Tell
 from pms.core import orders
 from pms.core.risk import Denied
@@ -104,9 +105,9 @@ class Amends:
         order = self._order(command.client_order_id)
         price, quantity = (action.price, action.quantity) if action else (order.price, order.quantity)
         notional = price * quantity
-        margin = Decimal(0) if order.reduce_only else notional / order.leverage
-        values = {"price": price, "quantity": quantity, "notional": notional, "requiredMargin": margin}
-        return ValidateReply(valid=True, computed_values=values)
+        adds = Decimal(0) if order.reduce_only else notional - price * order.filled_qty
+        values = {"price": price, "quantity": quantity, "notional": notional, "requiredMargin": adds / order.leverage}
+        return ValidateReply(valid=True, computed_values=values | standing(self._desk, order.sub_account_id, adds))
 
     # --- sending --------------------------------------------------------------------------------------
 

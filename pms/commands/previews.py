@@ -30,7 +30,7 @@ class Previews:
 
     def computed(self, sub_account: str, asks: Sequence[Ask]) -> dict[str, Any]:
         """Of the orders together: quantity, average price, notional, the margin they need, and how the sub-account
-        stands. `exposure` is its gross notional with them."""
+        stands."""
         quantity = sum((ask.quantity for ask in asks), ZERO)
         notional = sum((ask.quantity * ask.price for ask in asks), ZERO)
         adding = [ask for ask in asks if not ask.reduce_only]
@@ -38,18 +38,21 @@ class Previews:
         added = sum((ask.quantity * ask.price for ask in adding), ZERO)
         one_symbol = len({ask.instrument.symbol for ask in asks}) == 1
         values: dict[str, Any] = {"price": notional / quantity, "quantity": quantity} if one_symbol else {}
-        return values | {"notional": notional, "requiredMargin": required} | self._standing(sub_account, added)
+        return values | {"notional": notional, "requiredMargin": required} | standing(self._desk, sub_account, added)
 
-    def _standing(self, sub_account: str, added: Decimal) -> dict[str, Decimal]:
-        ledger, books = self._desk.ledger, self._desk.books
-        positions = books.of(sub_account)
-        stakes = equity.stakes(positions, self._desk.mark, books.brackets)
-        live = tuple(
-            order
-            for ids in ledger.open_by_symbol.values()
-            for order in map(ledger.orders.__getitem__, ids)
-            if order.sub_account_id == sub_account
-        )
-        risk = equity.snapshot(ledger.sub_accounts[sub_account], positions, live, stakes, self._desk.now())
-        gross = sum((stake.notional for stake in stakes.values()), added)
-        return {"availableMargin": risk.available_margin, "equity": risk.equity, "exposure": gross}
+
+def standing(desk: Desk, sub_account: str, adds: Decimal) -> dict[str, Decimal]:
+    """How a sub-account stands before an order that adds so much notional: `exposure` is the gross notional of its
+    positions with it."""
+    ledger, books = desk.ledger, desk.books
+    positions = books.of(sub_account)
+    stakes = equity.stakes(positions, desk.mark, books.brackets)
+    live = tuple(
+        order
+        for ids in ledger.open_by_symbol.values()
+        for order in map(ledger.orders.__getitem__, ids)
+        if order.sub_account_id == sub_account
+    )
+    risk = equity.snapshot(ledger.sub_accounts[sub_account], positions, live, stakes, desk.now())
+    gross = sum((stake.notional for stake in stakes.values()), adds)
+    return {"availableMargin": risk.available_margin, "equity": risk.equity, "exposure": gross}

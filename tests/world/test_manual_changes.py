@@ -190,6 +190,23 @@ async def test_one_amend_at_a_time_and_the_next_waits_for_its_outcome(world: Wor
     assert order.amendments == len(await world.events("order_amended")) == 2
 
 
+@in_world()
+async def test_validate_of_an_amend_makes_its_checks_and_sends_nothing(world: World) -> None:
+    await world.start()
+    name = await limit(world, leverage=5)
+    amend = {"type": "amend", "clientOrderId": name}
+    good = await world.command("validate", command=amend | {"price": 61010})
+    values = good["computedValues"]
+    assert (good["valid"], values["price"], values["quantity"]) == (True, 61010, D("0.010")), good
+    assert (values["notional"], values["requiredMargin"]) == (D("610.1"), D("122.02"))
+    assert values["exposure"] == D("610.1") < values["availableMargin"] < values["equity"]
+    off_grid = await world.command("validate", command=amend | {"price": "61010.05"})
+    assert (off_grid["valid"], off_grid["errors"][0]["errorCode"]) == (False, "PRICE_OFF_GRID")
+    gone = await world.command("validate", command=amend | {"clientOrderId": "pms-nobody", "price": 61010})
+    assert (gone["valid"], gone["errors"][0]["errorCode"]) == (False, "ORDER_NOT_FOUND")
+    assert world.order_requests() == ["POST"]
+
+
 # --- cancel -------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,8 @@
 
 Owns, per symbol, what the venue said of each of our orders with the engine time from which it held, and what is in
 flight. Refuses to know order states and who places. Invariants: an order counts at a price once; while a request is
-in flight both its old and new price count at full rest; what ended is forgotten after `KEEP_MS`.
+in flight both its old and new price count at full rest; what ended is forgotten once the book is past it, or after
+`KEEP_MS`. What changed after the time that a price was asked for last does not change that answer.
 
 An order rests in [since, until): where a frame and the event that changed the order carry the same millisecond, the
 frame is taken to have the change. If it has not, a later frame must come, since the change itself changes the book;
@@ -22,7 +23,7 @@ KEEP_MS = 10_000  # a depth frame later than this is no frame but a stale stream
 FOREVER = 2**62
 
 
-class _Rest(msgspec.Struct, gc=False):
+class _Rest(msgspec.Struct, gc=False, eq=False):
     """One order at one price from `since` until `until` (engine time)."""
 
     client_id: str
@@ -37,8 +38,9 @@ class OwnOrders:
     `version` is another after each change."""
 
     def __init__(self) -> None:
-        self.places: dict[tuple[Side, int], list[_Rest]] = {}
+        self.places: dict[tuple[Side, int], dict[_Rest, None]] = {}
         self.version = 0
+        self._answers: dict[tuple[Side, int], tuple[int, Decimal]] = {}  # the newest time asked for, and what was said
         self._standing: dict[str, _Rest] = {}
         self._flying: dict[str, _Rest] = {}
         self._ended: deque[_Rest] = deque()
@@ -76,33 +78,47 @@ class OwnOrders:
 
     def quantity_at(self, side: Side, ticks: int, time: int) -> Decimal:
         """How much of what a frame of engine time `time` shows at a price is ours."""
-        rests = self.places.get((side, ticks))
+        place = (side, ticks)
+        rests = self.places.get(place)
         if rests is None:
             return ZERO
+        answer = self._answers.get(place)
+        if answer is not None and answer[0] == time:
+            return answer[1]
         most: dict[str, Decimal] = {}
         for rest in rests:
             if rest.since <= time < rest.until:
                 most[rest.client_id] = max(most.get(rest.client_id, ZERO), rest.quantity)
-        return sum(most.values(), ZERO)
+        total = sum(most.values(), ZERO)
+        self._answers[place] = time, total
+        return total
 
-    def forget(self, now_ms: int) -> None:
-        """Drop what ended more than `KEEP_MS` before this engine time."""
-        while self._ended and self._ended[0].until < now_ms - KEEP_MS:
+    def forget(self, time: int) -> None:
+        """No frame older than this engine time will be asked about any more: drop what ended before."""
+        while self._ended and self._ended[0].until <= time:
             self._drop(self._ended.popleft())
 
     def _add(self, rest: _Rest) -> None:
-        self.version += 1
-        self.places.setdefault(rest.place, []).append(rest)
+        self._changed(rest.place, rest.since)
+        self.places.setdefault(rest.place, {})[rest] = None
 
     def _end(self, rest: _Rest, at_ms: int) -> None:
-        self.version += 1
+        self._changed(rest.place, at_ms)
         rest.until = at_ms
         self._ended.append(rest)
-        self.forget(at_ms)
+        self.forget(at_ms - KEEP_MS)
 
     def _drop(self, rest: _Rest) -> None:
-        self.version += 1
+        self._changed(rest.place, rest.since)
         rests = self.places[rest.place]
-        rests[:] = [other for other in rests if other is not rest]
+        del rests[rest]
         if not rests:
             del self.places[rest.place]
+            self._answers.pop(rest.place, None)
+
+    def _changed(self, place: tuple[Side, int], since_ms: int) -> None:
+        """What rests at a place is another from this time on."""
+        self.version += 1
+        answer = self._answers.get(place)
+        if answer is not None and answer[0] >= since_ms:
+            del self._answers[place]

@@ -96,7 +96,22 @@ def test_what_ended_is_forgotten(own: OwnOrders) -> None:
         own.resting("a", BUY, turn, TEN, turn * 1000)
     assert len(own.places) <= KEEP_MS // 1000 + 2
     own.gone("a", 1_000_000)
-    own.forget(1_000_000 + KEEP_MS)
+    own.forget(999_999)
     assert own.places
-    own.forget(1_000_001 + KEEP_MS)
+    own.forget(1_000_000)
     assert not own.places
+
+
+def test_an_answer_stands_until_something_changes_at_its_time(own: OwnOrders) -> None:
+    own.resting("a", BUY, 100, TEN, 1000)
+    assert own.quantity_at(BUY, 100, 2000) == TEN
+    own.resting("b", BUY, 100, ONE, 2500)
+    assert own.quantity_at(BUY, 100, 2000) == TEN
+    own.resting("c", BUY, 100, TWO, 1500)
+    assert own.quantity_at(BUY, 100, 2000) == TEN + TWO
+    own.in_flight("d", BUY, 100, ONE)
+    assert own.quantity_at(BUY, 100, 2000) == TEN + TWO + ONE
+    own.settled("d")
+    own.gone("a", 1800)
+    assert own.quantity_at(BUY, 100, 2000) == TWO
+    assert own.quantity_at(BUY, 100, 2500) == TWO + ONE

@@ -28,6 +28,7 @@ from pms.bus.store import Store
 from pms.bus.trim import Trim
 from pms.clock import Clock
 from pms.commands.identity import OwnerIds
+from pms.commands.scope import Scope
 from pms.config import Config
 from pms.core import limits
 from pms.core.backoff import Connects
@@ -165,7 +166,7 @@ class Assembly:
         )
         self.tape = MarketTape(self.caller, self.names, self.market, trades, parts.clock, self.tasks)
         self.halts = Halts(
-            self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self._on_halt, self._on_halt
+            self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self.watch.tell, self._on_halt
         )
         self.blocked: dict[str, str] = {}
         self.desk = self._new_desk()
@@ -231,8 +232,9 @@ class Assembly:
         )
 
     def _on_halt(self, halt: Halt) -> None:
-        """One came into force, or went: the algos of its scope hold, or go on."""
-        self.watch.tell()
+        """One came into force: its scope's entries that no algo takes away leave the market."""
+        if not halt.keep_orders:
+            Scope.of_halt(halt).withdraw_entries(self.desk)
 
     def _disk(self, folder: Path | None) -> Disk | None:
         if folder is None:

@@ -174,6 +174,8 @@ class Daemon(Assembly):
             self.config.admin_door_only,
         )
         await self.inbox.open()
+        for halt in self.halts.standing:
+            self._on_halt(halt)  # what a former life, or `pms halt --direct`, did not get done
         self.status = "open"
         self.tasks.spawn(self.health.run(), "health")
         self.tasks.spawn(self._forget(), "forget")

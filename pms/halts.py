@@ -83,8 +83,8 @@ class HaltFile:
 
 
 class Halts:
-    """See the module. `status` makes the event that tells the mode; `on_put` hears of each halt that comes into force,
-    by whatever hand, `on_lift` of each that goes."""
+    """See the module. `status` makes the event that tells the mode; `on_change` hears when something else than before
+    may trade, `on_put` of each halt that comes into force, by whatever hand."""
 
     def __init__(
         self,
@@ -92,15 +92,15 @@ class Halts:
         file: HaltFile,
         now: Callable[[], int],
         status: Callable[[], SystemStatus],
+        on_change: Callable[[], None],
         on_put: Callable[[Halt], None],
-        on_lift: Callable[[Halt], None],
     ) -> None:
         self._ledger = ledger
         self._file = file
         self._now = now
         self._status = status
+        self._on_change = on_change
         self._on_put = on_put
-        self._on_lift = on_lift
         self._by_scope: dict[tuple[HaltScope, str], Halt] = {}
         self._reducing: Halt | None = None
 
@@ -176,17 +176,20 @@ class Halts:
             if self._file.changed():
                 self.look()
 
-    def put(self, scope: HaltScope, subject: str, cause: str, request_id: str = "") -> None:
+    def put(self, halt: Halt, request_id: str = "") -> None:
         """Halt a scope; one that is halted already stays as it is. On the disk when this returns. Raises OSError."""
-        if (scope, subject) not in self._by_scope:
-            self._put(Halt(scope=scope, subject=subject, since=self._now(), cause=cause), request_id)
+        if (halt.scope, halt.subject) not in self._by_scope:
+            self._put(halt, request_id)
 
     def _put(self, halt: Halt, request_id: str) -> None:
         self._by_scope[(halt.scope, halt.subject)] = halt
-        self._file.write(self.standing)
         _log.warning("halted", scope=halt.scope, subject=halt.subject, cause=halt.cause)
-        self._record(request_id)
-        self._on_put(halt)
+        try:
+            self._file.write(self.standing)
+        finally:  # a full disk must not keep a halt from binding
+            self._record(request_id)
+            self._on_change()
+            self._on_put(halt)
 
     def reduce(self, cause: str) -> None:
         """Let the whole account only reduce risk, until everything is resumed."""
@@ -194,7 +197,7 @@ class Halts:
             self._reducing = Halt(scope="all", since=self._now(), cause=cause)
             _log.warning("reduce_only", cause=cause)
             self._record("")
-            self._on_put(self._reducing)
+            self._on_change()
 
     def lift(self, scope: HaltScope, subject: str, request_id: str = "") -> bool:
         """Take away the halt of exactly this scope; with `all` also what lets the account only reduce. Whether
@@ -207,7 +210,7 @@ class Halts:
         self._record(request_id)
         self._file.write(self.standing)  # last: a crash in between leaves the stricter of both
         _log.warning("resumed", scope=scope, subject=subject)
-        self._on_lift(lifted)
+        self._on_change()
         return True
 
     def _record(self, request_id: str) -> None:

@@ -90,12 +90,13 @@ class Price(Put, frozen=True, kw_only=True):
 
 
 class Halt(Part, frozen=True, kw_only=True):
-    """One halt in force. `subject` is the sub-account or the symbol, "" for all."""
+    """One halt in force. `subject` is the sub-account or the symbol, "" for all. `keep_orders`: what rested stays."""
 
     scope: HaltScope
     subject: str = ""
     since: int
     cause: str
+    keep_orders: bool = False
 
 
 class Mode(Record, frozen=True, kw_only=True):

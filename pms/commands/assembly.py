@@ -14,6 +14,7 @@ from pms.commands.cancels import Cancels
 from pms.commands.chases import Chases
 from pms.commands.closing import Closing
 from pms.commands.freezes import Freezes
+from pms.commands.halting import Halting
 from pms.commands.identity import OwnerIds
 from pms.commands.manual import Manual
 from pms.commands.orders import Orders
@@ -44,6 +45,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
     accounts = AccountCommands(desk, parts.accounts)
     cancels = Cancels(desk, algos, clock)
     assert desk.closing is not None, "composed with the desk"
+    closing = Closing(desk, desk.closing, cancels, clock)
     return (
         algos,
         chases,
@@ -51,7 +53,8 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         *several,
         Amends(desk, clock),
         cancels,
-        Closing(desk, desk.closing, cancels, clock),
+        closing,
+        Halting(desk, parts.halts, cancels, closing, clock),
         Freezes(desk, parts.watch.tell, parts.losses.forgive),
         accounts,
         Positions(desk, parts.hands, parts.venue, parts.audit.ask),

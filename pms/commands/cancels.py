@@ -54,7 +54,7 @@ class Cancels:
                 raise Invalid(ErrorCode.OWNED_BY_ALGO, message)
             return await self._algos.cancel(runner, "child_cancelled_by_command", context.request_id)
         self._desk.cancel(order, context.request_id)
-        if await self._gone([order.client_order_id], ANSWER_S):
+        if await self.gone([order.client_order_id], ANSWER_S):
             return Success(details={"state": OrderState.CANCELLING})  # it is remembered until the order is gone
         ended = self._desk.ledger.orders[order.client_order_id].state
         return Success(details=msgspec.UNSET if ended is OrderState.CANCELLED else {"state": ended})
@@ -95,10 +95,10 @@ class Cancels:
                 desk.offer(runner, step.CancelRequest(desk.now(), reason))
             for order in (*loose, *(desk.ledger.orders[name] for name in names)):
                 desk.cancel(order, request_id)
-        waiting = await self._gone([*names, *(order.client_order_id for order in loose)], wait_s)
+        waiting = await self.gone([*names, *(order.client_order_id for order in loose)], wait_s)
         return Swept(len(names) + len(loose), stopped, waiting)
 
-    async def _gone(self, names: list[str], wait_s: float) -> tuple[str, ...]:
+    async def gone(self, names: list[str], wait_s: float) -> tuple[str, ...]:
         """Wait until these orders have ended; those that have not."""
         orders = self._desk.ledger.orders
 

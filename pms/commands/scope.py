@@ -8,7 +8,7 @@ from pms.desk import Desk
 from pms.runner import Runner
 from schemas.books import Position
 from schemas.orders import Order
-from schemas.records import EXTERNAL
+from schemas.records import EXTERNAL, Halt
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -16,6 +16,12 @@ class Scope(msgspec.Struct, frozen=True):
 
     sub_account_id: str | None = None
     symbol: str | None = None
+
+    @classmethod
+    def of_halt(cls, halt: Halt) -> Scope:
+        """What a halt covers."""
+        account = halt.subject if halt.scope == "subAccountId" else None
+        return cls(account, halt.subject if halt.scope == "symbol" else None)
 
     def covers(self, sub_account_id: str, symbol: str) -> bool:
         return self.sub_account_id in (None, sub_account_id) and self.symbol in (None, symbol)
@@ -35,6 +41,14 @@ class Scope(msgspec.Struct, frozen=True):
         names = [name for symbol, open_here in symbols.items() if self.symbol in (None, symbol) for name in open_here]
         found = [orders[name] for name in names if self.covers(orders[name].sub_account_id, orders[name].symbol)]
         return [order for order in found if order.sub_account_id != EXTERNAL]
+
+    def withdraw_entries(self, desk: Desk, request_id: str = "") -> list[str]:
+        """Cancel the orders in it that add risk and belong to no running algo; their client ids."""
+        loose = [order for order in self.orders(desk) if not order.reduce_only and order.parent_id not in desk.runners]
+        with desk.step(request_id):
+            for order in loose:
+                desk.cancel(order, request_id)
+        return [order.client_order_id for order in loose]
 
     def positions(self, desk: Desk) -> list[Position]:
         """The open positions in it, but those that are nobody's."""

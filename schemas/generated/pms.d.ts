@@ -644,12 +644,13 @@ export interface FreezeCommand {
   readonly signature?: string | null;
 }
 
-/** One halt in force. `subject` is the sub-account or the symbol, "" for all. */
+/** One halt in force. `subject` is the sub-account or the symbol, "" for all. `keep_orders`: what rested stays. */
 export interface Halt {
   readonly scope: "all" | "subAccountId" | "symbol";
   readonly subject: string;
   readonly since: number;
   readonly cause: string;
+  readonly keepOrders: boolean;
 }
 
 /** Stop trading in a scope, everything where none is named. */

@@ -42,13 +42,20 @@ class Bed:
         if mode is not None:
             self.ledger.restore_mode(mode, 1)
         self.put: list[Halt] = []
-        self.lifted: list[Halt] = []
+        self.changes = 0
         self.file = HaltFile(folder)
-        self.halts = Halts(self.ledger, self.file, lambda: NOW, self.status, self.put.append, self.lifted.append)
+        self.halts = Halts(self.ledger, self.file, lambda: NOW, self.status, self.changed, self.put.append)
         self.halts.begin()
+
+    def changed(self) -> None:
+        self.changes += 1
 
     def status(self) -> SystemStatus:
         return SystemStatus(ts=NOW, mode=self.halts.mode, cause=self.halts.cause)
+
+
+def halt(scope: str, subject: str = "", cause: str = "by hand") -> Halt:
+    return Halt(scope=scope, subject=subject, since=NOW, cause=cause)  # type: ignore[arg-type]
 
 
 def written(folder: Path) -> list[tuple[str, str]]:
@@ -75,7 +82,7 @@ async def test_a_halt_binds_its_scope_and_no_other(
     tmp_path: Path, scope: str, subject: str, main_btc: bool, main_eth: bool, other_btc: bool
 ) -> None:
     bed = Bed(tmp_path)
-    bed.halts.put(scope, subject, "by hand")  # type: ignore[arg-type]
+    bed.halts.put(halt(scope, subject))
     found = [bool(bed.halts.refusal(*where)) for where in (("main", "BTCUSDT"), ("main", "ETHUSDT"), ("x", "BTCUSDT"))]
     assert found == [main_btc, main_eth, other_btc]
     assert bed.halts.mode == ("HALTED" if scope == "all" else "NORMAL")
@@ -83,9 +90,9 @@ async def test_a_halt_binds_its_scope_and_no_other(
 
 async def test_a_halt_is_on_the_disk_in_the_record_and_told_in_one_step(tmp_path: Path) -> None:
     bed = Bed(tmp_path)
-    bed.halts.put("symbol", "BTCUSDT", "by hand", "r-1")
+    bed.halts.put(halt("symbol", "BTCUSDT"), "r-1")
     assert written(tmp_path) == [("symbol", "BTCUSDT")]
-    assert [halt.subject for halt in bed.put] == ["BTCUSDT"]
+    assert [found.subject for found in bed.put] == ["BTCUSDT"]
     (batch,) = bed.commits.batches
     assert [record.key for record in batch.records] == [Keys().mode]
     assert [event.type for event in batch.events] == ["system_status"]
@@ -95,8 +102,8 @@ async def test_a_halt_is_on_the_disk_in_the_record_and_told_in_one_step(tmp_path
 
 async def test_the_same_halt_twice_is_put_once(tmp_path: Path) -> None:
     bed = Bed(tmp_path)
-    bed.halts.put("all", "", "first")
-    bed.halts.put("all", "", "second")
+    bed.halts.put(halt("all", "", "first"))
+    bed.halts.put(halt("all", "", "second"))
     assert bed.halts.cause == "first"
     assert len(bed.put) == len(bed.commits.batches) == 1
 
@@ -104,7 +111,7 @@ async def test_the_same_halt_twice_is_put_once(tmp_path: Path) -> None:
 async def test_a_restart_finds_it_in_the_file_where_redis_forgot_and_in_redis_where_the_file_is_gone(
     tmp_path: Path,
 ) -> None:
-    Bed(tmp_path).halts.put("symbol", "BTCUSDT", "by hand")
+    Bed(tmp_path).halts.put(halt("symbol", "BTCUSDT"))
     emptied = Bed(tmp_path)
     assert emptied.halts.refusal("main", "BTCUSDT")
     assert emptied.ledger.mode.halts == emptied.halts.standing  # and Redis has it again
@@ -133,7 +140,7 @@ async def test_a_file_that_another_hand_writes_binds_the_next_entry(tmp_path: Pa
 
 async def test_a_file_that_another_hand_removes_lifts_nothing(tmp_path: Path) -> None:
     bed = Bed(tmp_path)
-    bed.halts.put("all", "", "by hand")
+    bed.halts.put(halt("all"))
     (tmp_path / FILE).unlink()
     assert bed.halts.refusal("main", "BTCUSDT")
     assert written(tmp_path) == [("all", "")]
@@ -149,14 +156,14 @@ async def test_a_damaged_file_halts_everything(tmp_path: Path, content: bytes) -
 
 async def test_a_resume_lifts_exactly_its_scope(tmp_path: Path) -> None:
     bed = Bed(tmp_path)
-    bed.halts.put("all", "", "by hand")
-    bed.halts.put("symbol", "BTCUSDT", "by hand")
+    bed.halts.put(halt("all"))
+    bed.halts.put(halt("symbol", "BTCUSDT"))
     assert bed.halts.lift("all", "")
     assert bed.halts.refusal("main", "BTCUSDT")
     assert not bed.halts.refusal("main", "ETHUSDT")
     assert not bed.halts.lift("symbol", "ETHUSDT")
     assert bed.halts.lift("symbol", "BTCUSDT")
-    assert [(halt.scope, halt.subject) for halt in bed.lifted] == [("all", ""), ("symbol", "BTCUSDT")]
+    assert bed.changes == 4
     assert written(tmp_path) == []
     assert Bed(tmp_path, mode=bed.ledger.mode).halts.mode == "NORMAL"
 
@@ -182,3 +189,15 @@ async def test_without_a_data_directory_the_record_alone_keeps_them() -> None:
     halts.begin()
     assert halts.refusal("main", "BTCUSDT")
     assert codec.encode(ledger.mode.halts)
+
+
+async def test_a_halt_binds_though_it_can_not_be_written_down(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    bed = Bed(folder)
+    folder.rmdir()
+    with pytest.raises(OSError):
+        bed.halts.put(EVERYTHING)
+    assert bed.halts.mode == "HALTED"
+    assert bed.ledger.mode.halts == (EVERYTHING,)
+    assert bed.put == [EVERYTHING]

@@ -269,6 +269,46 @@ async def test_the_same_request_twice_makes_one_order_and_gets_the_same_reply(wo
     assert [event["success"] for event in told] == [True, False], "no event for a repeat"
 
 
+@pytest.mark.parametrize("warm", [False, True])
+@in_world()
+async def test_a_repeat_after_a_restart_gets_the_stored_reply_and_places_nothing(world: World, warm: bool) -> None:
+    """`warm`: the order would act by its own step alone, so that the repeat is found by its claim there."""
+    await world.start()
+    first = await world.command("limit", requestId="same", **LIMIT)
+    await world.stop()
+    await world.start()
+    if warm:
+        await world.command("limit", **LIMIT | {"price": "60900.0"})
+        await world.command("cancel", clientOrderId=world.placed()[-1].client_id)
+    assert await world.command("limit", requestId="same", **LIMIT) == first
+    assert [order.client_id for order in world.resting()] == [first["clientOrderId"]]
+    assert world.daemon is not None
+    assert world.daemon.ledger.open_by_symbol["BTCUSDT"] == {first["clientOrderId"]}, "nothing of it is kept in memory"
+
+
+@in_world()
+async def test_the_same_request_id_of_another_sub_account_is_refused(world: World) -> None:
+    await world.start()
+    await world.command("limit", requestId="same", **LIMIT)
+    raw = await world.redis.get("pms:result:same")
+    body = json.dumps({"subAccountId": "second", "requestId": "same", **LIMIT})
+    await world.redis.lpush("pms:cmd:limit", body)
+    await world.run(3)
+    assert await world.redis.get("pms:result:same") == raw
+    assert (await world.events("command_result"))[-1]["errorCode"] == "REQUEST_ID_REUSED"
+    assert len(world.placed()) == 1
+
+
+@pytest.mark.parametrize("door", ["list", "stream"])
+@in_world()
+async def test_what_is_stale_at_either_door_is_never_sent(world: World, door: str) -> None:
+    await world.start()
+    for age_ms in (31_000, -6_000):
+        reply = await world.command("trade", door, issuedAt=world.clock.now_ms() - age_ms, **TRADE)
+        assert (reply["success"], reply["errorCode"]) == (False, "STALE_COMMAND"), reply
+    assert world.order_requests() == []
+
+
 @in_world()
 async def test_validate_tells_the_numbers_and_sends_nothing(world: World) -> None:
     world.market.quote("61800.0", "61810.0")

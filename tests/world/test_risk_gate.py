@@ -26,7 +26,7 @@ async def test_of_several_orders_those_beyond_the_rate_are_not_sent(world: World
     preview = await world.command("validate", command={"type": "scale", **scale})
     assert preview["errors"][0]["errorCode"] == "ORDER_RATE"
     reply = await world.command("scale", **scale)
-    assert (reply["placed"], reply["failed"]) == (3, 2), "what was only previewed does not count"
+    assert (reply.get("placed"), reply.get("failed")) == (3, 2), "what was only previewed does not count"
     assert {error["errorCode"] for error in reply["errors"]} == {"ORDER_RATE"}
     assert len(world.placed()) == 3
     legs = [{"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010"}] * 2
@@ -44,7 +44,7 @@ async def test_an_amend_is_judged_by_the_whole_order(world: World) -> None:
     await bounded(world, maxOrderNotional=1000)
     reply = await world.command("limit", **LIMIT)
     amend = await world.command("amend", clientOrderId=reply["clientOrderId"], quantity="0.021")
-    assert (amend["success"], amend["errorCode"]) == (False, "MAX_ORDER_NOTIONAL")
+    assert (amend["success"], amend.get("errorCode")) == (False, "MAX_ORDER_NOTIONAL")
     (order,) = world.resting()
     assert order.quantity == D("0.018")
     amend = await world.command("amend", clientOrderId=reply["clientOrderId"], quantity="0.020")
@@ -60,7 +60,7 @@ async def test_a_closer_can_not_be_amended_beyond_its_position(world: World) -> 
     reply = await world.command("limit", quantity="0.006", **closer)
     await world.command("limit", quantity="0.002", **closer)
     amend = await world.command("amend", clientOrderId=reply["clientOrderId"], quantity="0.009")
-    assert (amend["success"], amend["errorCode"]) == (False, "REDUCE_ONLY_EXCEEDS")
+    assert (amend["success"], amend.get("errorCode")) == (False, "REDUCE_ONLY_EXCEEDS")
     amend = await world.command("amend", clientOrderId=reply["clientOrderId"], quantity="0.008")
     assert amend["success"], amend
     assert sorted(order.quantity for order in world.resting()) == [D("0.002"), D("0.008")]

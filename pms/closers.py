@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REPLACE_S = 30.0  # a cancel is proven within the settle window (12 s), or the order is no longer ours to replace
 
+_ARRIVING = (OrderState.PLACING, OrderState.UNKNOWN)
+
 _replace = msgspec.structs.replace
 
 
@@ -31,7 +33,8 @@ class Closers:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._lost: dict[str, Decimal] = {}  # what the venue took from a resting closer while its position stood
+        self._lost: dict[str, Decimal] = {}  # what the venue took from a resting closer of no algo
+        self._replacing: set[str] = set()
 
     def moved(self, symbol: str, reduced: Iterable[str], apart_from: str = "") -> None:
         """Books of a symbol changed; `reduced` are the sub-accounts whose position got smaller, by an order of the algo
@@ -72,17 +75,25 @@ class Closers:
         self._desk.cancel(order)
 
     def changed(self, before: Order, order: Order, cause: Cause) -> None:
-        """A closer's record changed. One that the venue shrank or ended because of the account's net, while its own
-        position still stands, is put back as soon as it has ended, in the form that fits now."""
+        """A closer's record changed. One that came to rest is looked at anew, since books move while a placing is in
+        flight. One that the venue shrank or ended because of the account's net, while its own position still stands,
+        is put back as soon as it has ended, in the form that fits now."""
         if order.immediate:
             return
+        if order.state is OrderState.ACTIVE and before.state in _ARRIVING and not self._desk.exits.fits(order):
+            self._change_form(order)
+        if order.parent_id in self._desk.runners:
+            return  # it places what it wants by itself
         name = order.client_order_id
         taken = before.quantity - order.quantity if order.quantity != before.next_quantity else ZERO
         if taken > 0:
             self._lost[name] = self._lost.get(name, ZERO) + taken
-        ended = order.state is OrderState.EXPIRED and not before.state.terminal and cause is Cause.REDUCE_ONLY
-        if ended and not order.cancel_wanted and order.parent_id not in self._desk.runners:
+        if not order.state.terminal or before.state.terminal:
+            return
+        if order.state is OrderState.EXPIRED and cause is Cause.REDUCE_ONLY and not order.cancel_wanted:
             self._again(order)
+        if name not in self._replacing:
+            self._lost.pop(name, None)
 
     def overshot(self, order: Order, filled: Decimal) -> None:
         """A closer's fill is booked: what it opened beyond its position goes at once (execution.md 14)."""
@@ -111,6 +122,7 @@ class Closers:
         if runner is not None:
             self._desk.offer(runner, step.ReplaceRequest(self._desk.now(), self._desk.quote_of(runner)))
         else:
+            self._replacing.add(order.client_order_id)
             self._desk.cancel(order)
             self._desk.tasks.spawn(self._place_anew(order), f"replace {order.client_order_id}")
 
@@ -120,6 +132,7 @@ class Closers:
         with desk.fates.follow((name,)) as fate:
             gone = await fate.until(lambda: desk.ledger.orders[name].state.terminal, REPLACE_S)
         ended = desk.ledger.orders[name]
+        self._replacing.discard(name)
         if gone and ended.state is OrderState.CANCELLED:
             self._again(ended)
 

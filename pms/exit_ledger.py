@@ -71,16 +71,15 @@ class ExitLedger:
     def misfit(self, symbol: str) -> list[Order]:
         """Resting closers whose form would be another now: flagged ones that another book stands opposite to, which
         the venue would cancel or shrink, and unflagged ones that nothing opposes any more."""
-        return [
-            order
-            for order in self._ledger.open_orders(symbol)
-            if order.reduce_only
-            and order.exchange_order_id
-            and not order.immediate
-            and not order.cancel_wanted
-            and self.form(order) is not Form.FORBIDDEN
-            and order.flagged != (self.form(order) is Form.FLAGGED)
-        ]
+        return [order for order in self._ledger.open_orders(symbol) if not self.fits(order)]
+
+    def fits(self, order: Order) -> bool:
+        """Whether an order stands in the form that it would leave in now, or is no resting closer at all."""
+        rests = order.reduce_only and order.exchange_order_id and not (order.immediate or order.cancel_wanted)
+        if not rests:
+            return True
+        form = self.form(order)
+        return form is Form.FORBIDDEN or order.flagged == (form is Form.FLAGGED)
 
     def unflagged(self) -> list[Order]:
         """Resting closers without the venue's flag: they never outlive us (execution.md 14)."""

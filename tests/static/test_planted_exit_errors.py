@@ -46,6 +46,13 @@ ERRORS = {
         "self._lost[name] = ZERO",
         WORLD + "test_resting_closers_change_their_form_as_another_sub_account_comes_and_goes",
     ),
+    "what arrives late is not looked at anew": Planted(
+        14,
+        "pms/closers.py",
+        "and before.state in _ARRIVING and not self._desk.exits.fits(order):",
+        "and False:",
+        WORLD + "test_a_closer_that_was_on_its_way_when_another_became_opposite_is_replaced",
+    ),
     "unflagged closers outlive us": Planted(
         14,
         "pms/closers.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -90,6 +91,26 @@ async def test_resting_closers_change_their_form_as_another_sub_account_comes_an
     await world.until(lambda: forms() == [True, True])
     assert sum(order.remaining for order in world.resting()) == D("0.010")
     assert (await world.state(chase))["status"] == "active"
+
+
+@pytest.mark.parametrize("answer_ms", [0, 100])
+@in_world()
+async def test_a_closer_that_was_on_its_way_when_another_became_opposite_is_replaced(
+    world: World, answer_ms: int
+) -> None:
+    await ready(world)
+    await opened(world, "a")
+    await opened(world, "b", "BUY", "0.002")
+    world.fault("POST", delay_before_ms=200, delay_after_ms=answer_ms)
+    limit = {"subAccountId": "a", "symbol": "BTCUSDT", "side": "SELL", "price": "62500", "reduceOnly": True}
+    body = {"requestId": "rests", "quantity": "0.004"} | limit
+    await world.redis.lpush("pms:cmd:limit", json.dumps(body))
+    await world.run(0.05)
+    await opened(world, "b", "SELL", "0.004")
+    await world.reply("rests")
+    await world.run(2)
+    (order,) = world.resting()
+    assert (order.reduce_only, order.remaining, order.price) == (False, D("0.004"), D("62500"))
 
 
 @in_world()

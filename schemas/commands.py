@@ -148,8 +148,11 @@ def _decode(command_type: str, tree: Tree, strict: bool) -> Decoded:
     if kind is None:
         raise Invalid(ErrorCode.UNKNOWN_COMMAND, f"there is no command {shown(command_type)}.", type=command_type[:64])
     visit = Visit(strict)
-    envelope = read(Envelope, {name: item for name, item in tree.items() if name in _ENVELOPE}, visit)
-    own = {name: item for name, item in tree.items() if name not in _ENVELOPE}
+    enveloped: Tree = {}
+    own: Tree = {}
+    for name, item in tree.items():
+        (enveloped if name in _ENVELOPE else own)[name] = item
+    envelope = read(Envelope, enveloped, visit)
     if own.pop("type", command_type) != command_type:
         message = f"the body says it is {shown(tree['type'])}, the door {command_type}."
         raise Invalid(ErrorCode.INVALID_FIELD, message, path="type")
@@ -167,9 +170,11 @@ def _check_account(command: Command, sub_account: str | None) -> None:
     if sub_account in RESERVED:
         message = f"{sub_account} is not a sub-account to command; position_assign moves what stands on it."
         raise Invalid(ErrorCode.NOT_ALLOWED, message, path="subAccountId")
+    if sub_account is not None:
+        return
     scoped = isinstance(command, control.Halt | control.Resume) and command.scope == "subAccountId"
     owned = any(getattr(command, name, None) is not None for name in _OWNED)
-    if sub_account is None and (scoped or not (owned or command.type in _SHARED)):
+    if scoped or not (owned or command.type in _SHARED):
         message = f"{command.type} needs subAccountId: nothing else in it tells whose it is."
         raise Invalid(ErrorCode.MISSING_FIELD, message, path="subAccountId")
 

@@ -64,9 +64,15 @@ _decoder = json.JSONDecoder(
 
 
 def _fits(tree: Any, levels: int) -> bool:
-    if isinstance(tree, dict):
-        return levels > 0 and all(_fits(item, levels - 1) for item in tree.values())
-    return not isinstance(tree, list) or (levels > 0 and all(_fits(item, levels - 1) for item in tree))
+    """Whether a value is nested no deeper than so many levels."""
+    if not isinstance(tree, dict | list):
+        return True
+    if levels <= 0:
+        return False
+    for item in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(item, dict | list) and not _fits(item, levels - 1):  # most are flat: no call for what is plain
+            return False
+    return True
 
 
 def parse(body: bytes) -> Tree:

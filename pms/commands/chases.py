@@ -18,6 +18,7 @@ from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands.algos import Algos
 from pms.commands.identity import OwnerIds, Taken, taken
+from pms.commands.previews import standing
 from pms.commands.table import Row, Tell
 from pms.commands.terms import Terms
 from pms.desk import Desk
@@ -160,13 +161,14 @@ class Chases:
         params = self._params(command, instrument, quote)
         price = _first_price(params, instrument, quote)
         notional = params.quantity * price
+        adds = Decimal(0) if params.reduce_only else notional
         computed = {
             "price": price,
             "quantity": params.quantity,
             "notional": notional,
-            "requiredMargin": notional / params.leverage,
+            "requiredMargin": adds / params.leverage,
         }
-        return ValidateReply(valid=True, computed_values=computed)
+        return ValidateReply(valid=True, computed_values=computed | standing(self._desk, sub_account_id, adds))
 
     # --- running ones ---------------------------------------------------------------------------------
 
@@ -180,7 +182,8 @@ class Chases:
 
     async def _cancel(self, command: ChaseCancel, context: Context) -> Reply:
         runner = self._find(command.chase_id, context.sub_account)
-        return await self._algos.cancel(runner, "cancelled_by_command", context.request_id)
+        reason, also_close = "cancelled_by_command", command.close_positions
+        return await self._algos.cancel(runner, reason, context.request_id, also_close)
 
     async def _amend(self, command: ChaseAmend, context: Context) -> Reply:
         """Change parameters. Raises Invalid where the new quantity is below what is filled or off the grid."""

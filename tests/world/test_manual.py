@@ -328,3 +328,17 @@ async def test_validate_tells_the_numbers_and_sends_nothing(world: World) -> Non
     assert world.order_requests() == []
     short = await world.command("validate", symbol="BTCUSDT", side="BUY", quantity="0.010")
     assert short["computedValues"]["price"] == D("62114.0"), "a bare order is a trade"
+
+
+@pytest.mark.parametrize("kind, more", [("trade", {}), ("limit", {"price": "61000.0"}), ("chase", {})])
+@in_world()
+async def test_every_preview_tells_how_the_sub_account_stands(world: World, kind: str, more: dict[str, Any]) -> None:
+    await world.start()
+    command = {"type": kind, "leverage": 5, **TRADE, **more}
+    before = (await world.command("validate", command=command))["computedValues"]
+    assert before["requiredMargin"] == before["notional"] / 5
+    assert before["exposure"] == before["notional"]
+    await world.command("trade", **TRADE)
+    after = (await world.command("validate", command=command))["computedValues"]
+    assert after["exposure"] > before["exposure"]
+    assert after["availableMargin"] < before["availableMargin"]

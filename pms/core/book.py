@@ -129,6 +129,7 @@ class Book:
             seen = (self.last_id, self._newest_id, own.version)
             if seen != self._seen:  # asked several times a frame, and what is left of the touch takes a walk
                 self._seen = seen
+                own.forget(self.time)
                 self._quote = self._quote_less(own, received)
             return self._quote
         self._seen = None

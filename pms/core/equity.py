@@ -43,7 +43,7 @@ def liquidation_price(balance: Decimal, symbol: str, held: Mapping[str, Stake]) 
     if symbol not in held:
         return ZERO
     others = [stake for name, stake in held.items() if name != symbol]
-    return money(margin.liquidation_price(balance, held[symbol], others)) or ZERO  # not 0E-8, which costs the encoder
+    return money(margin.liquidation_price(balance, held[symbol], others))
 
 
 def equity(balance: Decimal, held: Iterable[Stake]) -> Decimal:

@@ -19,8 +19,8 @@ CENT = Decimal("0.00000001")  # the venue keeps money to 8 decimals (binance.md 
 
 
 def money(amount: Decimal) -> Decimal:
-    """An amount as the venue keeps it."""
-    return amount.quantize(CENT)
+    """An amount as the venue keeps it. Nothing is 0, not 0E-8, whose exponent the encoder would have to write out."""
+    return amount.quantize(CENT) or ZERO
 
 
 def payment(quantity: Decimal, mark: Decimal, rate: Decimal) -> Decimal:

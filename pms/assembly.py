@@ -20,6 +20,8 @@ from pms.audit import Audit
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.market_stream import MarketStream
 from pms.binance.transport import Http, Sockets
+from pms.bus import auth
+from pms.bus.auth import Keyring
 from pms.bus.caller import Caller
 from pms.bus.lease import Lease
 from pms.bus.link import Link
@@ -29,7 +31,7 @@ from pms.bus.trim import Trim
 from pms.clock import Clock
 from pms.commands.identity import OwnerIds
 from pms.commands.scope import Scope
-from pms.config import Config
+from pms.config import Config, ConfigError
 from pms.core import limits
 from pms.core.backoff import Connects
 from pms.desk import Desk
@@ -97,6 +99,7 @@ class Assembly:
         self.parts = parts
         self.tasks = Tasks(hears.on_failure)
         self.names = Keys(config.namespace)
+        self.keyring = _keyring(config)
         self._compose_bus(hears)
         self._compose_venue()
         self._compose_desk(hears)
@@ -243,3 +246,15 @@ class Assembly:
 
     def _redis_down(self) -> bool:
         return self.store.down_since is not None
+
+
+def _keyring(config: Config) -> Keyring:
+    """Who may command. Raises ConfigError, with nothing of the setting in it."""
+    if not config.command_keys:
+        return Keyring(())
+    try:
+        return Keyring(auth.parse(config.command_keys.reveal()))
+    except ValueError as error:
+        raise ConfigError(
+            f"PMS_COMMAND_KEYS can't be used: {error}. Set a JSON list of keyId, secret, subAccounts, roles."
+        ) from error

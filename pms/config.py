@@ -61,6 +61,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     api_secret: Secret
     foreign_policy: ForeignPolicy
     admin_door_only: bool
+    command_keys: Secret
     resume_max_age_s: int
     resume_max_move_pct: int
     depth_speed: str
@@ -106,6 +107,7 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         api_key=_secret(env, "PMS_API_KEY", PAPER_KEY if mode == "paper" else ""),
         api_secret=_secret(env, "PMS_API_SECRET", PAPER_SECRET if mode == "paper" else ""),
         foreign_policy=_policy(mode, policy),
+        command_keys=Secret(env.get("PMS_COMMAND_KEYS", "")),
         admin_door_only=env.get("PMS_ADMIN_DOOR", "only" if mode == "live" else "open") == "only",
         resume_max_age_s=_number(env, "PMS_RESUME_MAX_AGE_SECONDS", 300),
         resume_max_move_pct=_number(env, "PMS_RESUME_MAX_MOVE_PCT", 1),

@@ -172,6 +172,7 @@ class Daemon(Assembly):
             self.tasks,
             self.desk.now,
             self.config.admin_door_only,
+            self.keyring,
         )
         await self.inbox.open()
         for halt in self.halts.standing:

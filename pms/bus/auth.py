@@ -16,7 +16,8 @@ from typing import Literal
 
 import msgspec
 
-from schemas.commands import PRIVILEGED, Decoded
+from pms.bus.acceptance import Item
+from schemas.commands import PRIVILEGED
 from schemas.errors import ErrorCode, Invalid
 
 Role = Literal["trade", "admin", "halt"]
@@ -25,6 +26,10 @@ SECRET_MIN_CHARS = 16  # a shorter one can be guessed from one signed command
 WINDOW_MS = 5 * 60_000  # a timestamp further away is refused; nonces are kept for twice that
 EVERY = "*"  # as a sub-account: all of them, and what concerns no single one
 _TAIL = re.compile(rb',\s*"signature"\s*:\s*"([0-9a-f]{64})"\s*\}\s*$')
+
+
+class Unauthorised(Invalid):
+    """A command that nobody with the right to it has sent. It leaves no trace that a rightful one stumbles over."""
 
 
 class CommandKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -82,34 +87,39 @@ class Keyring:
     def in_force(self) -> bool:
         return bool(self._keys)
 
-    def check(self, command_type: str, body: bytes, decoded: Decoded, sub_account: str, now: int) -> None:
-        """Raises `Invalid`: AUTH_FAILED (unsigned, unknown key, wrong signature), AUTH_EXPIRED, NOT_ALLOWED (a role or
-        a sub-account that the key does not have). `now` is Unix ms."""
-        if not self._keys:
-            return
-        envelope = decoded.envelope
+    def check(self, item: Item, now: int) -> None:
+        """Raises `Unauthorised`: AUTH_FAILED (unsigned, unknown key, wrong signature), AUTH_EXPIRED, NOT_ALLOWED (a
+        role or a sub-account that the key does not have). `now` is Unix ms."""
+        try:
+            self._check(item, now)
+        except Unauthorised as error:
+            error.request_id, error.sub_account_id = item.request_id, item.sub_account
+            raise
+
+    def _check(self, item: Item, now: int) -> None:
+        envelope, command_type = item.decoded.envelope, item.command.type
         key = self._keys.get(envelope.key_id or "")
-        signed, signature = signed_part(body)
+        signed, signature = signed_part(item.arrival.body)
         if key is None or not signature or envelope.nonce is None or envelope.timestamp is None:
             message = (
                 "commands must be signed here: keyId of a known key, timestamp, nonce, and signature as the last field."
             )
-            raise Invalid(ErrorCode.AUTH_FAILED, f"{message} Nothing was done.")
+            raise Unauthorised(ErrorCode.AUTH_FAILED, f"{message} Nothing was done.")
         if not hmac.compare_digest(signature, _signature(key.secret, command_type, signed)):
             message = "the signature does not fit the body; sign the bytes that are sent. Nothing was done."
-            raise Invalid(ErrorCode.AUTH_FAILED, message, path="signature")
+            raise Unauthorised(ErrorCode.AUTH_FAILED, message, path="signature")
         age = now - envelope.timestamp
         if abs(age) > WINDOW_MS:
             message = f"the timestamp is {age} ms old, beyond {WINDOW_MS} ms; nothing was done. Set the sender's clock."
-            raise Invalid(ErrorCode.AUTH_EXPIRED, message, path="timestamp", ageMs=age)
-        _check_rights(key, decoded.command.type, sub_account)
+            raise Unauthorised(ErrorCode.AUTH_EXPIRED, message, path="timestamp", ageMs=age)
+        _check_rights(key, command_type, item.sub_account)
 
 
 def _check_rights(key: CommandKey, command_type: str, sub_account: str) -> None:
     role: Role = "admin" if command_type in PRIVILEGED else "halt" if command_type == "halt" else "trade"
     if role not in key.roles:
         message = f"key {key.key_id} does not have the role {role}, which {command_type} needs; nothing was done."
-        raise Invalid(ErrorCode.NOT_ALLOWED, message, path="keyId", role=role)
+        raise Unauthorised(ErrorCode.NOT_ALLOWED, message, path="keyId", role=role)
     if EVERY not in key.sub_accounts and sub_account not in key.sub_accounts:
         message = f"key {key.key_id} may not act for {sub_account}; nothing was done."
-        raise Invalid(ErrorCode.NOT_ALLOWED, message, path="subAccountId")
+        raise Unauthorised(ErrorCode.NOT_ALLOWED, message, path="subAccountId")

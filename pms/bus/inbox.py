@@ -15,6 +15,7 @@ import structlog
 
 from pms.bus import acceptance
 from pms.bus.acceptance import Arrival, Item
+from pms.bus.auth import Keyring
 from pms.bus.batch import Gone
 from pms.bus.caller import Answers, Caller
 from pms.bus.doors import Doors
@@ -51,7 +52,8 @@ class _Known:
 class Inbox:
     """See the module.
 
-    `venue_now` is Unix ms corrected to the venue's clock; `admin_only` keeps privileged commands to their door.
+    `venue_now` is Unix ms corrected to the venue's clock; `admin_only` keeps privileged commands to their door;
+    `keyring` says who may send what, where commands have to be signed.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class Inbox:
         tasks: Tasks,
         venue_now: Callable[[], int],
         admin_only: bool,
+        keyring: Keyring,
     ) -> None:
+        self._keyring = keyring
         self._executor, self._clock, self._tasks = executor, clock, tasks
         self._venue_now = venue_now
         self._admin_only = admin_only
@@ -106,7 +110,10 @@ class Inbox:
 
     def _identify(self, arrival: Arrival) -> Item:
         decoded = decode_command(arrival.type, arrival.body, arrival.strict)
-        return acceptance.identify(arrival, decoded, self._executor.owner(decoded.command))
+        item = acceptance.identify(arrival, decoded, self._executor.owner(decoded.command))
+        if self._keyring.in_force:
+            self._keyring.check(item, self._venue_now())
+        return item
 
     async def _process(self, turn: Turn) -> None:
         """One command to its stored outcome, and its acknowledgement."""
@@ -158,6 +165,8 @@ class Inbox:
             acceptance.check_age(item, self._venue_now(), self._doors.redis_now())
             if later := not_available(item.command):
                 raise Invalid(ErrorCode.NOT_AVAILABLE, f"{later} is not available yet; nothing was done.")
+            if self._keyring.in_force:
+                await self._requests.once(item)
         except Invalid as error:
             return await self._requests.answer(item, error.failure(), context)
         if item.command.type in SUPERSEDING:

@@ -15,6 +15,7 @@ import structlog
 
 from pms.bus import acceptance, outcomes
 from pms.bus.acceptance import Arrival, Item
+from pms.bus.auth import Unauthorised
 from pms.bus.batch import Batch, Duplicate, Gone
 from pms.bus.caller import Answers, Caller
 from pms.bus.executor import Context, Executor
@@ -25,7 +26,7 @@ from pms.clock import Clock
 from schemas import codec
 from schemas.commands import REDUCING
 from schemas.errors import ErrorCode, Failure, Invalid
-from schemas.keys import Keys
+from schemas.keys import NONCE_TTL_S, Keys
 from schemas.records import SYSTEM, DeadLetter, Request
 
 RETRY_S = 0.25
@@ -164,10 +165,52 @@ class Requests:
         else:
             await self.answer(item, failure, self.context(item))
 
+    async def once(self, item: Item) -> None:
+        """See that a signed command's nonce is used for this request alone. Raises `Invalid` (AUTH_REPLAYED,
+        REDIS_UNAVAILABLE)."""
+        envelope = item.decoded.envelope
+        assert envelope.key_id is not None, "the keyring has let it through"
+        assert envelope.nonce is not None, "the keyring has let it through"
+        key, ours = self._keys.nonce(envelope.key_id, envelope.nonce), f"{item.request_id} {item.digest}".encode()
+        try:
+            if await self._ask.call("SET", key, ours, "NX", "PX", NONCE_TTL_S * 1000) is not None:
+                return
+            stands = await self._ask.call("GET", key)
+        except Gone as gone:
+            if item.command.type in REDUCING:  # exits do not wait for Redis
+                return
+            message = f"whether it was sent before can't be known now ({gone}); nothing was done. Send it again."
+            raise Invalid(ErrorCode.REDIS_UNAVAILABLE, message) from gone
+        if stands != ours or not item.request_id:
+            message = "its nonce was used before; nothing was done. Sign each command with a new one."
+            raise Invalid(ErrorCode.AUTH_REPLAYED, message, path="nonce")
+
+    async def deny(self, arrival: Arrival, error: Unauthorised) -> None:
+        """Answer who had no right to send: by event, and by a reply where none stands. No request is recorded, so that
+        the rightful sender's id stays free."""
+        asked = Asked(
+            command_type=arrival.type[:64],
+            request_id=error.request_id,
+            sub_account=error.sub_account_id or SYSTEM,
+            digest="",
+            at=self._venue_now(),
+        )
+        reply = outcomes.encode_reply(error.failure(), ())
+        if asked.request_id:
+            put = self._outcomes.result(asked, reply)
+            try:
+                await self._ask.call("SET", put.key, put.value, "NX", "PX", put.ttl_ms)
+            except Gone as gone:
+                _log.warning("denial_not_answered", reason=str(gone), request_id=asked.request_id)
+        await self._store.commit(self._outcomes.event_only(asked, reply))
+
     async def refuse_unread(self, arrival: Arrival, error: Invalid) -> None:
         """What could not be decoded: answered where there is an id, and kept as a dead letter where it was no command
         at all.
         """
+        if isinstance(error, Unauthorised):
+            await self.deny(arrival, error)
+            return
         request_id = error.request_id or arrival.entry_id
         if error.code is ErrorCode.MALFORMED or not request_id:
             await self._bury(arrival, error)

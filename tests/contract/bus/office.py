@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pms.bus.auth import CommandKey, Keyring
 from pms.bus.batch import Batch, Duplicate, Event
 from pms.bus.executor import Context
 from pms.bus.inbox import Inbox
@@ -78,7 +79,9 @@ class Office:
         self.inbox: Inbox | None = None
         self.lease = bed.lease()
 
-    async def start(self, admin_only: bool = False, reading: bool = True) -> None:
+    async def start(
+        self, admin_only: bool = False, reading: bool = True, signed_by: tuple[CommandKey, ...] = ()
+    ) -> None:
         self.desk.store = await self.bed.store(lease=self.lease)
         self.inbox = Inbox(
             self.bed.caller,
@@ -89,6 +92,7 @@ class Office:
             self.bed.tasks,
             self.now,
             admin_only,
+            Keyring(signed_by),
         )
         if reading:
             await self.inbox.open()

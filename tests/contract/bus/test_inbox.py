@@ -44,7 +44,7 @@ TABLE: list[tuple[str, str, dict[str, Any], str]] = [
     ("chase", "both", {"raw": '{"requestId":"%s","side":'}, "dead"),
     ("chase", "both", {"raw": "[1,2]"}, "dead"),
     ("twap", "both", {**CHASE, "lots": 3, "durationMinutes": 5}, "NOT_AVAILABLE"),
-    ("halt", "both", {"scope": "all"}, "NOT_AVAILABLE"),
+    ("halt", "both", {"scope": "all"}, ""),
     ("unfreeze", "both", {}, ""),
     ("no_such", "stream", CHASE, "UNKNOWN_COMMAND"),
 ]

@@ -156,3 +156,35 @@ async def test_a_chase_is_cancelled_and_what_it_has_filled_is_closed_where_that_
     assert (world.held(), world.resting()) == (0, [])
     state = await world.state(chase)
     assert (state["status"], state["filledQuantity"]) == ("cancelled", D("0.004"))
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("door", ["list", "stream"])
+@pytest.mark.parametrize("after_ms", [0, 5, 20, 100, 400])
+@in_world()
+async def test_a_part_is_closed_once_wherever_the_daemon_dies(world: World, door: str, after_ms: int) -> None:
+    """The same request again, by the same door, gets its outcome and closes nothing more."""
+    await ready(world)
+    await opened(world)
+    world.fault("POST", delay_before_ms=50, delay_after_ms=200)
+    body = {"requestId": "once", "subAccountId": "main", "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.004"}
+
+    async def send() -> None:
+        text = json.dumps(body)
+        if door == "list":
+            await world.redis.lpush("pms:cmd:close", text)
+        else:
+            await world.redis.xadd("pms:commands", {"type": "close", "body": text})
+
+    await send()
+    await world.run(after_ms / 1000)
+    await world.kill()
+    await world.start()
+    await world.redis.delete("pms:result:once")
+    await send()
+    reply = await world.reply("once")
+    assert reply["success"] or reply["errorCode"] == "NOT_EXECUTED", reply
+    await world.run(15)
+    closed = D("0.010") - world.held()
+    assert closed in (D("0.004"), D(0))
+    assert closed or not reply["success"]

@@ -88,14 +88,18 @@ for at = deletes, #ARGV, 2 do
   end
 end
 
+local previous = {}
 for at = events, puts - 1, 3 do
   local account = ARGV[at]
   local number = string.format('%.0f', base + 1 + (at - events) / 3)
-  local text = '{"seq":' .. number .. ',"prevSeq":' .. (redis.call('HGET', KEYS[3], account) or '0')
-    .. ',"epoch":' .. epoch .. ',' .. ARGV[at + 2]
+  local text = '{"seq":' .. number .. ',"prevSeq":'
+    .. (previous[account] or redis.call('HGET', KEYS[3], account) or '0') .. ',"epoch":' .. epoch .. ',' .. ARGV[at + 2]
   redis.call('XADD', KEYS[4], number .. '-0', 'event', text)
-  redis.call('HSET', KEYS[3], account, number)
   redis.call('PUBLISH', ARGV[4] .. ARGV[at + 1], text)
+  previous[account] = number
+end
+for account, number in pairs(previous) do
+  redis.call('HSET', KEYS[3], account, number)
 end
 local last = string.format('%.0f', base + n_events)
 if n_events > 0 then

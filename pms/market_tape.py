@@ -96,7 +96,10 @@ class MarketTape:
         self._tasks = tasks
 
     def arrived(self, parent_id: str, sub_account_id: str, symbol: str, side: Side, quantity: Decimal) -> None:
-        """A parent order begins: keep the book it met."""
+        """A parent order begins: keep the book it met, once the order itself is on its way."""
+        self._tasks.spawn(self._keep(parent_id, sub_account_id, symbol, side, quantity), "market tape")
+
+    async def _keep(self, parent_id: str, sub_account_id: str, symbol: str, side: Side, quantity: Decimal) -> None:
         depth = self._market.depth(symbol, ARRIVAL_LEVELS, quantity)
         if depth is None:
             return
@@ -112,7 +115,7 @@ class MarketTape:
             bids=bids,
             asks=asks,
         )
-        self._tasks.spawn(self._append([arrival]), "market tape")
+        await self._append([arrival])
 
     # --- writing ----------------------------------------------------------------------------------------
 

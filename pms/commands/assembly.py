@@ -37,9 +37,9 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
     def epoch() -> int:
         return parts.lease.epoch
 
-    ids = OwnerIds()
-    chases = Chases(desk, parts.accounts, terms, leverage, algos, ids, epoch, gate, restored.ended)
-    manual = Manual(desk, parts.accounts, terms, leverage, ids, epoch, gate, clock)
+    ids, arrived = OwnerIds(), parts.tape.arrived
+    chases = Chases(desk, parts.accounts, terms, leverage, algos, ids, epoch, gate, restored.ended, arrived)
+    manual = Manual(desk, parts.accounts, terms, leverage, ids, epoch, gate, clock, arrived)
     asks, previews = Asks(desk, terms), Previews(manual, desk)
     several = Scales(manual, asks, previews), Baskets(manual, asks, previews)
     accounts = AccountCommands(desk, parts.accounts)

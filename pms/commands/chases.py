@@ -19,7 +19,7 @@ from pms.bus.outcomes import Reply
 from pms.commands.algos import Algos
 from pms.commands.identity import OwnerIds, Taken, taken
 from pms.commands.previews import standing
-from pms.commands.table import Row, Tell
+from pms.commands.table import Arrived, Row, Tell
 from pms.commands.terms import Terms
 from pms.desk import Desk
 from pms.leverage import Leverage
@@ -52,7 +52,9 @@ class Chases:
         epoch: Callable[[], int],
         gate: Callable[[], str],
         ended: dict[str, Any],
+        arrived: Arrived,
     ) -> None:
+        self._arrived = arrived
         self._desk = desk
         self._accounts = accounts
         self._terms = terms
@@ -120,6 +122,7 @@ class Chases:
         if isinstance(outcome, Duplicate):
             self._desk.withdraw(runner)
             raise Taken
+        self._arrived(who.chase_id, account.id, params.symbol, params.side, params.quantity)
         if runner.ended:
             await self._desk.market.release(params.symbol)
         else:

@@ -20,6 +20,7 @@ from pms.bus.executor import Context
 from pms.clock import Clock
 from pms.commands.asks import Ask
 from pms.commands.identity import OwnerIds, Taken
+from pms.commands.table import Arrived
 from pms.commands.terms import Terms
 from pms.core.risk import Denied
 from pms.desk import Desk
@@ -69,7 +70,9 @@ class Manual:
         epoch: Callable[[], int],
         gate: Callable[[], str],
         clock: Clock,
+        arrived: Arrived,
     ) -> None:
+        self._arrived = arrived
         self._desk = desk
         self._accounts = accounts
         self._leverage = leverage
@@ -195,6 +198,8 @@ class Manual:
         if isinstance(await unit.durable, Duplicate):
             self._desk.forget_orders([intent.client_order_id for intent in going])
             raise Taken
+        for order in going:
+            self._arrived(order.client_order_id, order.sub_account_id, order.symbol, order.side, order.quantity)
 
     def _orders(self, names: Sequence[str]) -> tuple[Order, ...]:
         return tuple(self._desk.ledger.orders[name] for name in names)

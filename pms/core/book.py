@@ -271,7 +271,8 @@ class _Ladder:
 
     def ordered(self) -> list[float]:
         """All prices, best first."""
-        return sorted(self.levels, key=lambda price: self._sign * price)
+        sign = self._sign
+        return [sign * key for key in sorted([sign * price for price in self.levels])]
 
     def worse(self, price: float, than: float) -> bool:
         return self._sign * price > self._sign * than

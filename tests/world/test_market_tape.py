@@ -72,3 +72,37 @@ async def test_while_redis_is_away_seconds_are_dropped_and_nothing_else_suffers(
     assert after[: len(before)] == before
     assert len(after) > len(before)
     assert daemon.tasks.failures == 0
+
+
+async def arrivals(world: World) -> list[Arrival]:
+    return [entry for entry in await tape(world) if isinstance(entry, Arrival)]
+
+
+@in_world()
+async def test_each_parent_s_arrival_keeps_the_book_it_met(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    chase = await world.chase(stalkMode="none", stalkOffsetTicks=50)
+    reply = await world.command("limit", symbol="BTCUSDT", side="BUY", quantity="0.010", price="61000.0")
+    await world.run(1)
+    first, second = await arrivals(world)
+    assert (first.parent_id, first.symbol, first.quantity) == (chase, "BTCUSDT", D("0.010"))
+    assert second.parent_id == reply["clientOrderId"]
+    assert (first.bids[0][0], first.asks[0][0]) == (D("61800.0"), D("61805.0"))
+    assert [price for price, _ in first.bids] == sorted((price for price, _ in first.bids), reverse=True)
+    assert len(first.asks) <= 50
+    assert first.update_id > 0
+
+
+@in_world()
+async def test_a_large_parent_keeps_as_many_levels_as_cover_it(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    daemon = await world.start()
+    await world.chase(stalkMode="none", stalkOffsetTicks=50)
+    whole = daemon.market.depth("BTCUSDT", 10_000, D(0))
+    assert whole is not None
+    _, bids, asks = whole
+    covered = daemon.market.depth("BTCUSDT", 1, sum(size for _, size in asks[:7]))
+    assert covered is not None
+    assert covered[2] == asks[:7]
+    assert covered[1][0] == bids[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -107,13 +108,13 @@ class Accounts:
         unit.commit()
         return account
 
-    def limit(self, name: str, limits: Limits, now: int) -> SubAccount:
-        """Set a sub-account's limits, all of them. Raises Invalid (SUBACCOUNT_UNKNOWN)."""
+    def limit(self, name: str, changes: Mapping[str, Any], now: int) -> SubAccount:
+        """Change some of a sub-account's limits. Raises Invalid (SUBACCOUNT_UNKNOWN)."""
         account = self._ledger.sub_accounts.get(name)
         if account is None:
             raise Invalid(ErrorCode.SUBACCOUNT_UNKNOWN, f"there is no sub-account '{name}'; nothing was changed.")
         unit = Unit(self._ledger, now)
-        account = _replace(account, limits=limits)
+        account = _replace(account, limits=_replace(account.limits, **changes))
         unit.sub_account(account)
         unit.commit()
         return account

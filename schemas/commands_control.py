@@ -31,21 +31,21 @@ class SubAccountPut(Command, frozen=True, kw_only=True, tag="subaccount_put"):
 
 
 class LimitValues(Part, frozen=True, kw_only=True):
-    """All limits of a sub-account; what is left out is not limited."""
+    """Limits of a sub-account: one that is left out stays as it is, null takes it away."""
 
-    max_order_notional: Amount | None = None
-    max_total_notional: Amount | None = None
-    max_position: Amount | None = None
-    max_open_orders: Count | None = None
-    max_leverage: Leverage | None = None
-    max_daily_loss: Amount | None = None
-    max_drawdown_pct: DistancePct | None = None
-    max_orders_per_minute: Count | None = None
-    price_collar_pct: DistancePct | None = None
+    max_order_notional: Amount | msgspec.UnsetType | None = msgspec.UNSET
+    max_total_notional: Amount | msgspec.UnsetType | None = msgspec.UNSET
+    max_position: Amount | msgspec.UnsetType | None = msgspec.UNSET
+    max_open_orders: Count | msgspec.UnsetType | None = msgspec.UNSET
+    max_leverage: Leverage | msgspec.UnsetType | None = msgspec.UNSET
+    max_daily_loss: Amount | msgspec.UnsetType | None = msgspec.UNSET
+    max_drawdown_pct: DistancePct | msgspec.UnsetType | None = msgspec.UNSET
+    max_orders_per_minute: Count | msgspec.UnsetType | None = msgspec.UNSET
+    price_collar_pct: DistancePct | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class LimitsPut(Command, frozen=True, kw_only=True, tag="limits_put"):
-    """Set the limits of the sub-account the command names."""
+    """Set limits of the sub-account the command names; the others stay."""
 
     limits: LimitValues
 

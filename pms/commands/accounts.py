@@ -15,7 +15,7 @@ from pms.desk import Desk
 from schemas.commands_control import LimitsPut, SubAccountPut
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
-from schemas.records import RESERVED, Limits
+from schemas.records import RESERVED
 from schemas.replies import SubAccountReply
 
 
@@ -37,7 +37,9 @@ class AccountCommands:
         return SubAccountReply(sub_account=account)
 
     async def _limits(self, command: LimitsPut, context: Context) -> Reply:
-        """Set all limits of a sub-account; what is left out is not limited. Raises Invalid (SUBACCOUNT_UNKNOWN)."""
-        given = msgspec.structs.asdict(command.limits)
-        account = self._accounts.limit(context.sub_account, Limits(**given), self._desk.now())
+        """Set some limits of a sub-account; one left out stays, null takes it away. Raises Invalid
+        (SUBACCOUNT_UNKNOWN)."""
+        named = msgspec.structs.asdict(command.limits).items()
+        given = {name: value for name, value in named if value is not msgspec.UNSET}
+        account = self._accounts.limit(context.sub_account, given, self._desk.now())
         return SubAccountReply(sub_account=account)

@@ -774,7 +774,7 @@ export interface LimitCommand {
   readonly signature?: string | null;
 }
 
-/** All limits of a sub-account; what is left out is not limited. */
+/** Limits of a sub-account: one that is left out stays as it is, null takes it away. */
 export interface LimitValues {
   readonly maxOrderNotional?: number | string | null;
   readonly maxTotalNotional?: number | string | null;
@@ -800,7 +800,7 @@ export interface Limits {
   readonly priceCollarPct?: number | null;
 }
 
-/** Set the limits of the sub-account the command names. */
+/** Set limits of the sub-account the command names; the others stay. */
 export interface LimitsPutCommand {
   readonly type: "limits_put";
   readonly limits: LimitValues;

@@ -13,11 +13,6 @@ QUOTE = ("61800.0", "61805.0")
 TRADE: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.100"}
 
 
-async def bounded(world: World, **limits: Any) -> None:
-    reply = await world.command("limits_put", subAccountId="main", limits=limits)
-    assert reply["success"], reply
-
-
 @pytest.mark.parametrize(
     "limits, code", [({"maxDailyLoss": 1}, "DAILY_LOSS"), ({"maxDrawdownPct": "0.01"}, "DRAWDOWN")]
 )
@@ -27,7 +22,7 @@ async def test_who_lost_what_its_limits_allow_may_only_reduce_and_a_restart_keep
 ) -> None:
     world.market.quote(*QUOTE)
     await world.start()
-    await bounded(world, **limits)
+    await world.limited(**limits)
     await world.run(2)
     chase = await world.chase()
     assert (await world.command("trade", **TRADE))["success"], "its fee alone is more than may be lost"
@@ -56,17 +51,17 @@ async def test_a_limit_that_is_set_while_a_chase_rests_binds_what_is_added_next_
     await world.start()
     await world.chase(quantity="0.020")
     (order,) = world.resting()
-    await bounded(world, maxOrderNotional=1000, maxTotalNotional=1500, maxOpenOrders=1)
+    await world.limited(maxOrderNotional=1000, maxTotalNotional=1500, maxOpenOrders=1)
     world.market.quote("61803.0", "61805.0")
     await world.until(lambda: str(order.price) in ("61803.0", "61803.00"), 5)
     reply = await world.command("limit", symbol="BTCUSDT", side="BUY", quantity="0.010", price=60000)
     assert reply["errorCode"] == "MAX_OPEN_ORDERS"
-    await bounded(world, maxOrderNotional=1000, maxTotalNotional=1500)
+    await world.limited(maxOrderNotional=1000, maxTotalNotional=1500)
     reply = await world.command("limit", symbol="BTCUSDT", side="BUY", quantity="0.010", price=60000)
     assert reply["errorCode"] == "MAX_TOTAL_NOTIONAL"
     reply = await world.command("limit", symbol="BTCUSDT", side="BUY", quantity="0.020", price=60000)
     assert reply["errorCode"] == "MAX_ORDER_NOTIONAL"
-    await bounded(world)
+    await world.limited()
     reply = await world.command("limit", symbol="BTCUSDT", side="BUY", quantity="0.020", price=60000)
     assert reply["success"], "without limits nothing is limited"
 

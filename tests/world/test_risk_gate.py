@@ -12,15 +12,10 @@ D = Decimal
 LIMIT: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.018", "price": 50000}
 
 
-async def bounded(world: World, **limits: Any) -> None:
-    await world.start()
-    reply = await world.command("limits_put", subAccountId="main", limits=limits)
-    assert reply["success"], reply
-
-
 @in_world()
 async def test_of_several_orders_those_beyond_the_rate_are_not_sent(world: World) -> None:
-    await bounded(world, maxOrdersPerMinute=3)
+    await world.start()
+    await world.limited(maxOrdersPerMinute=3)
     levels = [{"price": 50000 + 100 * level, "quantity": "0.010"} for level in range(5)]
     scale = {"symbol": "BTCUSDT", "side": "BUY", "levels": levels}
     preview = await world.command("validate", command={"type": "scale", **scale})
@@ -41,7 +36,8 @@ async def test_of_several_orders_those_beyond_the_rate_are_not_sent(world: World
 
 @in_world()
 async def test_an_amend_is_judged_by_the_whole_order(world: World) -> None:
-    await bounded(world, maxOrderNotional=1000)
+    await world.start()
+    await world.limited(maxOrderNotional=1000)
     reply = await world.command("limit", **LIMIT)
     amend = await world.command("amend", clientOrderId=reply["clientOrderId"], quantity="0.021")
     assert (amend["success"], amend.get("errorCode")) == (False, "MAX_ORDER_NOTIONAL")

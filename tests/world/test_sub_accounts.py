@@ -72,8 +72,12 @@ async def test_a_sub_account_is_named_but_not_endowed_twice_and_reserved_names_a
         reply = await world.command("subaccount_put", **body)
         assert reply["errorCode"] == code
     reply = await world.command("limits_put", subAccountId="desk-1", limits={"maxOrderNotional": 5000})
-    assert reply["subAccount"]["limits"] == {"maxOrderNotional": 5000}
-    assert (await world.record("subaccount:desk-1"))["limits"] == {"maxOrderNotional": 5000}
+    shipped = reply["subAccount"]["limits"]
+    assert shipped["maxOrderNotional"] == 5000
+    assert {"maxDailyLoss", "maxLeverage", "priceCollarPct"} <= shipped.keys(), "what is left out stays"
+    reply = await world.command("limits_put", subAccountId="desk-1", limits={"maxLeverage": None})
+    assert reply["subAccount"]["limits"] == {name: value for name, value in shipped.items() if name != "maxLeverage"}
+    assert (await world.record("subaccount:desk-1"))["limits"] == reply["subAccount"]["limits"]
     reply = await world.command("limits_put", subAccountId="nobody", limits={})
     assert reply["errorCode"] == "SUBACCOUNT_UNKNOWN"
 

@@ -18,6 +18,7 @@ from typing import Any
 from unittest import mock
 
 import fakeredis
+import msgspec
 from fakeredis.commands_mixins.streams_mixin import StreamsCommandsMixin
 
 from pms import config
@@ -31,7 +32,7 @@ from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.model import Order as VenueOrder
 from pms.sim.script import OnRequest, OnSocket
 from pms.tasks import Tasks
-from schemas.records import Holder
+from schemas.records import Holder, Limits
 from tests.virtual import VirtualLoop
 from tests.world.books import check_books
 from tests.world.market import Market
@@ -195,6 +196,12 @@ class World:
         else:
             await self.redis.xadd("pms:commands", {"type": kind, "body": text})
         return await self.reply(body["requestId"], wait_s)
+
+    async def limited(self, **limits: Any) -> None:
+        """Let `main` have these limits and no others."""
+        every = {field.encode_name: None for field in msgspec.structs.fields(Limits)}
+        reply = await self.command("limits_put", limits=every | limits)
+        assert reply["success"], reply
 
     async def unlimited(self, sub_account: str = "main") -> None:
         """Set a sub-account's limits so high that none is in the way."""

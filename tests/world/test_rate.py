@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pms.sim.limits import MINUTE_MS, SLOT_MS, Limits
+from schemas.records import Halt
 from tests.world.world import World, in_world
 
 D = Decimal
@@ -272,6 +273,6 @@ async def test_an_entry_that_waited_is_asked_again_right_before_it_leaves(world:
     )
     await world.run(0.5)
     assert budget(world)["waiting"] >= 1
-    daemon.halts.put("all", "", "by hand")
+    daemon.halts.put(Halt(scope="all", since=daemon.desk.now(), cause="by hand"))
     await into(world, SLOT_MS, 1)
     assert "POST" not in world.order_requests()[sent:]

@@ -74,6 +74,6 @@ def test_the_market_is_chosen_with_the_simulators_own_words(tmp_path) -> None:
 
 
 def test_every_command_of_the_issue_is_listed_with_its_purpose() -> None:
-    wanted = "up run sim demo chase cancel algos orders tail recover redis-cli bench test".split()
+    wanted = "up run sim demo chase cancel halt resume algos orders tail recover redis-cli bench test".split()
     assert list(COMMANDS) == wanted
     assert all(command.purpose for command in COMMANDS.values())

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from pms.binance import codec, errors, history, money, queries, rates
+from pms.binance.cancels import Together
 from pms.binance.errors import Verdict
 from pms.binance.gate import Gate
 from pms.binance.queries import Request
@@ -101,6 +102,7 @@ class BinanceVenue(Venue):
         connects = Connects(chance, clock.monotonic)
         private = stream_url.rstrip("/") + "/private"
         self._timekeeper: asyncio.Task[None] | None = None
+        self._together = Together(self.cancel_many, tasks)
         self._stream = UserStream(self.rest, sockets, private, clock, tasks, connects)
 
     # --- order requests ---
@@ -108,7 +110,8 @@ class BinanceVenue(Venue):
     def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
         request = queries.order(order)
         passage = Passage(refusal, partial(self._governor.errand, order, exits))
-        return partial(self._order, request, self.rest.sign(request), passage)
+        send = partial(self._order, request, self.rest.sign(request), passage)
+        return partial(self._together.send, order, send, refusal) if isinstance(order, Cancel) else send
 
     async def place(self, order: Place) -> Outcome:
         return await self.prepare(order, order.reduce_only, _no_refusal)()
@@ -129,7 +132,11 @@ class BinanceVenue(Venue):
         starts = range(0, len(client_ids), queries.CANCELS_MAX)
         parts = [client_ids[start : start + queries.CANCELS_MAX] for start in starts]
         answers = await asyncio.gather(*(self.rest.send(queries.cancel_many(symbol, part)) for part in parts))
-        return [outcome for answer, part in zip(answers, parts, strict=True) for outcome in _each(answer, part)]
+        outcomes = [outcome for answer, part in zip(answers, parts, strict=True) for outcome in _each(answer, part)]
+        for outcome in outcomes:
+            if isinstance(outcome, Done):
+                self._stream.expect(outcome.report)
+        return outcomes
 
     async def cancel_all(self, symbol: str) -> Refused | NotDone | Unknown | None:
         answer = await self.rest.send(queries.cancel_all(symbol))

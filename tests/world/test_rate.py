@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -276,3 +277,68 @@ async def test_an_entry_that_waited_is_asked_again_right_before_it_leaves(world:
     daemon.halts.put(Halt(scope="all", since=daemon.desk.now(), cause="by hand"))
     await into(world, SLOT_MS, 1)
     assert "POST" not in world.order_requests()[sent:]
+
+
+# --- the kill switch ------------------------------------------------------------------------------------
+
+
+async def two_hundred(world: World) -> int:
+    """170 resting orders on two symbols and 30 more whose placing the venue has not answered; how many in all."""
+    await world.start()
+    for symbol, price in (("BTCUSDT", 61000), ("ETHUSDT", 3000)):
+        levels = [{"price": f"{price - step}.0", "quantity": "0.010"} for step in range(85)]
+        reply = await world.command("scale", symbol=symbol, side="BUY", levels=levels, wait_s=60, leverage=50)
+        assert reply["placed"] == 85, reply
+    world.fault("POST", delay_after_ms=1500, count=30)
+    for step in range(30):
+        body = {"subAccountId": "main", "requestId": f"slow-{step}", "symbol": "BTCUSDT", "side": "BUY"}
+        body |= {"quantity": "0.010", "price": f"{60000 - step}.0", "leverage": 50}
+        await world.redis.xadd("pms:commands", {"type": "limit", "body": json.dumps(body)})
+    await world.until(lambda: len(world.resting()) == 115, 3)
+    return 200
+
+
+def alive(world: World) -> int:
+    return len(world.resting()) + len(world.resting("ETHUSDT"))
+
+
+@in_world(symbols=("BTCUSDT", "ETHUSDT"))
+async def test_two_hundred_orders_with_thirty_in_flight_and_no_budget_left_are_gone_within_a_second(
+    world: World,
+) -> None:
+    await two_hundred(world)
+    neighbour_weighs(world, 80)
+    neighbour_orders(world, 100)
+    await learn(world)
+    refused = Refusals(world)
+    began = world.clock.monotonic()
+    await world.redis.lpush("pms:cmd:halt", '{"requestId":"stop"}')
+    await world.until(lambda: alive(world) == 0, 2)
+    assert world.clock.monotonic() - began <= 1 + EDGE_S
+    assert refused.count == 0
+    await world.run(5)
+    assert alive(world) == 0
+
+
+@in_world(symbols=("BTCUSDT", "ETHUSDT"))
+async def test_a_halt_under_429_leaves_in_the_first_100_ms_after_the_time_that_was_told(world: World) -> None:
+    await two_hundred(world)
+    world.fault("DELETE", status=429, code=-1003, msg="Too many requests.", headers={"retry-after": "8"})
+    world.fault("DELETE", path="/fapi/v1/batchOrders", status=429, code=-1003, msg="x", headers={"retry-after": "8"})
+    began = world.clock.monotonic()
+    await world.redis.lpush("pms:cmd:halt", '{"requestId":"stop"}')
+    await world.until(lambda: alive(world) == 0, 12)
+    assert 8 <= world.clock.monotonic() - began <= 8 + 2 * EDGE_S
+
+
+@in_world(symbols=("BTCUSDT", "ETHUSDT"))
+async def test_two_hundred_orders_fit_what_a_neighbour_at_95_percent_leaves(world: World) -> None:
+    await two_hundred(world)
+    neighbour_weighs(world, 95)
+    await learn(world)
+    refused = Refusals(world)
+    began = world.clock.monotonic()
+    await world.redis.lpush("pms:cmd:halt", '{"requestId":"stop"}')
+    await world.until(lambda: alive(world) == 0, 5)
+    assert world.clock.monotonic() - began <= 2
+    assert refused.count == 0

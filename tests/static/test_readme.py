@@ -10,13 +10,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from pms import acl, cli
+from pms import acl, cli, throttle
+from pms.bus import trim
+from pms.core import limits
 from schemas.catalogue import Row, key_table
 from schemas.errors import Category, ErrorCode
 from schemas.keys import Keys
 from schemas.orders import TRANSITIONS, OrderState
+from schemas.records import Limits
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
@@ -25,7 +29,7 @@ ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box
 
 # Names that nothing writes yet.
 LATER = {
-    *("twap", "trailStop", "scalper", "twapBasket", "plugin", "risk", "mode", "records", "nonce", "marketStream"),
+    *("twap", "trailStop", "scalper", "twapBasket", "plugin", "records"),
     *("activeTwap", "activeTrailStop", "activeScalper", "activeTwapBasket", "activePlugins"),
 }
 ADVICE = {
@@ -36,6 +40,39 @@ ADVICE = {
     Category.EXCHANGE: "the venue said no; `details` has its code",
     Category.TIMEOUT: "no word in time: the same `requestId` again tells the outcome",
     Category.INFRA: "certainly not done: send it again",
+}
+
+
+BOUNDS = {
+    "max_order_notional": "one order's value",
+    "max_total_notional": "all positions together, as large as live orders can make them",
+    "max_position": "one symbol's position, as large as live orders can make it",
+    "max_open_orders": "live orders",
+    "max_leverage": "the leverage an order may ask for",
+    "max_daily_loss": "loss since 00:00 UTC, open profit, fees and funding included",
+    "max_drawdown_pct": "percent below the highest equity",
+    "max_orders_per_minute": "new orders within any minute",
+    "price_collar_pct": "how far beyond mid a price may take, in percent",
+}
+ALARMS = {
+    "algo_blocked": "an algo is refused again and again, or held by a halt or freeze: mend the cause, or cancel it",
+    "algo_failed": "an error of ours ended an algo, its orders are cancelled: look at the log, start it anew",
+    "algo_paused": "an algo came back paused after a restart: resume or cancel it",
+    "balance_drift": "balances and wallet differ: look at the venue's income",
+    "daily_loss": "a sub-account lost what a day allows and may only reduce: `unfreeze` lets it trade again",
+    "disk_full": "under 200 MiB: nothing that adds risk is sent: make room",
+    "disk_low": "under 1 GiB: make room",
+    "drawdown": "a sub-account is too far below its peak and may only reduce: `unfreeze` lets it trade again",
+    trim.HALF_FULL: "the event stream nears its cap: see why the records lag",
+    trim.NOT_ARCHIVED: "old events could not be put away: make room",
+    "exit_refused": "an exit is refused and tried again: look at the position",
+    "funding_missing": "the venue does not tell a funding that is due: it is booked as soon as it does",
+    "halt_not_written": "a halt binds, but is not on the disk: make room",
+    "order_vanished": "the venue no longer knows an order that it confirmed: look at its own screen",
+    "other_assets": "the wallet holds more than USDT, which is not kept books of: convert or transfer it",
+    "position_drift": "books and venue differ: `position_assign` or `drift_accept`; no new risk meanwhile",
+    throttle.STARVING: "entries have waited for 15 s for the venue's rate limit: see who else uses it",
+    "record_quarantined": "a record could not be read and was moved aside: look at it there",
 }
 
 
@@ -89,6 +126,18 @@ def exits() -> Iterator[str]:
     yield from (f"| {code} | {name} | {meaning} |" for name, code, meaning in found)
 
 
+def shipped_limits() -> Iterator[str]:
+    yield from ("| limit | paper | live | what it bounds |", "| --- | --- | --- | --- |")
+    for field in msgspec.structs.fields(Limits):
+        paper, live = (f"{getattr(shipped, field.name):,}" for shipped in (limits.PAPER, limits.LIVE))
+        yield f"| `{field.encode_name}` | {paper} | {live} | {BOUNDS[field.name]} |"
+
+
+def alarms() -> Iterator[str]:
+    yield from ("| alarm | what it means, and what to do |", "| --- | --- |")
+    yield from (f"| `{code}` | {meaning} |" for code, meaning in sorted(ALARMS.items()))
+
+
 def users() -> Iterator[str]:
     yield from (f"    {command}" for command in acl.commands(Keys()))
 
@@ -99,6 +148,8 @@ DRAWN = {
     "keys": (README, keys),
     "errors": (README, errors),
     "exits": (README, exits),
+    "limits": (README, shipped_limits),
+    "alarms": (README, alarms),
     "acl": (CLIENT, users),
 }
 
@@ -116,13 +167,21 @@ def test_a_table_is_the_codes_own(name) -> None:
 
 
 def test_every_setting_that_is_read_is_in_the_readme_and_no_other() -> None:
-    told = set(re.findall(r"PMS_[A-Z_]+", _block("settings")[1]))
+    told = set(re.findall(r"PMS_[A-Z0-9_]+", _block("settings")[1]))
     read = set()
     for path in ("pms/config.py", "pms/bootstrap.py", "tests/conftest.py"):
         for node in ast.walk(ast.parse((ROOT / path).read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                read.update(re.findall(r"^PMS_[A-Z_]+$", node.value))
+                read.update(re.findall(r"^PMS_[A-Z0-9_]+$", node.value))
     assert told == read
+
+
+def test_every_alarm_that_is_sounded_is_in_the_readme() -> None:
+    sounded = set()
+    for path in (ROOT / "pms").rglob("*.py"):
+        sounded.update(re.findall(r'sound\(\s*"([a-z_]+)"', path.read_text()))
+    assert sounded <= set(ALARMS)
+    assert {"order_vanished", "position_drift", "exit_refused"} <= sounded, "the search finds them"
 
 
 @pytest.mark.parametrize("page", [README, CLIENT], ids=lambda page: page.name)

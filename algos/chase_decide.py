@@ -255,14 +255,15 @@ def _status(state: ChaseState) -> AlgoStatus:
 def _finish_step(
     before: ChaseState, after: ChaseState, actions: tuple[Action, ...], now: int, quote: Quote | None
 ) -> Result:
-    """Status, wake-up and touch of a record that changed; the very same object where nothing did."""
+    """Status, wake-up and touch of a record that changed; the very same object where nothing did. A request that is
+    made once more leaves the record as it was, and is something all the same."""
     if after.status.terminal:
         return _replace(after, updated_at=now), actions
     waits = [at for at in (after.wake_at, after.deadline_at) if at]
     wake_at, status = min(waits, default=0), _status(after)
     if (wake_at, status) != (after.wake_at, after.status):
         after = _replace(after, wake_at=wake_at, status=status)
-    if after is before or after == before:
+    if not actions and (after is before or after == before):
         return before, actions
     touch = (
         {} if quote is None else {"bid": after.instrument.price(quote.bid), "ask": after.instrument.price(quote.ask)}

@@ -54,6 +54,7 @@ from pms.outcomes import Outcomes
 from pms.probe import Probe
 from pms.recover import Recovery
 from pms.risk_records import RiskRecords
+from pms.surplus import Surplus
 from pms.tasks import Tasks
 from pms.throttle import Throttle
 from pms.venue import UserStreamState
@@ -183,6 +184,7 @@ class Assembly:
             self.watch.on_fenced,
             self.instruments.ask,
             self.halts.refusal,
+            Surplus(self.venue, parts.clock, self.tasks, self.alarms, self.venue.time_ms).look,
         )
         self.desk.execution = Execution(self.venue, parts.clock, self.tasks, self.outcomes)
         self.desk.closing = ExitOrders(

@@ -49,6 +49,7 @@ class Outcomes:
         on_fenced: Callable[[int], None],
         on_filter: Callable[[], None],
         halted: Callable[[str, str], str],
+        surplus: Callable[[Order, Report], None],
     ) -> None:
         self._desk = desk
         self._permits = permits
@@ -57,6 +58,7 @@ class Outcomes:
         self._on_fenced = on_fenced
         self._on_filter = on_filter
         self._halted = halted
+        self._surplus = surplus
         self.account: AccountChange | None = None
         self._unwatched: set[str] = set()
 
@@ -155,6 +157,7 @@ class Outcomes:
     # --- booking --------------------------------------------------------------------------------------
 
     def _apply(self, order: Order, report: Report, answers: bool, while_down: bool = False) -> None:
+        self._surplus(order, report)
         change = orders.reported(order, report, self._desk.now(), answers)
         self._desk.changed(change, cause=report.cause, while_down=while_down)
         execution = self._desk.execution

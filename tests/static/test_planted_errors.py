@@ -95,6 +95,13 @@ ERRORS = [
         HOLDS + "test_nothing_is_placed_while_it_holds",
     ),
     Planted(
+        3,
+        "algos/chase_decide.py",
+        "if not actions and (after is before or after == before):",
+        "if after is before or after == before:",
+        ENDINGS + "test_a_child_that_is_found_resting_after_its_cancel_is_cancelled_again",
+    ),
+    Planted(
         6,
         "schemas/market.py",
         "return self.ticks_down(price) if side is Side.BUY else self.ticks_up(price)",

@@ -71,6 +71,7 @@ ALARMS = {
     "order_vanished": "the venue no longer knows an order that it confirmed: look at its own screen",
     "other_assets": "the wallet holds more than USDT, which is not kept books of: convert or transfer it",
     "position_drift": "books and venue differ: `position_assign` or `drift_accept`; no new risk meanwhile",
+    "surplus_order": "the venue took an order that it had refused; it is being cancelled: look at what it filled",
     throttle.STARVING: "entries have waited for 15 s for the venue's rate limit: see who else uses it",
     "record_quarantined": "a record could not be read and was moved aside: look at it there",
 }

@@ -75,6 +75,17 @@ def test_a_cancel_while_the_outcome_is_unknown_waits_for_evidence() -> None:
     assert stage.state.status is AlgoStatus.CANCELLED
 
 
+def test_a_child_that_is_found_resting_after_its_cancel_is_cancelled_again() -> None:
+    """The venue knew it not when it was to be cancelled, and knows it now: the request is another, the record the
+    same."""
+    stage = cancelling()
+    before = stage.state
+    (cancel,) = stage.tell(orders.reported(stage.order, stage.report(stage.order), stage.now, answers=True))
+    assert isinstance(cancel, CancelChild)
+    assert stage.state is not before
+    assert stage.child.state is OrderState.CANCELLING
+
+
 def test_a_cancel_without_a_child_ends_at_once() -> None:
     stage = Stage()
     stage.refuse()

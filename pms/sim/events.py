@@ -94,10 +94,21 @@ def order_update(
     return {"e": "ORDER_TRADE_UPDATE", "T": now, "E": now, "o": body}
 
 
+def _balance(account: Account, change: Decimal = Decimal(0)) -> dict[str, object]:
+    set_aside = sum((row.isolated_wallet for row in account.positions.values()), Decimal(0))
+    cross = trimmed(account.wallet - set_aside)
+    return {"a": ASSET, "wb": trimmed(account.wallet), "cw": cross, "bc": trimmed(change)}
+
+
+def funding(account: Account, symbol: str, payment: Decimal, now: int) -> dict[str, object]:
+    """Funding of a cross position: the balance alone, and whose it is (m = FUNDING_FEE)."""
+    told = {"B": [_balance(account, payment)], "P": [], "m": "FUNDING_FEE", "S": symbol}
+    return {"e": "ACCOUNT_UPDATE", "T": now, "E": now, "a": told}
+
+
 def account_update(account: Account, position: Position, mark: Decimal, now: int) -> dict[str, object]:
     """Wallet and position after a fill, in absolute values (m = ORDER)."""
-    set_aside = sum((row.isolated_wallet for row in account.positions.values()), Decimal(0))
-    balance = {"a": ASSET, "wb": trimmed(account.wallet), "cw": trimmed(account.wallet - set_aside), "bc": "0"}
+    balance = _balance(account)
     row = {
         "s": position.symbol,
         "pa": trimmed(position.amount),

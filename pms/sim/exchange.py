@@ -15,6 +15,7 @@ from typing import Literal
 
 from pms.sim import events, margin
 from pms.sim import rules as refusals
+from pms.sim.funding import Funding
 from pms.sim.inquiries import Inquiries, Settings
 from pms.sim.journal import Journal
 from pms.sim.market import Market
@@ -60,8 +61,9 @@ class Exchange(Inquiries):
         self._settlement = Settlement(self._accounts, outbox, now, settings.maker_rate, settings.taker_rate)
         self._matching = Matching(self._settlement, now)
         self._entry = OrderEntry(self._matching, self._settlement, now, self._mark_price)
+        self.funding = Funding(self._accounts, self._markets, self._settlement, outbox, now)
         if journal is not None:
-            newest = restore(journal.load(), self._open, self._markets)
+            newest = restore(journal.load(), self._open, self._markets, self._settlement, self.funding)
             self._entry.order_id = max(self._entry.order_id, newest)
 
     # --- orders -----------------------------------------------------------------------------------
@@ -128,7 +130,8 @@ class Exchange(Inquiries):
         self._commit(market)
 
     def tick(self, now: int) -> None:
-        """Do what is due: countdowns that ran out, aggregate trades older than 100 ms."""
+        """Do what is due: funding, countdowns that ran out, aggregate trades older than 100 ms."""
+        self.funding.settle(now)
         for owner in self._accounts.values():
             for symbol in [symbol for symbol, due in owner.countdowns.items() if due <= now]:
                 self.countdown(owner.name, symbol, 0)
@@ -139,12 +142,18 @@ class Exchange(Inquiries):
                 self._outbox.aggregated(closed)
         self._outbox.commit()
 
-    def next_due(self) -> int | None:
-        """When `tick` has something to do; None when nothing waits."""
-        due = [at for owner in self._accounts.values() for at in owner.countdowns.values()]
+    def next_due(self) -> int:
+        """When `tick` has something to do."""
+        due = [self.funding.next_due()]
+        due += [at for owner in self._accounts.values() for at in owner.countdowns.values()]
         opened = [market.tape.open for market in self._markets.values() if market.tape.open is not None]
         due += [trade.time + AGGREGATION_MS for trade in opened]
-        return min(due, default=None)
+        return min(due)
+
+    def fund(self, symbol: str, rate: Decimal) -> None:
+        """Let a funding of a symbol happen now: a script's."""
+        self.funding.pay(self._market(symbol).symbol, rate, self._now())
+        self._outbox.commit()
 
     # --- accounts ---------------------------------------------------------------------------------
 

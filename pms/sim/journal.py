@@ -17,10 +17,12 @@ from typing import Protocol
 import msgspec
 
 from pms.sim.model import Order, Trade
+from pms.sim.views import Income
 
 FILE_NAME = "venue.jsonl"
 KEPT_CLOSED_ORDERS = 200_000  # over all accounts, newest; bounds the file and the time to load it
 KEPT_TRADES = 400_000
+KEPT_INCOME = 20_000  # over all accounts; the venue's rule is three months
 
 
 class OrderRecord(msgspec.Struct, frozen=True, tag="order"):
@@ -71,7 +73,23 @@ class SymbolRecord(msgspec.Struct, frozen=True, tag="symbol"):
     update_id: int
 
 
-Record = OrderRecord | TradeRecord | PositionRecord | WalletRecord | SymbolRecord
+class IncomeRecord(msgspec.Struct, frozen=True, tag="income"):
+    """One change of a wallet. Keyed by its transaction id."""
+
+    account: str
+    income: Income
+
+
+class FundingRecord(msgspec.Struct, frozen=True, tag="funding"):
+    """One funding of a symbol. Keyed by symbol and time."""
+
+    symbol: str
+    time: int
+    rate: Decimal
+    mark: Decimal
+
+
+Record = OrderRecord | TradeRecord | PositionRecord | WalletRecord | SymbolRecord | IncomeRecord | FundingRecord
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Record])
 
@@ -164,12 +182,18 @@ def newest(records: Iterable[Record]) -> list[Record]:
     settings: dict[tuple[str, ...], Record] = {}
     orders: dict[int, OrderRecord] = {}
     trades: dict[tuple[str, int, int], TradeRecord] = {}
+    income: dict[int, IncomeRecord] = {}
+    funding: dict[tuple[int, str], FundingRecord] = {}
     for record in records:
         match record:
             case OrderRecord():
                 orders[record.order.order_id] = record
             case TradeRecord():
                 trades[record.trade.symbol, record.trade.trade_id, record.trade.order_id] = record
+            case IncomeRecord():
+                income[record.income.tran_id] = record
+            case FundingRecord():
+                funding[record.time, record.symbol] = record
             case PositionRecord():
                 settings["position", record.account, record.symbol] = record
             case WalletRecord():
@@ -183,7 +207,9 @@ def newest(records: Iterable[Record]) -> list[Record]:
     if len(kept_trades) > KEPT_TRADES:
         kept_trades = sorted(kept_trades, key=lambda record: record.trade.time)[-KEPT_TRADES:]
         kept_trades.sort(key=lambda record: (record.trade.symbol, record.trade.trade_id, record.trade.order_id))
-    return [*settings.values(), *(orders[order_id] for order_id in sorted(orders)), *kept_trades]
+    kept_orders = [orders[order_id] for order_id in sorted(orders)]
+    rows = [income[tran_id] for tran_id in sorted(income)[-KEPT_INCOME:]]
+    return [*settings.values(), *kept_orders, *kept_trades, *rows, *(funding[key] for key in sorted(funding))]
 
 
 def _read(path: Path) -> Iterable[Record]:

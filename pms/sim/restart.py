@@ -8,12 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from pms.sim.accounts import Account
-from pms.sim.journal import OrderRecord, PositionRecord, Record, SymbolRecord, TradeRecord, WalletRecord
+from pms.sim.funding import Funding
+from pms.sim.journal import (
+    FundingRecord,
+    IncomeRecord,
+    OrderRecord,
+    PositionRecord,
+    Record,
+    SymbolRecord,
+    TradeRecord,
+    WalletRecord,
+)
 from pms.sim.market import Market
 from pms.sim.model import Order
+from pms.sim.settlement import Settlement
 
 
-def restore(records: Iterable[Record], account: Callable[[str], Account], markets: Mapping[str, Market]) -> int:
+def restore(
+    records: Iterable[Record],
+    account: Callable[[str], Account],
+    markets: Mapping[str, Market],
+    settlement: Settlement,
+    funding: Funding,
+) -> int:
     """Apply the newest record of every key; returns the highest order id. Open orders go to the back of the queues."""
     newest = 0
     resting: list[Order] = []
@@ -32,6 +49,10 @@ def restore(records: Iterable[Record], account: Callable[[str], Account], market
                 newest = max(newest, record.order.order_id)
                 if record.order.is_open:
                     resting.append(record.order)
+            case IncomeRecord():
+                settlement.restore(record, account(record.account))
+            case FundingRecord() if record.symbol in markets:
+                funding.restore(record)
             case _:
                 continue  # of a symbol that is not listed any more
     for order in sorted(resting, key=lambda row: (row.updated_at, row.order_id)):

@@ -15,6 +15,7 @@ from pms.sim.numbers import padded
 from pms.sim.params import asked_rows, combination
 from pms.sim.rest import Call, Route, by_symbol
 
+YEAR_MS = 366 * 86_400_000
 DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 DEPTH_DEFAULT = 500
 KLINES_DEFAULT = 500
@@ -163,6 +164,28 @@ def premium_index(call: Call) -> object:
     return [_premium(call.exchange.mark(name), call.now) for name in call.rules]
 
 
+def funding_rate(call: Call) -> object:
+    """Past fundings, oldest first: the newest `limit` without times, with them the oldest of the window."""
+    symbol = call.optional_symbol()
+    start, end = call.params.window(YEAR_MS)
+    found = [
+        row
+        for row in call.exchange.funding.history(symbol)
+        if (start is None or row.time >= start) and (end is None or row.time <= end)
+    ]
+    limit = call.params.limit(100, 1000)
+    shown = found[-limit:] if start is None and end is None else found[:limit]
+    return [
+        {
+            "symbol": row.symbol,
+            "fundingRate": padded(row.rate, frames.MARK_PLACES),
+            "fundingTime": row.time,
+            "markPrice": padded(row.mark, frames.MARK_PLACES),
+        }
+        for row in shown
+    ]
+
+
 def book_ticker(call: Call) -> object:
     """Best bid and ask of one symbol, or an array of all."""
     symbol = call.optional_symbol()
@@ -191,6 +214,7 @@ ROUTES = (
     Route("GET", "/fapi/v1/aggTrades", "NONE", 20, agg_trades),
     Route("GET", "/fapi/v1/trades", "NONE", 5, trades),
     Route("GET", "/fapi/v1/premiumIndex", "NONE", by_symbol(1, 10), premium_index),
+    Route("GET", "/fapi/v1/fundingRate", "NONE", 0, funding_rate),
     Route("GET", "/fapi/v1/ticker/bookTicker", "NONE", by_symbol(2, 5), book_ticker),
     Route("GET", "/fapi/v1/ticker/price", "NONE", by_symbol(1, 2), price),
     Route("GET", "/fapi/v2/ticker/price", "NONE", by_symbol(1, 2), price),

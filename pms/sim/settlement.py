@@ -12,12 +12,13 @@ from typing import Literal
 
 from pms.sim import events, reduce_only
 from pms.sim.accounts import Account
+from pms.sim.journal import IncomeRecord
 from pms.sim.margin import ASSET
 from pms.sim.market import Market
 from pms.sim.model import Order, Trade
 from pms.sim.numbers import money
 from pms.sim.outbox import Outbox
-from pms.sim.views import Income
+from pms.sim.views import Income, IncomeType
 
 Ending = Literal["CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"]
 
@@ -127,11 +128,28 @@ class Settlement:
         self._outbox.keep_trade(trade)
         self._outbox.keep_account(account.wallet_record(), account.position_record(order.symbol))
         if realized:
-            self._tran_id += 1
-            account.income.append(Income(order.symbol, "REALIZED_PNL", realized, ASSET, trade_id, now, self._tran_id))
-        self._tran_id += 1
-        account.income.append(Income(order.symbol, "COMMISSION", -commission, ASSET, trade_id, now, self._tran_id))
+            self._row(account, order.symbol, "REALIZED_PNL", realized, trade_id, now)
+        self._row(account, order.symbol, "COMMISSION", -commission, trade_id, now)
         return trade
+
+    def receive(self, account: Account, symbol: str, kind: IncomeType, amount: Decimal, time: int) -> None:
+        """Money that comes to a wallet, or goes, without a trade."""
+        account.wallet += amount
+        account.updated_at = self._now()
+        self._outbox.keep_account(account.wallet_record())
+        self._row(account, symbol, kind, amount, 0, time)
+
+    def _row(self, account: Account, symbol: str, kind: IncomeType, amount: Decimal, trade_id: int, time: int) -> None:
+        """Every change of a wallet is an income row: together they are its history."""
+        self._tran_id += 1
+        row = Income(symbol, kind, amount, ASSET, trade_id, time, self._tran_id)
+        account.income.append(row)
+        self._outbox.keep(("income", str(row.tran_id)), IncomeRecord(account.name, row))
+
+    def restore(self, row: IncomeRecord, account: Account) -> None:
+        """Take over what the journal kept, oldest first."""
+        account.income.append(row.income)
+        self._tran_id = max(self._tran_id, row.income.tran_id)
 
     def _notionals(self, order: Order) -> tuple[Decimal, Decimal]:
         return self._accounts[order.account].notionals(order.symbol)

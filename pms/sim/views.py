@@ -109,11 +109,14 @@ class Bracket(msgspec.Struct, frozen=True):
     cum: Decimal
 
 
+IncomeType = Literal["REALIZED_PNL", "COMMISSION", "FUNDING_FEE", "TRANSFER", "INSURANCE_CLEAR"]
+
+
 class Income(msgspec.Struct, frozen=True):
-    """One row of `GET /income`, kept in memory only."""
+    """One row of `GET /income`. `trade_id` 0: it belongs to no trade."""
 
     symbol: str
-    income_type: Literal["REALIZED_PNL", "COMMISSION"]
+    income_type: IncomeType
     income: Decimal
     asset: str
     trade_id: int

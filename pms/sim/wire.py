@@ -97,7 +97,7 @@ class Venue:
     def next_due(self, now: int) -> int:
         """When `tick` is wanted next: at the next timer, and at least every `HEARTBEAT_MS` aligned to the clock."""
         dues = [(now // HEARTBEAT_MS + 1) * HEARTBEAT_MS, self.streams.next_due(now)]
-        if (due := self.exchange.next_due()) is not None:
+        if due := self.exchange.next_due():
             dues.append(due)
         return min(dues)
 

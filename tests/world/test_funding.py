@@ -166,3 +166,42 @@ async def test_a_transfer_goes_to_external_once(world: World) -> None:
         await world.run(60)
     assert await owned(world, "main", "external") == [main, external + 300]
     assert await alarms(world) == set()
+
+
+# --- the simulator's own ------------------------------------------------------------------------------
+
+SIXTEEN_MS = 1_790_006_400_000  # 2026-09-21 16:00 UTC
+
+
+def income(world: World) -> list[Decimal]:
+    rows = world.exchange.income(world.account)
+    return [row.income for row in rows if row.income_type == "FUNDING_FEE"]
+
+
+@pytest.mark.parametrize("short", ["0.004", "0.010"])
+@in_world(start_ms=SIXTEEN_MS - 20_000)
+async def test_the_venue_s_funding_is_booked_to_the_last_digit_of_its_income(world: World, short: str) -> None:
+    before = await opposite(world, "0.010", short)
+    await world.run(90)
+    (row,) = world.exchange.funding.history("BTCUSDT")
+    assert row.time == SIXTEEN_MS
+    paid = [(-held * row.mark * row.rate).quantize(D("1e-8")) for held in (D("0.010"), -D(short))]
+    net = sum(income(world), D(0))
+    assert await owned(world, "long", "short", "external") == [
+        before[0] + paid[0],
+        before[1] + paid[1],
+        before[2] + net - sum(paid),
+    ]
+    assert len(income(world)) == (0 if short == "0.010" else 1)
+    assert await alarms(world) == set()
+
+
+@in_world(start_ms=SIXTEEN_MS - 20_000)
+async def test_a_funding_while_nobody_watched_is_booked_after_the_restart(world: World) -> None:
+    before = await opposite(world, "0.010", "0.004")
+    await world.kill()
+    await world.run(60)
+    await world.start()
+    await world.run(90)
+    (net,) = income(world)
+    assert sum(await owned(world, "long", "short", "external")) == sum(before) + net

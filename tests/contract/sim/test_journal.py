@@ -38,7 +38,7 @@ def test_the_newest_record_of_each_key_is_loaded(reopen: Reopen) -> None:
     rig.amend(order, 12, 999)
     records = list(reopen().load())
     kinds = sorted(type(record).__name__ for record in records)
-    assert kinds == ["OrderRecord", "PositionRecord", "SymbolRecord", "TradeRecord", "WalletRecord"]
+    assert kinds == ["IncomeRecord", "OrderRecord", "PositionRecord", "SymbolRecord", "TradeRecord", "WalletRecord"]
     (kept,) = [record.order for record in records if isinstance(record, journals.OrderRecord)]
     assert kept == order
 

@@ -116,6 +116,9 @@ def _public() -> list[Case]:
     cases += [agg.fine("fromId", "alone", fromId="1"), agg.but("fromId", "with a time", "1", -1128, startTime="1")]
     trades = Base("GET", f"{V1}/trades", BTC)
     cases += [trades.fine(), *_symbol(trades), *_limit(trades, 1000)]
+    past = Base("GET", f"{V1}/fundingRate", BTC)
+    cases += [past.fine(), past.fine("symbol", "missing: all", symbol=None), *_symbol(past, compulsory=False)]
+    cases += _limit(past, 1000)
     for path in (f"{V1}/premiumIndex", f"{V1}/ticker/bookTicker", f"{V1}/ticker/price", f"{V2}/ticker/price"):
         one = Base("GET", path, BTC)
         cases += [one.fine(), one.fine("symbol", "missing: all", symbol=None), *_symbol(one, compulsory=False)]

@@ -6,20 +6,22 @@ E and T, since events of one fill carry one millisecond.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Literal
 
 from pms.sim.accounts import Account, Position
-from pms.sim.margin import ASSET
+from pms.sim.margin import ASSET, maintenance
 from pms.sim.model import Order, Rules, Trade
 from pms.sim.numbers import money, padded, trimmed
 
-Execution = Literal["NEW", "CANCELED", "EXPIRED", "TRADE", "AMENDMENT"]
+Execution = Literal["NEW", "CANCELED", "EXPIRED", "TRADE", "AMENDMENT", "CALCULATED"]
 NO_REASON = "0"
 SELF_TRADE = "1"
 IOC_REMAINDER = "2"
 IOC_AND_SELF_TRADE = "3"
 REDUCE_ONLY_KNOCKED_OUT = "4"
+LIQUIDATED = "5"
 NO_COUNTERPARTY = "9"
 
 
@@ -50,8 +52,10 @@ def order_update(
     trade: Trade | None = None,
     reason: str = NO_REASON,
     modify_id: str | None = None,
+    status: str = "",
 ) -> dict[str, object]:
-    """ORDER_TRADE_UPDATE in the order's present state; `trade` only with TRADE, `modify_id` only with AMENDMENT."""
+    """ORDER_TRADE_UPDATE in the order's present state; `trade` only with TRADE or CALCULATED, `modify_id` only with
+    AMENDMENT. `status` is shown in place of the order's own."""
     body: dict[str, object] = {
         "s": order.symbol,
         "c": order.client_id,
@@ -63,7 +67,7 @@ def order_update(
         "ap": trimmed(money(order.average)),
         "sp": "0",
         "x": execution,
-        "X": order.status,
+        "X": status or order.status,
         "i": order.order_id,
         "l": trimmed(trade.quantity) if trade else "0",
         "z": trimmed(order.filled),
@@ -122,6 +126,26 @@ def account_update(account: Account, position: Position, mark: Decimal, now: int
         "bep": trimmed(position.break_even),
     }
     return {"e": "ACCOUNT_UPDATE", "T": now, "E": now, "a": {"B": [balance], "P": [row], "m": "ORDER"}}
+
+
+def margin_call(
+    account: Account, held: Iterable[Position], marks: Callable[[str], Decimal], now: int
+) -> dict[str, object]:
+    """The margin hardly covers maintenance: a hint, and no more."""
+    rows = [
+        {
+            "s": row.symbol,
+            "ps": "BOTH",
+            "pa": trimmed(row.amount),
+            "mt": "ISOLATED" if row.isolated else "CROSSED",
+            "iw": trimmed(row.isolated_wallet),
+            "mp": trimmed(marks(row.symbol)),
+            "up": trimmed(row.unrealized(marks(row.symbol))),
+            "mm": trimmed(maintenance(row, marks(row.symbol))),
+        }
+        for row in held
+    ]
+    return {"e": "MARGIN_CALL", "E": now, "cw": _balance(account)["cw"], "p": rows}
 
 
 def leverage_update(symbol: str, leverage: int, now: int) -> dict[str, object]:

@@ -18,6 +18,7 @@ from pms.sim import rules as refusals
 from pms.sim.funding import Funding
 from pms.sim.inquiries import Inquiries, Settings
 from pms.sim.journal import Journal
+from pms.sim.liquidation import Liquidation
 from pms.sim.market import Market
 from pms.sim.matching import Matching
 from pms.sim.model import (
@@ -62,6 +63,9 @@ class Exchange(Inquiries):
         self._matching = Matching(self._settlement, now)
         self._entry = OrderEntry(self._matching, self._settlement, now, self._mark_price)
         self.funding = Funding(self._accounts, self._markets, self._settlement, outbox, now)
+        self.liquidation = Liquidation(
+            self._accounts, self._markets, self._entry, self._settlement, outbox, now, self._mark_price
+        )
         if journal is not None:
             newest = restore(journal.load(), self._open, self._markets, self._settlement, self.funding)
             self._entry.order_id = max(self._entry.order_id, newest)
@@ -150,6 +154,19 @@ class Exchange(Inquiries):
         due += [trade.time + AGGREGATION_MS for trade in opened]
         return min(due)
 
+    def adl(self, account: str, symbol: str, quantity: Decimal) -> Order:
+        """Deleverage an account by so much now: a script's."""
+        owner, market = self._account(account), self._market(symbol)
+        order = self.liquidation.deleverage(owner, market, quantity)
+        self._commit(market)
+        return order
+
+    def liquidate(self, account: str) -> None:
+        """Liquidate an account now, whatever its margin: a script's."""
+        self.liquidation.liquidate(self._account(account))
+        for market in self._markets.values():
+            self._commit(market)
+
     def fund(self, symbol: str, rate: Decimal) -> None:
         """Let a funding of a symbol happen now: a script's."""
         self.funding.pay(self._market(symbol).symbol, rate, self._now())
@@ -212,6 +229,7 @@ class Exchange(Inquiries):
             case _:
                 market.mark = event
                 self._outbox.marked(event)
+                self.liquidation.look(event.symbol)
         if market.book.has_own:
             market.book.settle()
             self._matching.uncross(market)

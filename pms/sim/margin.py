@@ -30,6 +30,13 @@ def _worse(position: Position, mark: Decimal, bids: Decimal, asks: Decimal) -> D
     return max(abs(notional + bids), abs(notional - asks))
 
 
+def maintenance(position: Position, mark: Decimal) -> Decimal:
+    """The maintenance margin of a position, by the bracket of its notional."""
+    notional = abs(position.amount) * mark
+    bracket = bracket_of(position.symbol, notional)
+    return money(notional * bracket.maint_ratio - bracket.cum)
+
+
 def position_view(account: Account, symbol: str, mark: Decimal, marks: Marks) -> PositionView:
     """Every number of one symbol."""
     position = account.position(symbol)

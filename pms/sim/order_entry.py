@@ -68,6 +68,17 @@ class OrderEntry:
             self._settlement.trim_reduce_only(market, account)
         return order
 
+    def forced(self, account: Account, market: Market, new: NewOrder, through_book: bool = True) -> Order:
+        """An order of the venue's own: nothing is checked, and what the book does not take stays to be closed."""
+        order = self._order(account, new)
+        self.order_id += 1
+        order.order_id = self.order_id
+        market.book.settle()
+        self._settlement.accept(order)
+        if through_book:
+            self._matching.take(market, order)
+        return order
+
     def amend(self, account: Account, market: Market, order: Order, change: Amendment) -> Order:
         """Change a resting order; it loses its place in the queue, whatever changed."""
         price = self._amended_price(market, order, change)

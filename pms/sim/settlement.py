@@ -77,13 +77,24 @@ class Settlement:
         notionals = self._notionals(order)
         self._tell(order, events.order_update(order, execution, order.updated_at, notionals, reason=reason))
 
-    def fill(self, market: Market, order: Order, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> None:
-        """Book one fill of one order: order, position, wallet, events, and what the new position knocks out."""
+    def fill(
+        self,
+        market: Market,
+        order: Order,
+        price: Decimal,
+        quantity: Decimal,
+        trade_id: int,
+        maker: bool,
+        calculated: str = "",
+    ) -> None:
+        """Book one fill of one order: order, position, wallet, events, and what the new position knocks out.
+        `calculated`: the venue's own doing without the book, under this status (binance.md 7.6)."""
         assert 0 < quantity <= order.remaining, "an order never fills more than its quantity"
         account = self._accounts[order.account]
         now = self._now()
         trade = self._money(account, order, price, quantity, trade_id, maker, now)
-        self._tell(order, events.trade_lite(order, trade, market.rules))
+        if not calculated:
+            self._tell(order, events.trade_lite(order, trade, market.rules))
         self.announce(order)
         order.filled += quantity
         order.quote_filled += price * quantity
@@ -98,7 +109,9 @@ class Settlement:
             account.close_order(order)
         position = account.position(order.symbol)
         self._tell(order, events.account_update(account, position, market.mark_price(), now))
-        self._tell(order, events.order_update(order, "TRADE", now, self._notionals(order), trade))
+        execution: events.Execution = "CALCULATED" if calculated else "TRADE"
+        notionals = self._notionals(order)
+        self._tell(order, events.order_update(order, execution, now, notionals, trade, status=calculated))
         self._outbox.keep_order(order)
         self.trim_reduce_only(market, account)
 

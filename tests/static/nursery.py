@@ -14,12 +14,17 @@ import tempfile
 import traceback
 
 import fakeredis  # noqa: F401 - loaded for the forks
+import hypothesis
 import pytest
 import redis.asyncio  # noqa: F401
 import structlog  # noqa: F401
 
 
 def main() -> None:
+    # A planted error is to be found, not made small.
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("planted", phases=phases, database=None, deadline=None)
+    hypothesis.settings.load_profile("planted")
     for line in sys.stdin:
         job = json.loads(line)
         with tempfile.TemporaryFile("w+") as said:
@@ -40,7 +45,7 @@ def _run(tree: str, arguments: list[str], said: int) -> None:
         os.dup2(said, 2)
         os.chdir(tree)
         sys.path.insert(0, tree)
-        code = int(pytest.main(arguments))
+        code = int(pytest.main([*arguments, "-W", "ignore::pytest.PytestAssertRewriteWarning"]))  # loaded before
     finally:  # the fork must not go on as its parent
         if sys.exception() is not None:
             traceback.print_exc()

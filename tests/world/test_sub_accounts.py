@@ -291,3 +291,43 @@ async def test_what_the_venue_closes_while_nobody_watches_is_borne_pro_rata_once
         assert [(one["subAccountId"], one["quantity"]) for one in told] == [("a", D("0.004")), ("b", D("0.002"))]
         await world.kill()
     assert await world.redis.hget("pms:position:external", "BTCUSDT") is None
+
+
+# --- the simulator's own doing ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("down", [False, True])
+@in_world()
+async def test_a_liquidation_of_the_account_closes_every_book_to_the_last_digit(world: World, down: bool) -> None:
+    """Opposite books too: what the venue held is gone, and the sum of balances is its wallet."""
+    world.market.quote(*QUOTE)
+    await world.start()
+    await fill(world, "a", "BUY", "0.010")
+    await fill(world, "b", "BUY", "0.005")
+    await fill(world, "c", "SELL", "0.004")
+    if down:
+        await world.kill()
+    world.exchange.liquidate(world.account)
+    world.sim.venue.streams.flush(world.clock.now_ms())
+    assert world.held() == 0
+    if down:
+        await world.start()
+    await world.run(60)
+    held = [await signed(world, name) for name in "abc"]
+    assert sum(held) == 0
+    told = {one["subAccountId"] for one in await world.events("full_liquidation")}
+    assert told == {"a", "b"}, "only the closed side bears it"
+
+
+@in_world()
+async def test_a_deleveraging_takes_from_each_book_its_share(world: World) -> None:
+    world.market.quote(*QUOTE)
+    await world.start()
+    await fill(world, "a", "BUY", "0.010")
+    await fill(world, "b", "BUY", "0.005")
+    world.exchange.adl(world.account, "BTCUSDT", D("0.006"))
+    world.sim.venue.streams.flush(world.clock.now_ms())
+    await world.run(2)
+    assert [await signed(world, name) for name in "ab"] == [D("0.006"), D("0.003")]
+    told = await world.events("adl_triggered")
+    assert [(one["subAccountId"], one["quantity"]) for one in told] == [("a", D("0.004")), ("b", D("0.002"))]

@@ -69,22 +69,15 @@ def order_update(
         "x": execution,
         "X": status or order.status,
         "i": order.order_id,
-        "l": trimmed(trade.quantity) if trade else "0",
         "z": trimmed(order.filled),
-        "L": trimmed(trade.price) if trade else "0",
-        "n": trimmed(trade.commission) if trade else "0",
-        "N": trade.commission_asset if trade else ASSET,
         "T": now,
-        "t": trade.trade_id if trade else 0,
         "b": trimmed(open_notionals[0]),
         "a": trimmed(open_notionals[1]),
-        "m": trade.maker if trade else False,
         "R": order.reduce_only,
         "wt": "CONTRACT_PRICE",
         "ot": order.type,
         "ps": "BOTH",
         "cp": False,
-        "rp": trimmed(trade.realized) if trade else "0",
         "pP": False,
         "si": 0,
         "ss": 0,
@@ -92,10 +85,25 @@ def order_update(
         "pm": order.price_match,
         "gtd": 0,
         "er": reason,
+        **_of_trade(trade),
     }
     if modify_id is not None:
         body["M"] = modify_id
     return {"e": "ORDER_TRADE_UPDATE", "T": now, "E": now, "o": body}
+
+
+def _of_trade(trade: Trade | None) -> dict[str, object]:
+    if trade is None:
+        return {"l": "0", "L": "0", "n": "0", "N": ASSET, "t": 0, "m": False, "rp": "0"}
+    return {
+        "l": trimmed(trade.quantity),
+        "L": trimmed(trade.price),
+        "n": trimmed(trade.commission),
+        "N": trade.commission_asset,
+        "t": trade.trade_id,
+        "m": trade.maker,
+        "rp": trimmed(trade.realized),
+    }
 
 
 def _balance(account: Account, change: Decimal = Decimal(0)) -> dict[str, object]:

@@ -16,7 +16,7 @@ from pms.unit import Unit
 from schemas.keys import Keys
 from schemas.market import Instrument, Side
 from schemas.orders import Fill, Order, OrderState, Origin
-from schemas.records import EXTERNAL, SubAccount
+from schemas.records import EXTERNAL, Applied, SubAccount
 from schemas.reports import FundingRate, Income, IncomeKind
 
 D = Decimal
@@ -100,7 +100,8 @@ class Account:
         for who, held in self.signed().items():
             self.cash[who] -= held * self.mark * rate
         self.books.fund(self.unit(), FundingRate(SYMBOL, self.time, rate, self.mark), row)
-        assert self.ledger.watermark.symbols[SYMBOL].income_time == self.time, "it would be booked again"
+        booked = self.ledger.watermark.symbols.get(SYMBOL, Applied())
+        assert booked.income_time == self.time, "it would be booked again"
 
     def assign(self, giver: str, taker: str, share: int, price: Decimal) -> None:
         held = self.ledger.position(giver, SYMBOL).signed_quantity

@@ -21,22 +21,15 @@ _replace = msgspec.structs.replace
 _ACTIVE = OrderState.ACTIVE  # looked up once: the enum's class takes its time, and every quote asks
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """Who a chase is: its own id (10 base-36 characters), its owner's sub-account and tag, and the lease's epoch."""
-
-    chase_id: str
-    sub_account_id: str
-    tag: str
-    epoch: int
-    request_id: str = ""
-    root_id: str = ""
-
-
-def start(who: Identity, params: ChaseParams, instrument: Instrument, quote: Quote, now: int) -> Result:
-    """The first record of a chase and its first order. Parameters were checked at the door."""
+def start(
+    who: step.Identity, params: ChaseParams, instrument: Instrument | None, quote: Quote | None, now: int
+) -> Result:
+    """The first record of a chase and its first order. Parameters were checked at the door, or by its parent."""
+    assert instrument is not None, "a chase has a symbol"
+    assert quote is not None, "a chase begins on a price"
     mid = quote.mid2 * instrument.tick / 2
     state = ChaseState(
-        chase_id=who.chase_id,
+        chase_id=who.algo_id,
         sub_account_id=who.sub_account_id,
         tag=who.tag,
         symbol=params.symbol,
@@ -48,7 +41,9 @@ def start(who: Identity, params: ChaseParams, instrument: Instrument, quote: Quo
         started_at=now,
         updated_at=now,
         request_id=who.request_id,
-        root_id=who.root_id or who.chase_id,
+        root_id=who.root_id or who.algo_id,
+        parent_id=who.parent_id,
+        parent_slot=who.slot,
         arrival_mid=mid,
         arrival_mid2=quote.mid2,
         offset_e8=pricing.scaled_pct(params.stalk_offset_pct),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from algos import step
+from algos import step, tally
 from algos.chase_decide import end
 from algos.step import Failure, OrderUpdate
 from schemas.chase import AlgoStatus, ChaseState, Child
@@ -33,6 +33,7 @@ def book_fill(state: ChaseState, update: OrderUpdate) -> ChaseState:
         filled_quantity=filled,
         quote_filled=quote_filled,
         fill_price=quote_filled / filled,
+        fees=tally.with_fee(state.fees, fill),
         residual=max(state.quantity - filled, ZERO) if state.status.terminal else state.residual,
         updated_at=update.now,
     )

@@ -9,12 +9,15 @@ from algos.step import Action, AmendChild, CancelChild, Input, OrderUpdate, Plac
 from schemas.chase import ChaseState, Child
 from schemas.market import Instrument
 
+OWN_ORDERS = (PlaceChild, AmendChild, CancelChild)
+
 
 class LawBroken(AssertionError):
     """A decision that the laws forbid. Names the law and the numbers."""
 
 
-def _require(holds: bool, law: int, text: str) -> None:
+def require(holds: bool, law: int, text: str) -> None:
+    """Raises LawBroken."""
     if not holds:
         raise LawBroken(f"law {law}: {text}")
 
@@ -22,17 +25,18 @@ def _require(holds: bool, law: int, text: str) -> None:
 def check_chase(before: ChaseState | None, given: Input | None, after: ChaseState, actions: tuple[Action, ...]) -> None:
     """Laws 1 to 6 for one step of a chase: the record before (None at the start), the input that changed it, and what
     came of it."""
-    risky = [action for action in actions if not isinstance(action, CancelChild)]
+    risky = [action for action in actions if isinstance(action, PlaceChild | AmendChild)]
     if before is not None and before.status.terminal:
-        _require(not actions and after.status is before.status, 4, "a terminal chase acts")
+        require(not actions and after.status is before.status, 4, "a terminal chase acts")
     elif after.status.terminal:
-        _require(after.child is None, 3, "an ending before its child is proven gone")
-    _require(len(actions) <= 1, 1, f"{len(actions)} requests at once for one child")
+        require(after.child is None, 3, "an ending before its child is proven gone")
+    require(len(actions) <= 1, 1, f"{len(actions)} requests at once for one child")
+    require(all(isinstance(action, OWN_ORDERS) for action in actions), 1, "a chase has no other children")
     if before is not None and before.child is not None and not _same(before.child, after.child):
         law = 1 if risky else 3
-        _require(_proves_gone(given, before.child), law, f"{before.child.client_order_id} left without evidence")
+        require(_proves_gone(given, before.child), law, f"{before.child.client_order_id} left without evidence")
     if after.hold:
-        _require(not risky, 5, f"acts on stale data ({after.hold})")
+        require(not risky, 5, f"acts on stale data ({after.hold})")
     for action in risky:
         _check_order(before, after, action)
 
@@ -50,28 +54,24 @@ def _proves_gone(given: Input | None, child: Child) -> bool:
     )
 
 
-def _check_order(before: ChaseState | None, after: ChaseState, action: Action) -> None:
+def _check_order(before: ChaseState | None, after: ChaseState, action: PlaceChild | AmendChild) -> None:
     child = after.child
-    assert not isinstance(action, CancelChild)
-    _require(
-        child is not None and child.client_order_id == action.client_order_id, 1, "an order that the record misses"
-    )
+    require(child is not None and child.client_order_id == action.client_order_id, 1, "an order that the record misses")
     assert child is not None
     if isinstance(action, PlaceChild):
         old = None if before is None else before.child
-        _require(old is None or old.client_order_id != child.client_order_id, 1, "a child placed twice")
-        _require(action.quantity <= after.rest, 2, f"asks {action.quantity} of a rest of {after.rest}")
+        require(old is None or old.client_order_id != child.client_order_id, 1, "a child placed twice")
+        require(action.quantity <= after.rest, 2, f"asks {action.quantity} of a rest of {after.rest}")
     if isinstance(action, AmendChild):
         most = child.filled + after.rest
-        _require(action.quantity <= most, 2, f"amends to {action.quantity} where {most} is left")
-        _require(action.quantity > child.filled, 2, "an amend below the executed part cancels the order")
-    _check_grid(after.instrument, action)
+        require(action.quantity <= most, 2, f"amends to {action.quantity} where {most} is left")
+        require(action.quantity > child.filled, 2, "an amend below the executed part cancels the order")
+    check_grid(after.instrument, action)
 
 
-def _check_grid(instrument: Instrument, action: PlaceChild | AmendChild) -> None:
-    _require(instrument.on_price_grid(action.price) and action.price > 0, 6, f"price {action.price} off the grid")
-    _require(instrument.on_quantity_grid(action.quantity), 6, f"quantity {action.quantity} off the grid")
+def check_grid(instrument: Instrument, action: PlaceChild | AmendChild) -> None:
+    """Law 6 for one order. Raises LawBroken."""
+    require(instrument.on_price_grid(action.price) and action.price > 0, 6, f"price {action.price} off the grid")
+    require(instrument.on_quantity_grid(action.quantity), 6, f"quantity {action.quantity} off the grid")
     sendable = instrument.sendable(action.quantity, action.price, action.reduce_only)
-    _require(
-        sendable and action.quantity <= instrument.max_qty, 6, f"{action.quantity} at {action.price} can't be sent"
-    )
+    require(sendable and action.quantity <= instrument.max_qty, 6, f"{action.quantity} at {action.price} can't be sent")

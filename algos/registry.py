@@ -7,24 +7,34 @@ from typing import Any
 
 import msgspec
 
+from algos.chase import start as start_chase
 from algos.chase import step_chase
+from algos.children import ChildReport
 from algos.laws import check_chase
-from algos.step import Action, Input, View
+from algos.step import Action, Identity, Input, View
 from schemas.chase import ChaseState
 from schemas.events_algos import ChaseEvent
 from schemas.events_orders import Event
+from schemas.market import ZERO, Instrument, Quote
 from schemas.orders import Origin
+
+Decided = tuple[Any, tuple[Action, ...]]
+Start = Callable[[Identity, Any, Instrument | None, Quote | None, int], Decided]
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One kind of algo: its name in keys and events, its record, its step, and what the shell reads of a record."""
+    """One kind of algo: its name in keys and events, the letter its ids begin with, its record, its start and step, and
+    what the shell reads of a record. `report` is what its parent hears of it, where it may be a child."""
 
     name: str
+    letter: str
     origin: Origin
     record: type[msgspec.Struct]
     version: int
-    step: Callable[[Any, Input], tuple[Any, tuple[Action, ...]]]
+    start: Start
+    step: Callable[[Any, Input], Decided]
     view: Callable[[Any], View]
+    report: Callable[[Any], ChildReport] | None
     check: Callable[[Any, Input | None, Any, tuple[Action, ...]], None]
     event: Callable[[Any, Any, int], Event]
 
@@ -42,16 +52,38 @@ def _view_chase(state: ChaseState) -> View:
         live_children=() if child is None else (child.client_order_id,),
         updated_at=state.updated_at,
         news=(state.status, state.filled_quantity, child and (child.client_order_id, child.price, child.state)),
+        tag=state.tag,
+        parent_id=state.parent_id,
+        instrument=state.instrument,
+        mid=(state.bid + state.ask) / 2,
+    )
+
+
+def _report_chase(state: ChaseState) -> ChildReport:
+    child = state.child
+    return ChildReport(
+        child_id=state.chase_id,
+        slot=state.parent_slot,
+        status=state.status,
+        reason=state.reason,
+        filled_quantity=state.filled_quantity,
+        quote_filled=state.quote_filled,
+        fees=state.fees,
+        order_id="" if child is None else child.client_order_id,
+        price=ZERO if child is None else child.price,
     )
 
 
 CHASE = Kind(
     name="chase",
+    letter="c",
     origin=Origin.CHASE,
     record=ChaseState,
     version=1,
+    start=start_chase,
     step=step_chase,
     view=_view_chase,
+    report=_report_chase,
     check=check_chase,
     event=ChaseEvent.of,
 )

@@ -11,8 +11,9 @@ from decimal import Decimal
 
 import msgspec
 
+from algos.children import AmendAlgo, ChildChanged, ChildDone, Exit, ExitDone, Spawn, StopChild
 from schemas.chase import AlgoStatus, Throttle
-from schemas.market import Instrument, Quote, Side
+from schemas.market import ZERO, Instrument, Quote, Side
 from schemas.orders import Cause, Fill, Order, TimeInForce
 
 REJECTION_LIMIT = 3  # law 7: the same refusal so many times, and the algo backs off
@@ -104,11 +105,13 @@ class StreamHealth(msgspec.Struct, frozen=True):
 
 
 class PositionReduced(msgspec.Struct, frozen=True):
-    """A reduce-only algo's position was reduced by somebody else: `held` is the signed rest of it (execution.md 13)."""
+    """A reduce-only algo's position was reduced by somebody else: `held` is the signed rest that this algo may close
+    beside the position's other closers, `position` the signed position itself (execution.md 13)."""
 
     now: int
     held: Decimal
     quote: Quote | None = None
+    position: Decimal | None = None
 
 
 class ReplaceRequest(msgspec.Struct, frozen=True):
@@ -168,6 +171,9 @@ Input = (
     | Recovered
     | Budget
     | StopRequest
+    | ChildChanged
+    | ChildDone
+    | ExitDone
 )
 
 
@@ -203,7 +209,21 @@ class CancelChild(msgspec.Struct, frozen=True):
     symbol: str
 
 
-Action = PlaceChild | AmendChild | CancelChild
+Action = PlaceChild | AmendChild | CancelChild | Spawn | StopChild | AmendAlgo | Exit
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who an algo is: its own id (10 base-36 characters), its owner's sub-account and tag, the lease's epoch, and for a
+    child its parent, the parent's slot and the topmost algo."""
+
+    algo_id: str
+    sub_account_id: str
+    tag: str
+    epoch: int
+    request_id: str = ""
+    root_id: str = ""
+    parent_id: str = ""
+    slot: int = 0
 
 
 def back_off_ms(rejections: int) -> int:
@@ -215,8 +235,9 @@ def back_off_ms(rejections: int) -> int:
 
 
 class View(msgspec.Struct, frozen=True):
-    """What the runner needs of any algo's state without knowing its kind. `news`: what is published at once when it
-    changes."""
+    """What the shell needs of any algo's state without knowing its kind. `symbol` is empty where it follows none (a
+    basket); `live_children` are its own orders, `child_algos` the ids of its live child algos; `news` is what is
+    published at once when it changes; `mid` the last one seen, 0 where none was."""
 
     algo_id: str
     root_id: str
@@ -228,3 +249,8 @@ class View(msgspec.Struct, frozen=True):
     live_children: tuple[str, ...]
     updated_at: int
     news: tuple[object, ...]
+    tag: str = ""
+    parent_id: str = ""
+    child_algos: tuple[str, ...] = ()
+    instrument: Instrument | None = None
+    mid: Decimal = ZERO

@@ -114,6 +114,8 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     updated_at: int
     request_id: str = ""
     root_id: str = ""
+    parent_id: str = ""
+    parent_slot: int = 0
     attempt: int = 0
     status: AlgoStatus = AlgoStatus.STARTING
     reason: str = ""
@@ -121,6 +123,7 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     filled_quantity: Decimal = ZERO
     quote_filled: Decimal = ZERO
     fill_price: Decimal = ZERO
+    fees: dict[str, Decimal] = {}
     residual: Decimal = ZERO
     reprice_count: int = 0
     initial_price: Decimal = ZERO

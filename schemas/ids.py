@@ -72,6 +72,13 @@ def base36(number: int, width: int) -> str:
     return text
 
 
+def child_id(parent_id: str, letter: str, number: int) -> str:
+    """The id of an algo's `number`th child algo: a function of the parent alone, so that a step taken twice asks for
+    the same child twice (law 10)."""
+    digest = hashlib.sha256(f"{parent_id}:{number}".encode()).digest()
+    return letter + base36(int.from_bytes(digest[:8], "big") % 36**9, 9)
+
+
 def _check(body: str) -> str:
     """ISO 7064 style hybrid check over the body (modulus 36): finds every single wrong character, and all but about one
     in a thousand swaps of neighbours."""

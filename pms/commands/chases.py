@@ -114,15 +114,15 @@ class Chases:
         claim: Callable[..., Claim | None],
     ) -> Runner:
         now = self._desk.now()
-        who = chase.Identity(self._ids.next("c", now), account.id, account.tag, self._epoch(), request_id)
+        who = step.Identity(self._ids.next("c", now), account.id, account.tag, self._epoch(), request_id)
         state, actions = chase.start(who, params, instrument, quote, now)
         runner = self._desk.begin(CHASE, state)
         self._check_first(runner, actions)
-        outcome = await self._desk.launch(runner, actions, claim(chaseId=who.chase_id), request_id)
+        outcome = await self._desk.launch(runner, actions, claim(chaseId=who.algo_id), request_id)
         if isinstance(outcome, Duplicate):
             self._desk.withdraw(runner)
             raise Taken
-        self._arrived(who.chase_id, account.id, params.symbol, params.side, params.quantity)
+        self._arrived(who.algo_id, account.id, params.symbol, params.side, params.quantity)
         if runner.ended:
             await self._desk.market.release(params.symbol)
         else:

@@ -378,6 +378,8 @@ export interface ChaseRecord {
   readonly updatedAt: number;
   readonly requestId: string;
   readonly rootId: string;
+  readonly parentId: string;
+  readonly parentSlot: number;
   readonly attempt: number;
   readonly status: AlgoStatus;
   readonly reason: string;
@@ -385,6 +387,7 @@ export interface ChaseRecord {
   readonly filledQuantity: number;
   readonly quoteFilled: number;
   readonly fillPrice: number;
+  readonly fees: Readonly<Record<string, number>>;
   readonly residual: number;
   readonly repriceCount: number;
   readonly initialPrice: number;

@@ -23,7 +23,7 @@ import msgspec
 import structlog
 import uvloop
 
-from algos import chase
+from algos import chase, step
 from algos.registry import CHASE
 from pms.binance import frames
 from pms.binance.market_stream import MarketStream
@@ -269,7 +269,7 @@ class Bare:
 
 
 def _runners(quote: Quote) -> list[Runner]:
-    who = chase.Identity("0000000001", "main", "0000", 1)
+    who = step.Identity("0000000001", "main", "0000", 1)
     params = ChaseParams(symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1))
     state, _ = chase.start(who, params, instrument(Decimal("0.1")), quote, 0)
     assert state.child is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from algos import chase, pricing
+from algos import chase, pricing, step
 from pms import restore
 from pms.bus.caller import Caller
 from pms.bus.link import WireLink
@@ -57,7 +57,7 @@ async def held(redis_url: str, measured: VenueProcess) -> list[Row]:
 def _state(number: int) -> ChaseState:
     rules = instrument(Decimal("0.1"))
     quote = Quote(845_510, 845_511, Decimal(1), Decimal(1), 1_691_021, 1_691_021, 0, 0, 0)
-    who = chase.Identity(f"c{number:09}", "main", "0000", 1)
+    who = step.Identity(f"c{number:09}", "main", "0000", 1)
     params = ChaseParams(symbol="BTCUSDT", side=Side.BUY, quantity=Decimal("0.010"), stalk_offset_pct=Decimal("0.05"))
     state, _ = chase.start(who, params, rules, quote, 0)
     return state

@@ -44,8 +44,8 @@ ERRORS = [
     Planted(
         1,
         "algos/laws.py",
-        "_require(_proves_gone(given, before.child), law,",
-        "_require(True, law,",
+        "require(_proves_gone(given, before.child), law,",
+        "require(True, law,",
         LAWS + "test_law_1_a_replacement_before_the_old_child_is_proven_gone",
     ),
     Planted(

@@ -22,7 +22,7 @@ from schemas.reports import Report, VenueStatus
 D = Decimal
 T0 = 1_700_000_000_000
 EPOCH = 1_700_000_000
-WHO = chase.Identity("c123456789", "main", "main", EPOCH, "request-1")
+WHO = step.Identity("c123456789", "main", "main", EPOCH, "request-1")
 BUY, SELL = Side.BUY, Side.SELL
 
 RULES = Instrument(
@@ -224,8 +224,8 @@ class Stage:
             reduce_only=action.reduce_only,
             state=OrderState.PLACING,
             origin=Origin.CHASE,
-            parent_id=WHO.chase_id,
-            root_id=WHO.chase_id,
+            parent_id=WHO.algo_id,
+            root_id=WHO.algo_id,
             created_at=self.now,
             updated_at=self.now,
         )

@@ -32,10 +32,10 @@ def test_it_starts_with_one_order_for_all_of_it_whose_id_names_the_chase() -> No
     (place,) = stage.asked(PlaceChild)
     assert (place.price, place.quantity, place.side) == (D(100), D(1), BUY)
     assert (place.time_in_force, place.reduce_only, place.leverage) == ("GTX", False, 3)
-    assert parse(place.client_order_id) == OrderId("main", WHO.chase_id, EPOCH, 0, 1)
+    assert parse(place.client_order_id) == OrderId("main", WHO.algo_id, EPOCH, 0, 1)
     state = stage.state
     assert (state.status, state.child.state, state.child.request) == (AlgoStatus.ACTIVE, OrderState.PLACING, "place")
-    assert (state.arrival_mid, state.initial_price, state.root_id) == (D("100.5"), D(100), WHO.chase_id)
+    assert (state.arrival_mid, state.initial_price, state.root_id) == (D("100.5"), D(100), WHO.algo_id)
     assert (state.request_id, state.started_at, state.id_epoch) == ("request-1", T0, EPOCH)
 
 

@@ -141,7 +141,7 @@ def test_a_stop_cancels_the_child_and_the_next_life_goes_on_with_the_rest() -> N
     assert stage.move(1005, 1015) == ()
     (place,) = stage.restart()
     assert place.quantity == D("0.6")
-    assert parse(place.client_order_id) == OrderId("main", WHO.chase_id, EPOCH + 1, 0, 1)
+    assert parse(place.client_order_id) == OrderId("main", WHO.algo_id, EPOCH + 1, 0, 1)
 
 
 def test_a_stop_leaves_the_child_where_asked_and_the_next_life_takes_it_over() -> None:
@@ -226,7 +226,7 @@ def test_a_child_that_filled_while_down_ends_the_chase() -> None:
 def adopted(stage: Stage, quantity: str, filled: str = "0", epoch: int = EPOCH - 1) -> Order:
     """A resting order of the chase that its record does not know."""
     return Order(
-        client_order_id=make(OrderId("main", WHO.chase_id, epoch, 0, 7)),
+        client_order_id=make(OrderId("main", WHO.algo_id, epoch, 0, 7)),
         sub_account_id="main",
         symbol="BTCUSDT",
         side=Side.BUY,
@@ -237,7 +237,7 @@ def adopted(stage: Stage, quantity: str, filled: str = "0", epoch: int = EPOCH -
         reduce_only=False,
         state=OrderState.ACTIVE,
         origin=Origin.RECOVERED,
-        parent_id=WHO.chase_id,
+        parent_id=WHO.algo_id,
         root_id="",
         created_at=stage.now,
         updated_at=stage.now,

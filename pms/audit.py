@@ -20,7 +20,7 @@ from pms.desk import Desk
 from pms.hands import DeskHands
 from pms.income import Incomes
 from pms.recover import Recovery
-from pms.venue import Unavailable, Venue
+from pms.venue import Reads, Unavailable
 from schemas.market import ZERO
 
 AUDIT_S = 30.0  # ten weight each: 20 of 2 400 a minute
@@ -34,7 +34,7 @@ class Audit:
 
     def __init__(
         self,
-        venue: Venue,
+        venue: Reads,
         desk: Desk,
         hands: DeskHands,
         incomes: Incomes,

@@ -14,7 +14,7 @@ from pms import fates
 from pms.clock import Clock
 from pms.core import exits, orders
 from pms.desk import Desk
-from pms.venue import Unavailable, Venue
+from pms.venue import Reads, Unavailable
 from schemas.market import ZERO
 from schemas.orders import Order, OrderState
 from schemas.records import Applied
@@ -38,7 +38,7 @@ class Fate(Enum):
 class Evidence:
     """See the module."""
 
-    def __init__(self, desk: Desk, venue: Venue, clock: Clock) -> None:
+    def __init__(self, desk: Desk, venue: Reads, clock: Clock) -> None:
         self._desk = desk
         self._venue = venue
         self._clock = clock

@@ -11,7 +11,7 @@ from decimal import Decimal
 import structlog
 
 from pms.desk import Desk
-from pms.venue import Unavailable, Venue
+from pms.venue import Reads, Unavailable
 from schemas.market import ZERO, Instrument, Side
 
 SLIPPAGE_BPS = 50  # of mid: maxSlippageBps' own default (contract.md, trade)
@@ -23,7 +23,7 @@ _log = structlog.get_logger("pms.exit_price")
 class ExitPrices:
     """See the module."""
 
-    def __init__(self, desk: Desk, venue: Venue) -> None:
+    def __init__(self, desk: Desk, venue: Reads) -> None:
         self._desk = desk
         self._venue = venue
 

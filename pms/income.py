@@ -17,7 +17,7 @@ from pms.core import funding
 from pms.core.funding import HOUR_MS
 from pms.desk import Desk
 from pms.hands import DeskHands
-from pms.venue import Venue
+from pms.venue import Reads
 from schemas.market import ZERO
 from schemas.records import Applied
 from schemas.reports import FundingRate, Income, IncomeKind
@@ -33,7 +33,7 @@ Paid = dict[tuple[str, int], Decimal]  # the venue's own funding by symbol and h
 class Incomes:
     """See the module."""
 
-    def __init__(self, venue: Venue, desk: Desk, hands: DeskHands) -> None:
+    def __init__(self, venue: Reads, desk: Desk, hands: DeskHands) -> None:
         self._venue = venue
         self._desk = desk
         self._hands = hands

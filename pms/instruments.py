@@ -13,7 +13,7 @@ import structlog
 from algos import step
 from pms.clock import Clock
 from pms.desk import Desk
-from pms.venue import Unavailable, Venue
+from pms.venue import Reads, Unavailable
 from schemas.market import Instrument
 
 FRESH_S = 3600.0
@@ -25,7 +25,7 @@ _log = structlog.get_logger("pms.instruments")
 class Instruments:
     """See the module. `ask` may be called from anywhere, at any rate."""
 
-    def __init__(self, venue: Venue, desk: Desk, clock: Clock) -> None:
+    def __init__(self, venue: Reads, desk: Desk, clock: Clock) -> None:
         self._venue = venue
         self._desk = desk
         self._clock = clock

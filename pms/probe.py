@@ -12,7 +12,7 @@ import structlog
 from pms.clock import Clock
 from pms.desk import Desk
 from pms.execution import Execution
-from pms.venue import Unavailable, Venue
+from pms.venue import Reads, Unavailable
 from schemas.orders import OrderState
 
 PROBE_S = 30.0  # one weight a symbol with resting orders
@@ -24,7 +24,7 @@ _log = structlog.get_logger("pms.probe")
 class Probe:
     """See the module."""
 
-    def __init__(self, venue: Venue, desk: Desk, execution: Execution, clock: Clock) -> None:
+    def __init__(self, venue: Reads, desk: Desk, execution: Execution, clock: Clock) -> None:
         self._venue = venue
         self._desk = desk
         self._execution = execution

@@ -21,7 +21,7 @@ from pms.desk import Desk
 from pms.hands import DeskHands
 from pms.runner import Runner
 from pms.unit import Unit
-from pms.venue import Unavailable, Venue
+from pms.venue import Reads, Unavailable
 from recovery import reconcile
 from recovery.plan import Drift, Plan, Verdict, newest_epoch
 from schemas import codec
@@ -55,7 +55,7 @@ class Recovery:
         self,
         desk: Desk,
         hands: DeskHands,
-        venue: Venue,
+        venue: Reads,
         clock: Clock,
         policy: ForeignPolicy,
         resume_max_age_ms: int,

@@ -133,30 +133,9 @@ class Sink(Protocol):
 Send = Callable[[], Coroutine[Any, Any, Outcome]]
 
 
-class Venue(Protocol):
-    """One exchange account. Request methods answer an `Outcome`; reads raise `Unavailable` when they could not be
-    done."""
-
-    def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
-        """A request made out ahead of the moment of sending: the call sends it, once, or it is dropped. `exits`: it
-        only reduces risk. It may have to wait for the rate budget; `refusal` is asked right before it leaves: empty,
-        or why it may not, which comes back as `NotDone`."""
-        ...
-
-    async def place(self, order: Place) -> Outcome: ...
-
-    async def amend(self, amend: Amend) -> Outcome: ...
-
-    async def cancel(self, cancel: Cancel) -> Outcome: ...
-
-    async def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> list[Outcome]:
-        """Cancel many orders of a symbol with few requests: one outcome for each, in order."""
-        ...
-
-    async def cancel_all(self, symbol: str) -> Refused | NotDone | Unknown | None:
-        """Cancel every ordinary order of a symbol by one request; None when it is done. For where every order on the
-        symbol is ours to cancel: it does not tell whose it takes."""
-        ...
+class Reads(Protocol):
+    """One exchange account, looked at: nothing in here sends an order or changes a setting. Reads raise `Unavailable`
+    when they could not be done."""
 
     async def look_up(self, symbol: str, client_id: str) -> Report | None:
         """The order of that id, or None when the venue answers that it knows none (which alone proves nothing,
@@ -200,10 +179,6 @@ class Venue(Protocol):
         """What the venue has it at."""
         ...
 
-    async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
-        """None when the venue has it so now."""
-        ...
-
     async def one_way(self) -> bool:
         """Whether the account is in one-way position mode; anything else is refused at start (execution.md 17)."""
         ...
@@ -233,6 +208,36 @@ class Venue(Protocol):
 
     async def close(self) -> None:
         """Close every socket. Never deletes the listen key (execution.md 21)."""
+        ...
+
+
+class Venue(Reads, Protocol):
+    """One exchange account, acted on. Request methods answer an `Outcome`. Who holds this port can send orders that no
+    gate has seen: a test names every module that does (tests/static/tidy.py, `order_requests`)."""
+
+    def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
+        """A request made out ahead of the moment of sending: the call sends it, once, or it is dropped. `exits`: it
+        only reduces risk. It may have to wait for the rate budget; `refusal` is asked right before it leaves: empty,
+        or why it may not, which comes back as `NotDone`."""
+        ...
+
+    async def place(self, order: Place) -> Outcome: ...
+
+    async def amend(self, amend: Amend) -> Outcome: ...
+
+    async def cancel(self, cancel: Cancel) -> Outcome: ...
+
+    async def cancel_many(self, symbol: str, client_ids: Sequence[str]) -> list[Outcome]:
+        """Cancel many orders of a symbol with few requests: one outcome for each, in order."""
+        ...
+
+    async def cancel_all(self, symbol: str) -> Refused | NotDone | Unknown | None:
+        """Cancel every ordinary order of a symbol by one request; None when it is done. For where every order on the
+        symbol is ours to cancel: it does not tell whose it takes."""
+        ...
+
+    async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
+        """None when the venue has it so now."""
         ...
 
 

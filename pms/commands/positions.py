@@ -13,7 +13,7 @@ from pms.bus.outcomes import Reply
 from pms.commands.table import Row, Tell
 from pms.desk import Desk
 from pms.hands import DeskHands
-from pms.venue import Unavailable, Venue
+from pms.venue import Reads, Unavailable
 from schemas.commands_control import DriftAccept, PositionAssign
 from schemas.errors import ErrorCode, Invalid
 from schemas.events_system import PositionDrift
@@ -27,7 +27,7 @@ from schemas.replies import PositionsReply
 class Positions:
     """See the module. `look` has the audit compare soon: what was accepted by mistake is found at once."""
 
-    def __init__(self, desk: Desk, hands: DeskHands, venue: Venue, look: Callable[[], None]) -> None:
+    def __init__(self, desk: Desk, hands: DeskHands, venue: Reads, look: Callable[[], None]) -> None:
         self._desk = desk
         self._hands = hands
         self._venue = venue

@@ -21,7 +21,12 @@ from schemas.orders import Cause
 
 EXIT_RESERVE = 20  # of the venue's open orders a symbol, kept for exits (execution.md 10)
 
-_SEAL = object()
+
+class _Seal:
+    """What only this module has one of: a request that carries it passed here, to the type checker and at run time."""
+
+
+_SEAL = _Seal()
 
 
 class Approved(msgspec.Struct, frozen=True):
@@ -30,7 +35,7 @@ class Approved(msgspec.Struct, frozen=True):
 
     request: Place | Amend | Cancel
     exit: bool
-    seal: object
+    seal: _Seal
 
     def __post_init__(self) -> None:
         if self.seal is not _SEAL:

@@ -24,6 +24,14 @@ PLANTED = [
     (tidy.purity, "algos/a.py", "import random", "import decimal"),
     (tidy.purity, "pms/core/a.py", "from os import path", "import math"),
     (tidy.purity, "pms/sim/book.py", "import asyncio", "import bisect"),
+    (tidy.order_requests, "pms/desk.py", "self._venue.cancel(order)", "self.execution.submit(order)"),
+    (tidy.order_requests, "pms/desk.py", "send = parts.venue.prepare", "report = parts.venue.look_up"),
+    (tidy.order_requests, "pms/audit.py", "from pms.venue import Venue", "from pms.venue import Reads"),
+    (tidy.order_requests, "pms/audit.py", "from pms.binance import queries", "from pms.binance import money"),
+    (tidy.order_requests, "pms/audit.py", "venue.rest.send(request)", "venue.rest.measure_clock()"),
+    (tidy.order_requests, "pms/execution.py", "risk.Approved(place, True, s)", "risk.approve_place(place, m, role)"),
+    (tidy.order_requests, "pms/execution.py", "from pms.core.risk import _SEAL", "from pms.core.risk import Approved"),
+    (tidy.order_requests, "pms/execution.py", "seal = risk._SEAL", "seal = risk.EXIT_RESERVE"),
     (tidy.time_source, "pms/desk.py", "import time", "from pms.clock import Clock"),
     (tidy.task_source, "pms/desk.py", "loop.create_task(work())", "tasks.spawn(work(), 'work')"),
     (tidy.task_source, "pms/desk.py", "from asyncio import ensure_future as f\nensure_future(1)", "f(1)"),
@@ -70,6 +78,15 @@ def test_the_rule_finds_a_planted_offence_and_nothing_in_its_lawful_twin(rule, p
 
 def test_every_rule_has_a_planted_offence() -> None:
     assert {rule for rule, *_ in PLANTED} == set(tidy.RULES)
+
+
+def test_every_module_that_may_send_orders_does(monkeypatch) -> None:
+    """The list of those with a reason holds nobody who has none any more."""
+    named = list(tidy.SENDERS)
+    monkeypatch.setattr(tidy, "SENDERS", {})
+    sending = [source for source in tidy.sources() if list(tidy.order_requests(source))]
+    assert not [name for name in named if not any(source.among(name) for source in sending)]
+    assert not [source.path for source in sending if not source.among(*named)]
 
 
 def test_the_tree_is_read_from_the_checkout() -> None:

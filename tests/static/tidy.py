@@ -114,6 +114,45 @@ def purity(source: Source) -> Iterator[Offence]:
                 yield line, f"a pure module may not import {module}"
 
 
+# Who may send an order without the risk gate and `Execution`, and why that is no hole (design.md, "One depth frame").
+SENDERS = {
+    "pms/execution.py": "the one way of every approved request",
+    "pms/direct.py": "halts without the daemon: cancels, and closes under the venue's flag",
+    "pms/hands.py": "the recovery cancels orphans; it places and amends nothing",
+    "pms/surplus.py": "cancels what the venue took though it had refused it",
+    "pms/leverage.py": "sets leverage, before the order that wants it is judged",
+    "pms/assembly.py": "composes the adapter and hands it to those above",
+    "pms/binance/*": "the adapter itself",
+}
+_SENDING = frozenset(("prepare", "place", "amend", "cancel", "cancel_many", "cancel_all", "set_leverage"))
+_PORTS = ("pms.venue.Venue", "pms.binance.gateway.BinanceVenue", "pms.binance.queries")  # what sends, or makes requests
+
+
+def _sends(node: ast.Attribute) -> bool:
+    """Whether it is a sending method of something called venue, or the adapter's own wire."""
+    owner = ast.unparse(node.value).rpartition(".")[2].lstrip("_")
+    return (owner == "venue" and node.attr in _SENDING) or (owner == "rest" and node.attr in ("order", "send"))
+
+
+def order_requests(source: Source) -> Iterator[Offence]:
+    """Orders leave through `Execution` alone, each with its `Approved`, and only the risk gate makes one."""
+    if not source.among("pms/*") or source.among("pms/core/risk.py"):
+        return
+    senders = source.among(*SENDERS)
+    for line, module in _imports(source):
+        if not senders and _within(module, *_PORTS):
+            yield line, f"{module} sends orders: ask pms.venue.Reads, send through pms.execution"
+        if module == "pms.core.risk._SEAL" or module == "pms.core.risk._Seal":
+            yield line, "the seal of an approved request is the risk gate's"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and not senders and _sends(node):
+            yield node.lineno, f"{ast.unparse(node)}: orders are sent by pms.execution"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Approved":
+            yield node.lineno, "only pms.core.risk approves"
+        if isinstance(node, ast.Attribute) and node.attr in ("_SEAL", "_Seal"):
+            yield node.lineno, "the seal of an approved request is the risk gate's"
+
+
 # The clock is the port; set-up, data directory and private Redis come before any loop; a bench measures the host.
 _MAY_TELL_TIME = (
     *("pms/clock.py", "pms/bootstrap.py", "pms/datadir.py", "pms/embedded.py"),
@@ -280,6 +319,6 @@ def places(source: Source) -> Iterator[Offence]:
 
 
 RULES: tuple[Callable[[Source], Iterator[Offence]], ...] = (
-    floors, purity, time_source, task_source, environment, key_prefix, no_float,
+    floors, purity, order_requests, time_source, task_source, environment, key_prefix, no_float,
     broad_except, sizes, names, sleeps, unfinished, places,
 )  # fmt: skip

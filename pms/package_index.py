@@ -58,11 +58,7 @@ def pip_environment(given: Mapping[str, str], default_index: str) -> dict[str, s
 
     pip's variables win over its files, those over uv's variables, those over `default_index`.
     """
-    environment = {
-        name: value
-        for name, value in given.items()
-        if name not in _STRAY and not name.startswith("PYTHON")
-    }
+    environment = {name: value for name, value in given.items() if name not in _STRAY and not name.startswith("PYTHON")}
     files = _from_files(environment)
     uv = environment.get("UV_DEFAULT_INDEX") or environment.get("UV_INDEX_URL")
     settled = {

@@ -110,7 +110,7 @@ def check_age(item: Item, venue_now: int, redis_now: int) -> None:
     if issued_at is None:
         issued_at, now = item.arrival.entry_ms, redis_now
     if issued_at is None:
-        if item.arrival.early and item.command.type not in REDUCING:
+        if item.arrival.early and not only_reduces(item.command):
             message = "it lay in its list when the daemon started and has no issuedAt: nobody knows how old it is."
             raise Invalid(ErrorCode.STALE_COMMAND, message)
         return
@@ -126,6 +126,11 @@ def check_age(item: Item, venue_now: int, redis_now: int) -> None:
 def adds_risk(command: Command) -> bool:
     """Whether a sweep takes it away."""
     return command.type in ADDING and not getattr(command, "reduce_only", False)
+
+
+def only_reduces(command: Command) -> bool:
+    """Whether nothing can become larger by it, however late it is carried out."""
+    return command.type in REDUCING or getattr(command, "reduce_only", False)
 
 
 def superseded(waiting: Item, sweep: Item) -> bool:

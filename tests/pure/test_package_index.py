@@ -59,7 +59,10 @@ def test_a_file_wins_over_uvs_variable_and_a_pip_variable_over_both(tmp_path) ->
     uv = {"UV_INDEX_URL": "https://uv.example"}
     assert _settings(uv, tmp_path, conf)["PIP_INDEX_URL"] == "https://file.example/simple"
     assert _settings(uv, tmp_path, conf)["PIP_EXTRA_INDEX_URL"] == "https://a.example https://b.example"
-    assert _settings({**uv, "PIP_INDEX_URL": "https://pip.example"}, tmp_path, conf)["PIP_INDEX_URL"] == "https://pip.example"
+    assert (
+        _settings({**uv, "PIP_INDEX_URL": "https://pip.example"}, tmp_path, conf)["PIP_INDEX_URL"]
+        == "https://pip.example"
+    )
 
 
 def test_uvs_variable_wins_over_the_default(tmp_path) -> None:

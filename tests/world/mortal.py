@@ -1,8 +1,8 @@
 """One life of the daemon: every effect it has on the world passes here, so that it can end between any two of them.
 
 Effects that count are the atomic steps written to Redis and the order requests, each before and after it took place. At
-`die_at`, counted from 1, or at the first called `die_on`, the life freezes: that effect's caller and every later one
-wait for ever, as a killed process does.
+`die_at`, counted from 1, or at the first called `die_on` after `spared` of them, the life freezes: that effect's caller
+and every later one wait for ever, as a killed process does.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Life:
         self.commands: set[str] = set()
         self.die_at = 0
         self.die_on = ""
+        self.spared = 0
+        self.meanwhile: dict[str, Callable[[], None]] = {}  # what else happens, once, as an effect comes about
         self.frozen = asyncio.Event()
         self.over = False
         self.sockets: MemorySockets | None = None
@@ -37,11 +39,15 @@ class Life:
         """An effect is about to happen, or has just happened."""
         if not self.frozen.is_set():
             self.effects.append(what)
-            if len(self.effects) != self.die_at and what != self.die_on:
+            self.meanwhile.pop(what, lambda: None)()
+            if len(self.effects) != self.die_at and not self._is_last(what):
                 return
             self.frozen.set()
             self._hang_up()
         await self.alive()
+
+    def _is_last(self, what: str) -> bool:
+        return what == self.die_on and self.effects.count(what) > self.spared
 
     async def alive(self) -> None:
         """Return while the life goes on. A client may have swallowed its task's cancellation: it meets another one."""

@@ -16,6 +16,10 @@ from pms.sim.model import Order, Rules, Trade
 from pms.sim.numbers import money, padded, trimmed
 
 Execution = Literal["NEW", "CANCELED", "EXPIRED", "TRADE", "AMENDMENT", "CALCULATED"]
+_IN_ORDER: dict[str, object] = dict.fromkeys(
+    "s c S o f q p ap sp x X i l z L n N T t b a m R wt ot ps cp rp pP si ss V pm gtd er".split()
+)
+"""The keys of an order event as captured; what is filled in keeps its place."""
 NO_REASON = "0"
 SELF_TRADE = "1"
 IOC_REMAINDER = "2"
@@ -57,6 +61,7 @@ def order_update(
     """ORDER_TRADE_UPDATE in the order's present state; `trade` only with TRADE or CALCULATED, `modify_id` only with
     AMENDMENT. `status` is shown in place of the order's own."""
     body: dict[str, object] = {
+        **_IN_ORDER,
         "s": order.symbol,
         "c": order.client_id,
         "S": order.side,
@@ -83,7 +88,7 @@ def order_update(
         "ss": 0,
         "V": order.stp,
         "pm": order.price_match,
-        "gtd": 0,
+        "gtd": order.good_till,
         "er": reason,
         **_of_trade(trade),
     }
@@ -158,3 +163,7 @@ def margin_call(
 
 def leverage_update(symbol: str, leverage: int, now: int) -> dict[str, object]:
     return {"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, "ac": {"s": symbol, "l": leverage}}
+
+
+def asset_mode_update(multi_assets: bool, now: int) -> dict[str, object]:
+    return {"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, "ai": {"j": multi_assets}}

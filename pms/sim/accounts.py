@@ -90,6 +90,9 @@ class Account:
         self.trades: dict[str, list[Trade]] = {}
         self.income: deque[Income] = deque(maxlen=KEPT_INCOME)
         self.countdowns: dict[str, int] = {}
+        self.timed: dict[int, Order] = {}  # open orders that end by themselves (GTD)
+        self.dual = False  # hedge mode
+        self.multi_assets = False
         self._by_id: dict[int, Order] = {}
         self._by_client: dict[tuple[str, str], Order] = {}
 
@@ -110,6 +113,8 @@ class Account:
         self._by_client[order.symbol, order.client_id] = order
         if order.is_open:
             self.open.setdefault(order.symbol, {})[order.order_id] = order
+            if order.good_till:
+                self.timed[order.order_id] = order
         if len(orders) > KEPT_ORDERS + KEPT_ORDERS // 10:  # a tenth at once, so that forgetting costs nothing per order
             self._forget(order.symbol, len(orders) - KEPT_ORDERS)
 
@@ -126,6 +131,7 @@ class Account:
     def close_order(self, order: Order) -> None:
         """The order reached a terminal status."""
         self.open.get(order.symbol, {}).pop(order.order_id, None)
+        self.timed.pop(order.order_id, None)
 
     def add_trade(self, trade: Trade) -> None:
         """Keep a fill. Called in ascending order of trade ids per symbol."""
@@ -167,7 +173,7 @@ class Account:
     # --- durability -----------------------------------------------------------------------------------
 
     def wallet_record(self) -> WalletRecord:
-        return WalletRecord(self.name, self.start, self.wallet, self.updated_at)
+        return WalletRecord(self.name, self.start, self.wallet, self.updated_at, self.dual, self.multi_assets)
 
     def position_record(self, symbol: str) -> PositionRecord:
         row = self.position(symbol)
@@ -181,6 +187,7 @@ class Account:
         self.updated_at = max(self.updated_at, record.updated_at)
         if isinstance(record, WalletRecord):
             self.start, self.wallet = record.start, record.wallet
+            self.dual, self.multi_assets = record.dual, record.multi_assets
             return
         self.positions[record.symbol] = Position(
             record.symbol, record.amount, record.entry, record.realized, record.open_result, record.leverage,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Literal
 
-from pms.sim import events, margin
+from pms.sim import events, margin, switches
 from pms.sim import rules as refusals
 from pms.sim.funding import Funding
 from pms.sim.inquiries import Inquiries, Settings
@@ -31,7 +31,6 @@ from pms.sim.model import (
     Rules,
     Side,
     Touch,
-    VenueError,
 )
 from pms.sim.order_entry import Amendment, OrderEntry
 from pms.sim.outbox import Observer, Outbox
@@ -134,12 +133,14 @@ class Exchange(Inquiries):
         self._commit(market)
 
     def tick(self, now: int) -> None:
-        """Do what is due: funding, countdowns that ran out, aggregate trades older than 100 ms."""
+        """Do what is due: funding, GTD orders and countdowns that ran out, aggregate trades older than 100 ms."""
         self.funding.settle(now)
         for owner in self._accounts.values():
             for symbol in [symbol for symbol, due in owner.countdowns.items() if due <= now]:
                 self.countdown(owner.name, symbol, 0)
                 self.cancel_all(owner.name, symbol)
+            for market in self._entry.expire(owner, self._markets, now):
+                self._commit(market)
         for market in self._markets.values():
             closed = market.tape.close_aggregate(now)
             if closed is not None:
@@ -149,7 +150,9 @@ class Exchange(Inquiries):
     def next_due(self) -> int:
         """When `tick` has something to do."""
         due = [self.funding.next_due()]
-        due += [at for owner in self._accounts.values() for at in owner.countdowns.values()]
+        for owner in self._accounts.values():
+            due += owner.countdowns.values()
+            due += [order.good_till for order in owner.timed.values()]
         opened = [market.tape.open for market in self._markets.values() if market.tape.open is not None]
         due += [trade.time + AGGREGATION_MS for trade in opened]
         return min(due)
@@ -190,29 +193,29 @@ class Exchange(Inquiries):
         return self.positions(account, symbol)[0]
 
     def set_margin_type(self, account: str, symbol: str, margin_type: Literal["ISOLATED", "CROSSED"]) -> None:
-        """-4046 already so, -4047 open orders, -4048 position."""
+        """-4046 already so, -4047 open orders, -4048 position, -4168 isolated in multi-assets mode."""
         owner, market = self._account(account), self._market(symbol)
-        position = owner.position(symbol)
-        if position.isolated == (margin_type == "ISOLATED"):
-            raise VenueError(-4046, "No need to change margin type.")
-        if owner.open.get(symbol):
-            raise VenueError(-4047, "Margin type cannot be changed if there exists open orders.")
-        if position.amount:
-            raise VenueError(-4048, "Margin type cannot be changed if there exists position.")
-        position.isolated = margin_type == "ISOLATED"
+        switches.check_margin_type(owner, symbol, margin_type == "ISOLATED")
+        owner.position(symbol).isolated = margin_type == "ISOLATED"
         self._outbox.keep_account(owner.wallet_record(), owner.position_record(symbol))
         self._commit(market)
 
     def set_dual_side(self, account: str, dual: bool) -> None:
-        """-4059 for False (already so); -4067, -4068 when blocked; else -4084, as there is no hedge mode here."""
+        """Hedge mode or one-way mode, which no event tells: -4059 already so, -4067 open orders, -4068 position."""
         owner = self._account(account)
-        if not dual:
-            raise VenueError(-4059, "No need to change position side.")
-        if owner.open_orders():
-            raise VenueError(-4067, "Position side cannot be changed if there exists open orders.")
-        if any(position.amount for position in owner.positions.values()):
-            raise VenueError(-4068, "Position side cannot be changed if there exists position.")
-        raise VenueError(-4084, "Method is not allowed currently. Upcoming soon.")
+        switches.check_dual_side(owner, dual)
+        owner.dual = dual
+        self._outbox.keep_account(owner.wallet_record())
+        self._outbox.commit()
+
+    def set_multi_assets(self, account: str, multi_assets: bool) -> None:
+        """-4171 already so, -4167 isolated symbols, -4170 open orders."""
+        owner = self._account(account)
+        switches.check_multi_assets(owner, multi_assets)
+        owner.multi_assets = multi_assets
+        self._outbox.keep_account(owner.wallet_record())
+        self._outbox.user_event(account, events.asset_mode_update(multi_assets, self._now()))
+        self._outbox.commit()
 
     def apply(self, event: FeedEvent) -> None:
         """Let one feed event happen: book, own fills, streams."""

@@ -14,7 +14,8 @@ import msgspec
 
 from pms.sim import brackets, margin
 from pms.sim import rules as refusals
-from pms.sim.accounts import Account
+from pms.sim.accounts import KEPT_ORDERS, Account
+from pms.sim.liquidation import FORCED
 from pms.sim.market import Market
 from pms.sim.model import Mark, Order, Print, Rules, Touch, Trade
 from pms.sim.outbox import Outbox
@@ -106,9 +107,27 @@ class Inquiries:
         return margin.account_view(self._account(account), self._mark_price)
 
     def dual_side(self, account: str) -> bool:
-        """Always False: one-way mode only."""
-        self._account(account)
-        return False
+        """Whether it is in hedge mode."""
+        return self._account(account).dual
+
+    def multi_assets(self, account: str) -> bool:
+        """Whether it is in multi-assets mode."""
+        return self._account(account).multi_assets
+
+    def forced_orders(
+        self,
+        account: str,
+        symbol: str | None = None,
+        *,
+        kinds: tuple[str, ...] = FORCED,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int = 50,
+    ) -> list[Order]:
+        """The venue's own orders on the account whose client ids begin with one of `kinds`, by ascending id, created
+        within [start, end]; the *newest* `limit` of them."""
+        found = self.all_orders(account, symbol, start=start, end=end, limit=KEPT_ORDERS)
+        return [order for order in found if order.client_id.startswith(kinds)][-limit:]
 
     def commission_rates(self, account: str, symbol: str) -> tuple[Decimal, Decimal]:
         """Maker and taker rate."""

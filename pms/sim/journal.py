@@ -56,12 +56,14 @@ class PositionRecord(msgspec.Struct, frozen=True, tag="position"):
 
 
 class WalletRecord(msgspec.Struct, frozen=True, tag="wallet"):
-    """An account's wallet. Keyed by account."""
+    """An account's wallet and modes. Keyed by account."""
 
     account: str
     start: Decimal
     wallet: Decimal
     updated_at: int
+    dual: bool = False
+    multi_assets: bool = False
 
 
 class SymbolRecord(msgspec.Struct, frozen=True, tag="symbol"):

@@ -22,6 +22,7 @@ from pms.sim.settlement import Settlement
 FEE = Decimal("0.0125")  # of the notional, to the insurance fund (exchangeInfo, liquidationFee)
 CALL_RATIO = Decimal("0.8")  # maintenance over margin balance at which the account is warned
 LIQUIDATION, ADL = "autoclose-", "adl_autoclose"
+FORCED = (LIQUIDATION, ADL)  # how client ids of the venue's own orders begin
 
 
 class Liquidation:

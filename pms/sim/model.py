@@ -12,6 +12,8 @@ from typing import Literal
 import msgspec
 
 Side = Literal["BUY", "SELL"]
+PositionSide = Literal["BOTH", "LONG", "SHORT"]
+TimeInForce = Literal["GTC", "IOC", "FOK", "GTX", "GTD"]
 
 
 class VenueError(Exception):
@@ -58,10 +60,12 @@ class NewOrder(msgspec.Struct, frozen=True):
     quantity: Decimal
     client_id: str
     price: Decimal = Decimal(0)
-    time_in_force: Literal["GTC", "IOC", "FOK", "GTX"] = "GTC"
+    time_in_force: TimeInForce = "GTC"
     reduce_only: bool = False
     stp: Literal["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"] = "EXPIRE_MAKER"
     price_match: str = "NONE"
+    position_side: PositionSide = "BOTH"
+    good_till: int = 0  # Unix ms, whole seconds; only with GTD
 
 
 class Order(msgspec.Struct):
@@ -72,7 +76,7 @@ class Order(msgspec.Struct):
     symbol: str
     side: Side
     type: Literal["LIMIT", "MARKET"]
-    time_in_force: Literal["GTC", "IOC", "FOK", "GTX"]
+    time_in_force: TimeInForce
     client_id: str
     price: Decimal
     quantity: Decimal
@@ -85,6 +89,7 @@ class Order(msgspec.Struct):
     filled: Decimal = Decimal(0)
     quote_filled: Decimal = Decimal(0)
     amendments: int = 0
+    good_till: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -5,7 +5,7 @@ Owns order ids and the rules of time in force. A refusal leaves everything as it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -111,6 +111,13 @@ class OrderEntry:
         self._settlement.end(market, order, "CANCELED")
         return order
 
+    def expire(self, account: Account, markets: Mapping[str, Market], now: int) -> list[Market]:
+        """End the GTD orders that are due; the markets they stood in."""
+        due = [order for order in account.timed.values() if order.good_till <= now]
+        for order in due:
+            self._settlement.end(markets[order.symbol], order, "EXPIRED")
+        return [markets[order.symbol] for order in due]
+
     # --- placing ------------------------------------------------------------------------------------
 
     def _checked(self, account: Account, market: Market, new: NewOrder) -> NewOrder:
@@ -121,7 +128,9 @@ class OrderEntry:
             price = self._match_price(market, new.side, new.price_match)
             new = msgspec.structs.replace(new, price=price)
         mark = market.mark_price()
+        rules.check_position_side(new, account.dual)
         rules.check_new(market.rules, new, mark)
+        rules.check_good_till(new, self._now())
         if account.open_client_id(new.symbol, new.client_id):
             raise VenueError(-4116, "ClientOrderId is duplicated.")
         if new.type == "LIMIT" and len(account.open.get(new.symbol, ())) >= market.rules.max_orders:
@@ -156,6 +165,7 @@ class OrderEntry:
             reduce_only=new.reduce_only,
             stp=new.stp,
             price_match=new.price_match,
+            good_till=new.good_till,
             created_at=now,
             updated_at=now,
         )

@@ -1,7 +1,7 @@
 """The parameters of an order and their error codes: from text to a `NewOrder` (binance.md 3.3, 4).
 
 Owns what is legal in form and in combination. Refuses to know filters, margin and state, which the exchange checks, and
-HTTP. Hedge mode, GTD and conditional orders do not exist here and are refused with the venue's codes.
+HTTP. Conditional orders do not exist here and are refused with the venue's code.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any, Literal, cast, get_args
 
 import msgspec
 
-from pms.sim.model import NewOrder, Side, VenueError
+from pms.sim.model import NewOrder, PositionSide, Side, TimeInForce, VenueError
 from pms.sim.params import Params, not_required
 
-TimeInForce = Literal["GTC", "IOC", "FOK", "GTX"]
+SECOND_MS = 1000
 _STP = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 _CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 _PRICE_MATCH = tuple(f"{side}{depth}" for side in ("OPPONENT", "QUEUE") for depth in ("", "_5", "_10", "_20"))
@@ -39,12 +39,20 @@ def _type(params: Params) -> Literal["LIMIT", "MARKET"]:
     return cast(Literal["LIMIT", "MARKET"], kind)
 
 
-def _positionside(params: Params) -> None:
-    side = params.get("positionSide")
-    if side in ("LONG", "SHORT"):
-        raise VenueError(-4061, "Order's position side does not match user's setting.")
-    if side not in (None, "BOTH"):
+def _position_side(params: Params) -> PositionSide:
+    side = params.get("positionSide") or "BOTH"
+    if side not in get_args(PositionSide):
         raise VenueError(-4060, "Invalid position side.")
+    return cast(PositionSide, side)
+
+
+def _good_till(params: Params, time_in_force: TimeInForce) -> int:
+    """Compulsory with GTD and refused without; what is finer than a second is cut (binance.md 4)."""
+    if time_in_force == "GTD":
+        return params.needed_integer("goodTillDate") // SECOND_MS * SECOND_MS
+    if "goodTillDate" in params:
+        raise not_required("goodTillDate")
+    return 0
 
 
 def price_match(params: Params, kind: str) -> str:
@@ -83,7 +91,7 @@ def _time_in_force(params: Params, kind: str) -> TimeInForce:
 def new_order(symbol: str, params: Params, new_id: Callable[[], str]) -> NewOrder:
     """The order that the parameters ask for; `new_id` makes the client order id when none was sent."""
     buy_or_sell, kind = side(params), _type(params)
-    _positionside(params)
+    position_side = _position_side(params)
     if params.flag("closePosition"):
         raise VenueError(-4136, f"Target strategy invalid for orderType {kind},closePosition true")
     time_in_force = _time_in_force(params, kind)
@@ -102,6 +110,8 @@ def new_order(symbol: str, params: Params, new_id: Callable[[], str]) -> NewOrde
         reduce_only=params.flag("reduceOnly") or False,
         stp=_stp(params),
         price_match=match,
+        position_side=position_side,
+        good_till=_good_till(params, time_in_force),
     )
     return order if price is None else msgspec.structs.replace(order, price=price)
 

@@ -1,15 +1,16 @@
 """Account routes: positions, balances, settings, rates, income and the listen key (binance.md 3.5).
 
-Owns which rows each version of a route shows. Refuses to know HTTP and arithmetic. One-way mode and single-asset mode
-only: the switches exist, and refuse to switch.
+Owns which rows each version of a route shows. Refuses to know HTTP and arithmetic. Hedge mode and multi-assets mode can
+be switched on, so that a client meets an account that is in them; nothing can be traded in the former, and the latter
+changes nothing, as there is one asset.
 """
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from pms.sim import rows
-from pms.sim.model import VenueError
+from pms.sim.model import PositionSide, VenueError
 from pms.sim.numbers import trimmed
 from pms.sim.params import mandatory, not_valid
 from pms.sim.rest import Call, Route
@@ -32,9 +33,13 @@ def positions_v3(call: Call) -> object:
 
 
 def positions_v2(call: Call) -> object:
-    """GET positionRisk v2: every symbol, with leverage and margin type."""
+    """GET positionRisk v2: every symbol, with leverage and margin type; in hedge mode each side."""
     views = call.exchange.positions(call.account, call.optional_symbol())
-    return [rows.position_v2(view, call.rules[view.symbol]) for view in views]
+    return [rows.position_v2(view, call.rules[view.symbol], side) for view in views for side in _sides(call)]
+
+
+def _sides(call: Call) -> tuple[PositionSide, ...]:
+    return get_args(PositionSide) if call.exchange.dual_side(call.account) else ("BOTH",)
 
 
 def account_v3(call: Call) -> object:
@@ -49,18 +54,19 @@ def account_v2(call: Call) -> object:
     positions = call.exchange.positions(call.account)
     shown = [
         {
-            **rows.account_position(one, call.rules[one.symbol]),
+            **rows.account_position(one, call.rules[one.symbol], side),
             "entryPrice": trimmed(one.entry_price),
             "leverage": str(one.leverage),
             "isolated": one.margin_type == "isolated",
             "maxNotional": trimmed(one.max_notional),
         }
         for one in positions
+        for side in _sides(call)
     ]
-    return {**_settings(view.update_time), **rows.account(view), "positions": shown}
+    return {**_settings(call, view.update_time), **rows.account(view), "positions": shown}
 
 
-def _settings(update_time: int) -> rows.Row:
+def _settings(call: Call, update_time: int) -> rows.Row:
     return {
         "feeTier": 0,
         "feeBurn": False,
@@ -68,14 +74,14 @@ def _settings(update_time: int) -> rows.Row:
         "canDeposit": True,
         "canWithdraw": True,
         "updateTime": update_time,
-        "multiAssetsMargin": False,
+        "multiAssetsMargin": call.exchange.multi_assets(call.account),
         "tradeGroupId": -1,
     }
 
 
 def account_config(call: Call) -> object:
     """GET accountConfig."""
-    settings = _settings(call.exchange.account(call.account).update_time)
+    settings = _settings(call, call.exchange.account(call.account).update_time)
     del settings["feeBurn"]
     return {**settings, "dualSidePosition": call.exchange.dual_side(call.account)}
 
@@ -131,7 +137,23 @@ def set_dual_side(call: Call) -> object:
 
 def multi_assets(call: Call) -> object:
     """GET multiAssetsMargin."""
-    return {"multiAssetsMargin": False}
+    return {"multiAssetsMargin": call.exchange.multi_assets(call.account)}
+
+
+def set_multi_assets(call: Call) -> object:
+    """POST multiAssetsMargin."""
+    wanted = call.params.flag("multiAssetsMargin")
+    if wanted is None:
+        raise mandatory("multiAssetsMargin")
+    call.exchange.set_multi_assets(call.account, wanted)
+    return DONE
+
+
+def adl_quantile(call: Call) -> object:
+    """GET adlQuantile: the symbol's row, or those of every symbol in use."""
+    symbol = call.optional_symbol()
+    views = _in_use(call) if symbol is None else call.exchange.positions(call.account, symbol)
+    return [rows.adl_quantile(view, call.exchange.dual_side(call.account)) for view in views]
 
 
 def brackets(call: Call) -> object:
@@ -214,6 +236,8 @@ ROUTES = (
     Route("GET", "/fapi/v1/positionSide/dual", "SIGNED", 30, dual_side),
     Route("POST", "/fapi/v1/positionSide/dual", "SIGNED", 1, set_dual_side),
     Route("GET", "/fapi/v1/multiAssetsMargin", "SIGNED", 30, multi_assets),
+    Route("POST", "/fapi/v1/multiAssetsMargin", "SIGNED", 1, set_multi_assets),
+    Route("GET", "/fapi/v1/adlQuantile", "SIGNED", 5, adl_quantile),
     Route("GET", "/fapi/v1/leverageBracket", "SIGNED", 1, brackets),
     Route("GET", "/fapi/v1/commissionRate", "SIGNED", 20, commission_rate),
     Route("GET", "/fapi/v1/income", "SIGNED", 30, income),

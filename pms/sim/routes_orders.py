@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from pms.sim import order_params, rows
+from pms.sim.liquidation import ADL, FORCED, LIQUIDATION
 from pms.sim.model import VenueError
 from pms.sim.params import Params, combination, mandatory, not_valid
 from pms.sim.rest import Call, Route, by_symbol
@@ -20,6 +21,9 @@ BATCH_PLACE_MAX = 5
 BATCH_CANCEL_MAX = 10
 WEEK_MS = 7 * 86_400_000
 ROWS_MAX = 1_000
+FORCED_MAX = 100
+FORCED_KEPT_MS = 90 * 86_400_000
+_AUTO_CLOSE = {"LIQUIDATION": (LIQUIDATION,), "ADL": (ADL,)}
 
 
 def _acknowledges(params: Params) -> bool:
@@ -191,6 +195,25 @@ def all_orders(call: Call) -> object:
     return [rows.historic(order, call.rules[order.symbol]) for order in found]
 
 
+def force_orders(call: Call) -> object:
+    """GET forceOrders: the venue's own orders on the account, of 7 days unless a time is given, of 90 at most."""
+    symbol, kind = call.optional_symbol(), call.params.get("autoCloseType")
+    if kind is not None and kind not in _AUTO_CLOSE:
+        raise not_valid("autoCloseType")
+    start, end = call.params.window(FORCED_KEPT_MS)
+    if start is None:
+        start = (call.now if end is None else end) - WEEK_MS
+    found = call.exchange.forced_orders(
+        call.account,
+        symbol,
+        kinds=FORCED if kind is None else _AUTO_CLOSE[kind],
+        start=max(start, call.now - FORCED_KEPT_MS),
+        end=end,
+        limit=call.params.limit(50, FORCED_MAX),
+    )
+    return [rows.historic(order, call.rules[order.symbol]) for order in found]
+
+
 def user_trades(call: Call) -> object:
     """GET userTrades: the oldest rows when more match than `limit`."""
     symbol = call.symbol()
@@ -218,5 +241,6 @@ ROUTES = (
     Route("POST", "/fapi/v1/countdownCancelAll", "SIGNED", 10, countdown),
     Route("GET", "/fapi/v1/openOrders", "SIGNED", by_symbol(1, 40), open_orders),
     Route("GET", "/fapi/v1/allOrders", "SIGNED", 5, all_orders),
+    Route("GET", "/fapi/v1/forceOrders", "SIGNED", by_symbol(20, 50), force_orders),
     Route("GET", "/fapi/v1/userTrades", "SIGNED", 5, user_trades),
 )

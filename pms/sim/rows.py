@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from pms.sim.model import Order, Rules, Touch, Trade
+from pms.sim.model import Order, PositionSide, Rules, Touch, Trade
 from pms.sim.numbers import padded, trimmed
 from pms.sim.views import AccountView, Bracket, Income, Kline, PositionView
 
@@ -74,7 +74,7 @@ def _flags(order: Order, rules: Rules) -> Row:
         "origType": order.type,
         "priceMatch": order.price_match,
         "selfTradePreventionMode": order.stp,
-        "goodTillDate": 0,
+        "goodTillDate": order.good_till,
     }
 
 
@@ -101,11 +101,11 @@ def trade(fill: Trade, rules: Rules) -> Row:
     }
 
 
-def position(view: PositionView, rules: Rules) -> Row:
+def position(view: PositionView, rules: Rules, side: PositionSide = "BOTH") -> Row:
     """A positionRisk v3 row."""
     return {
         "symbol": view.symbol,
-        "positionSide": "BOTH",
+        "positionSide": side,
         "positionAmt": padded(view.amount, rules.quantity_precision),
         "entryPrice": trimmed(view.entry_price),
         "breakEvenPrice": trimmed(view.break_even_price),
@@ -122,17 +122,29 @@ def position(view: PositionView, rules: Rules) -> Row:
         "maintMargin": padded(view.maint_margin, MONEY),
         "positionInitialMargin": padded(view.position_initial_margin, MONEY),
         "openOrderInitialMargin": padded(view.open_order_initial_margin, MONEY),
-        "adl": 2 if view.amount else 0,
+        "adl": _adl(view),
         "bidNotional": trimmed(view.bid_notional),
         "askNotional": trimmed(view.ask_notional),
         "updateTime": view.update_time,
     }
 
 
-def position_v2(view: PositionView, rules: Rules) -> Row:
+def _adl(view: PositionView) -> int:
+    """The place in the queue for deleveraging, 0 to 4. Nobody is ranked here: a script names who it meets."""
+    return 2 if view.amount else 0
+
+
+def adl_quantile(view: PositionView, dual: bool) -> Row:
+    """An adlQuantile row; in hedge mode with cross margin HEDGE stands in place of BOTH, as a sign only."""
+    if dual and view.margin_type == "cross":
+        return {"symbol": view.symbol, "adlQuantile": {"LONG": _adl(view), "SHORT": _adl(view), "HEDGE": 0}}
+    return {"symbol": view.symbol, "adlQuantile": {"LONG": 0, "SHORT": 0, "BOTH": _adl(view)}}
+
+
+def position_v2(view: PositionView, rules: Rules, side: PositionSide = "BOTH") -> Row:
     """A positionRisk v2 row: with leverage and margin type, `isAutoAddMargin` a text."""
     return {
-        **position(view, rules),
+        **position(view, rules, side),
         "leverage": str(view.leverage),
         "marginType": view.margin_type,
         "maxNotionalValue": trimmed(view.max_notional),
@@ -140,9 +152,9 @@ def position_v2(view: PositionView, rules: Rules) -> Row:
     }
 
 
-def account_position(view: PositionView, rules: Rules) -> Row:
+def account_position(view: PositionView, rules: Rules, side: PositionSide = "BOTH") -> Row:
     """A row of `positions` in GET account."""
-    risk = position(view, rules)
+    risk = position(view, rules, side)
     kept = ("symbol", "positionSide", "positionAmt", "isolatedMargin", "notional", "isolatedWallet", "initialMargin")
     row = {name: risk[name] for name in kept}
     return {

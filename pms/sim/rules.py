@@ -12,6 +12,8 @@ from pms.sim.model import NewOrder, Rules, Side, VenueError
 from pms.sim.numbers import trimmed
 
 _ZERO = Decimal(0)
+GOOD_TILL_LEAST_MS = 600_000  # a GTD order stands longer than ten minutes
+GOOD_TILL_MOST_MS = 253_402_300_799_000  # the end of the year 9999
 
 
 def unknown_symbol() -> VenueError:
@@ -55,6 +57,27 @@ def check_new(rules: Rules, new: NewOrder, mark: Decimal) -> None:
     if not market:
         check_price(rules, new.price, new.side, mark)
     check_notional(rules, new.price or mark, new.quantity, new.reduce_only, -4164)
+
+
+def check_good_till(new: NewOrder, now: int) -> None:
+    """When a GTD order may end (binance.md 4)."""
+    if new.time_in_force == "GTD" and not now + GOOD_TILL_LEAST_MS < new.good_till < GOOD_TILL_MOST_MS:
+        raise VenueError(
+            -5040,
+            "The goodTillDate timestamp must be greater than the current time plus "
+            f"{GOOD_TILL_LEAST_MS // 1000} seconds and smaller than {GOOD_TILL_MOST_MS}.",
+        )
+
+
+def check_position_side(new: NewOrder, dual: bool) -> None:
+    """One-way mode takes BOTH or nothing, hedge mode LONG or SHORT. What hedge mode would do with them is not built:
+    the daemon refuses such an account, so its orders are refused here in words of the venue's own."""
+    if dual == (new.position_side == "BOTH"):
+        raise VenueError(-4061, "Order's position side does not match user's setting.")
+    if dual and new.reduce_only:
+        raise VenueError(-1106, "Parameter 'reduceonly' sent when not required.")
+    if dual:
+        raise VenueError(-4084, "Method is not allowed currently. Upcoming soon.")
 
 
 def check_price(rules: Rules, price: Decimal, side: Side, mark: Decimal) -> None:

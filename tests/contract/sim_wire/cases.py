@@ -28,6 +28,8 @@ Step = tuple[str, str, Mapping[str, str]]
 RESTING: Step = ("POST", f"{V1}/order", {**LIMIT, "newClientOrderId": "one"})
 LONG: Step = ("POST", f"{V1}/order", MARKET)
 GONE: Step = ("DELETE", f"{V1}/order", {**BTC, "origClientOrderId": "one"})
+HEDGE: Step = ("POST", f"{V1}/positionSide/dual", {"dualSidePosition": "true"})
+MULTI: Step = ("POST", f"{V1}/multiAssetsMargin", {"multiAssetsMargin": "true"})
 ISOLATED: Step = ("POST", f"{V1}/marginType", {**BTC, "marginType": "ISOLATED"})
 CLOSER: Step = ("POST", f"{V1}/order", {**LIMIT, "side": "SELL", "price": "86000", "reduceOnly": "true",
                                          "newClientOrderId": "one"})  # fmt: skip
@@ -135,7 +137,7 @@ def _place() -> list[Case]:
         limit.but("type", "unknown", "ICEBERG", -1116),
         limit.but("type", "conditional", "STOP_MARKET", -4120, stopPrice="90000"),
         limit.but("timeInForce", "unknown", "DAY", -1115),
-        limit.but("timeInForce", "GTD, which the simulator does not have", "GTD", -1115, goodTillDate="1"),
+        *_good_till(limit),
         *[limit.fine("timeInForce", name, timeInForce=name) for name in ("IOC", "GTX")],
         limit.but("timeInForce", "FOK that cannot fill", "FOK", -5021),
         limit.but("timeInForce", "GTX that would take", "GTX", -5022, price="84600.00"),
@@ -164,7 +166,34 @@ def _place() -> list[Case]:
         limit.after("true against a position", LONG, code=None, parameter="reduceOnly", reduceOnly="true",
                     side="SELL", price="86000.00"),
     ]  # fmt: skip
-    return cases + _filters(limit, market)
+    return [*cases, *_hedge(limit), *_filters(limit, market)]
+
+
+def _good_till(limit: Base) -> list[Case]:
+    least = START + 600_000
+    return [
+        limit.fine("timeInForce", "GTD", timeInForce="GTD", goodTillDate=str(least + 1_000)),
+        limit.but("goodTillDate", "missing with GTD", None, -1102, timeInForce="GTD"),
+        limit.but("goodTillDate", "not a number", "soon", -1100, timeInForce="GTD"),
+        limit.but("goodTillDate", "600 s ahead", str(least), -5040, timeInForce="GTD"),
+        limit.but("goodTillDate", "600 s ahead but for the milliseconds", str(least + 999), -5040, timeInForce="GTD"),
+        limit.but("goodTillDate", "after the year 9999", "253402300799000", -5040, timeInForce="GTD"),
+        limit.but("goodTillDate", "without GTD", str(least + 1_000), -1106),
+    ]
+
+
+def _hedge(limit: Base) -> list[Case]:
+    """What hedge mode refuses; the simulator has the mode and not what is traded in it."""
+    return [
+        limit.after("missing in hedge mode", HEDGE, code=-4061, parameter="positionSide"),
+        limit.after("BOTH in hedge mode", HEDGE, code=-4061, parameter="positionSide", positionSide="BOTH"),
+        limit.after(
+            "LONG in hedge mode, in which the simulator does not trade", HEDGE,
+            code=-4084, parameter="positionSide", positionSide="LONG",
+        ),
+        limit.after("true in hedge mode", HEDGE, code=-1106, parameter="reduceOnly", positionSide="LONG",
+                    reduceOnly="true"),
+    ]  # fmt: skip
 
 
 def _filters(limit: Base, market: Base) -> list[Case]:
@@ -323,11 +352,43 @@ def _account() -> list[Case]:
         dual.but("dualSidePosition", "missing", None, -1102),
         dual.but("dualSidePosition", "neither true nor false", "yes", -1130),
         dual.but("dualSidePosition", "as it is", "false", -4059),
-        dual.but("dualSidePosition", "hedge mode, which the simulator does not have", "true", -4084),
+        dual.fine("dualSidePosition", "hedge mode", dualSidePosition="true"),
+        dual.after("back to one-way mode", HEDGE, code=None, parameter="dualSidePosition"),
+        dual.after("hedge mode, as it is", HEDGE, code=-4059, parameter="dualSidePosition", dualSidePosition="true"),
         dual.after(
             "true with an open order", RESTING, code=-4067, parameter="dualSidePosition", dualSidePosition="true"
         ),
         dual.after("true with a position", LONG, code=-4068, parameter="dualSidePosition", dualSidePosition="true"),
+        *_multi_assets(kind),
+    ]
+
+
+def _multi_assets(kind: Base) -> list[Case]:
+    multi = Base("POST", f"{V1}/multiAssetsMargin", {"multiAssetsMargin": "true"})
+    return [
+        multi.fine(),
+        multi.but("multiAssetsMargin", "missing", None, -1102),
+        multi.but("multiAssetsMargin", "neither true nor false", "yes", -1130),
+        multi.but("multiAssetsMargin", "as it is", "false", -4171),
+        multi.after("with an isolated symbol", ISOLATED, code=-4167, parameter="multiAssetsMargin"),
+        multi.after("with an open order", RESTING, code=-4170, parameter="multiAssetsMargin"),
+        kind.after("ISOLATED in multi-assets mode", MULTI, code=-4168, parameter="marginType"),
+    ]
+
+
+def _forced() -> list[Case]:
+    forced, quantile = Base("GET", f"{V1}/forceOrders", BTC), Base("GET", f"{V1}/adlQuantile", BTC)
+    return [
+        forced.fine(),
+        forced.fine("symbol", "missing: all", symbol=None),
+        *_symbol(forced, compulsory=False),
+        *_limit(forced, 100),
+        *_window(forced, 90 * 86_400_000),
+        *[forced.fine("autoCloseType", kind, autoCloseType=kind) for kind in ("LIQUIDATION", "ADL")],
+        forced.but("autoCloseType", "unknown", "SETTLEMENT", -1130),
+        quantile.fine(),
+        quantile.fine("symbol", "missing: those in use", symbol=None),
+        *_symbol(quantile, compulsory=False),
     ]
 
 
@@ -353,5 +414,6 @@ CASES: list[Case] = [
     *_batches(),
     *_many_orders(),
     *_account(),
+    *_forced(),
     *_listen_key(),
 ]

@@ -76,7 +76,7 @@ def test_memory_of_fills_is_bounded() -> None:
     assert len(account.trades[SYMBOL]) == accounts.KEPT_TRADES
 
 
-def test_the_account_is_one_way_and_the_brackets_are_the_symbols() -> None:
+def test_the_account_begins_in_one_way_mode_and_the_brackets_are_the_symbols() -> None:
     rig = usual()
     assert rig.exchange.dual_side("a") is False
     assert rig.exchange.brackets(SYMBOL)[0].initial_leverage == 75

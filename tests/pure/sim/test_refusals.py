@@ -149,7 +149,7 @@ LOOKING: dict[str, tuple[int, Callable[[Rig], object]]] = {
     "a leverage above the first bracket": (-4028, lambda rig: rig.exchange.set_leverage("a", SYMBOL, 126)),
     "the margin type that already is": (-4046, lambda rig: rig.exchange.set_margin_type("a", SYMBOL, "CROSSED")),
     "the position mode that already is": (-4059, lambda rig: rig.exchange.set_dual_side("a", False)),
-    "hedge mode": (-4084, lambda rig: rig.exchange.set_dual_side("a", True)),
+    "the asset mode that already is": (-4171, lambda rig: rig.exchange.set_multi_assets("a", False)),
 }
 
 

@@ -53,6 +53,7 @@ def _view_chase(state: ChaseState) -> View:
         updated_at=state.updated_at,
         news=(state.status, state.filled_quantity, child and (child.client_order_id, child.price, child.state)),
         tag=state.tag,
+        epoch=state.id_epoch,
         parent_id=state.parent_id,
         instrument=state.instrument,
         mid=(state.bid + state.ask) / 2,

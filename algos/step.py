@@ -250,6 +250,7 @@ class View(msgspec.Struct, frozen=True):
     updated_at: int
     news: tuple[object, ...]
     tag: str = ""
+    epoch: int = 0
     parent_id: str = ""
     child_algos: tuple[str, ...] = ()
     instrument: Instrument | None = None

@@ -54,10 +54,10 @@ class Closers:
             view = runner.kind.view(runner.state)
             if not view.reduce_only or (view.sub_account_id, view.symbol) != (sub_account, symbol):
                 continue
-            share = free + sum((given.get(child, ZERO) for child in view.live_children), ZERO)
-            if view.algo_id != apart_from or not held:
+            share = free + sum((given.get(child, ZERO) for child in desk.family.orders(view.algo_id)), ZERO)
+            if apart_from not in (view.algo_id, *view.child_algos) or not held:
                 signed = share if held > 0 else -share
-                desk.offer(runner, step.PositionReduced(desk.now(), signed, desk.quote_of(runner)))
+                desk.offer(runner, step.PositionReduced(desk.now(), signed, desk.quote_of(runner), held))
         for client_id, quantity in given.items():
             order = desk.ledger.orders[client_id]
             if order.parent_id not in desk.runners and quantity < order.remaining and not order.immediate:

@@ -64,7 +64,7 @@ class Daemon(Assembly):
         """Take the lease, read everything back, recover, resume, open the doors. Raises Refused, LeaseHeld, Gone."""
         restored = await self._stand_up()
         runners = await self._recover(restored)
-        await self._resume(runners)
+        await self._resume(runners, restored)
         await self._open_doors(restored)
 
     async def put_right(self) -> None:
@@ -140,11 +140,11 @@ class Daemon(Assembly):
         await self._live.wait()
         return runners
 
-    async def _resume(self, runners: list[Runner]) -> None:
+    async def _resume(self, runners: list[Runner], restored: restore.Restored) -> None:
         """Algos go on."""
         alive = last_alive(self.parts.folder)
         down_ms = self.parts.clock.now_ms() - alive if alive else 0
-        await self.recovery.resume(runners, self.lease.epoch, down_ms)
+        await self.recovery.resume(runners, self.lease.epoch, down_ms, restored.ended)
         self.watch.tell()
 
     def on_user_stream(self, state: UserStreamState) -> None:

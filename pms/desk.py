@@ -16,7 +16,8 @@ import structlog
 
 from algos import step
 from algos.registry import KINDS, Kind
-from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild, View
+from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild
+from pms import algo_news
 from pms.alarms import Alarms
 from pms.allowances import Allowances
 from pms.books import Books
@@ -26,15 +27,15 @@ from pms.closers import Closers
 from pms.core.orders import Change
 from pms.execution import Execution
 from pms.exit_ledger import ExitLedger
+from pms.family import Family
 from pms.fates import Fates
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.order_entry import OrderEntry
-from pms.runner import PROGRESS_MS, Decided, Runner
+from pms.runner import Decided, Runner
 from pms.tasks import Tasks
 from pms.unit import Unit, rewriting
 from pms.withdrawals import Withdrawals
-from schemas.chase import AlgoStatus
 from schemas.market import ZERO, Instrument
 from schemas.orders import Cause, Order, OrderState
 from schemas.records import EXTERNAL
@@ -80,6 +81,7 @@ class Desk:
         self.withdrawals = Withdrawals(self.step, self.entry, ledger, clock, now, tasks)
         self.fates = Fates()
         self.closers = Closers(self)
+        self.family = Family(self)
 
     # --- runners --------------------------------------------------------------------------------------
 
@@ -93,11 +95,16 @@ class Desk:
         self.runners[view.algo_id] = runner
 
     def follow(self, runner: Runner) -> None:
-        """Quotes and its alarm reach a runner from now on. The symbol is watched on its behalf (`Market.watch`)."""
+        """Quotes and its alarm reach a runner from now on, and its children. The symbol, where it has one, is watched
+        on its behalf (`Market.watch`)."""
         view = runner.kind.view(runner.state)
         self._following.add(view.algo_id)
-        self.market.subscribe(view.symbol, runner)
+        if view.symbol:
+            self.market.subscribe(view.symbol, runner)
         self._arm(runner, view.wake_at)
+        for child in view.child_algos:
+            if child in self.runners:
+                self.family.follow(self.runners[child])
 
     def _detach(self, runner: Runner, algo_id: str, symbol: str) -> None:
         """A finished runner is unregistered (design.md rule 6)."""
@@ -105,8 +112,9 @@ class Desk:
         self.runners.pop(algo_id, None)
         if algo_id in self._following:
             self._following.discard(algo_id)
-            self.market.unsubscribe(symbol, runner)
-            self.tasks.spawn(self.market.release(symbol), f"release {symbol}")
+            if symbol:
+                self.market.unsubscribe(symbol, runner)
+                self.tasks.spawn(self.market.release(symbol), f"release {symbol}")
 
     def follows(self, algo_id: str) -> bool:
         """Whether an algo gets quotes; one that is being recovered does not yet."""
@@ -136,15 +144,15 @@ class Desk:
         with self.step(request_id, claim) as unit:
             self.register(runner)
             self.record(unit, runner, started=True)
-            for action in actions:
-                self._request(unit, runner, action)
+            self.act(unit, runner, actions)
         return unit.durable
 
     def withdraw(self, runner: Runner) -> None:
         """Forget an algo whose claim was taken before: nothing of it stands in Redis, nothing of it left."""
-        view = runner.kind.view(runner.state)
-        self.forget_orders(view.live_children)
-        self._detach(runner, view.algo_id, view.symbol)
+        for member in tuple(self.family.members(runner.kind.view(runner.state).algo_id)):
+            view = member.kind.view(member.state)
+            self.forget_orders(view.live_children)
+            self._detach(member, view.algo_id, view.symbol)
 
     def forget_orders(self, client_ids: Iterable[str]) -> None:
         """Forget orders of a step that was never done: nothing of them stands in Redis, nothing of them left."""
@@ -192,37 +200,28 @@ class Desk:
         """StepTaker: record, event and requests of one step of an algo."""
         with self.step() as unit:
             self.record(unit, runner)
-            for action in decided.actions:
+            self.act(unit, runner, decided.actions)
+            self.family.tell(runner)
+
+    def act(self, unit: Unit, runner: Runner, actions: tuple[Action, ...]) -> None:
+        """Carry out what an algo asks for, within its step."""
+        for action in actions:
+            if isinstance(action, PlaceChild | AmendChild | CancelChild):
                 self._request(unit, runner, action)
+            else:
+                self.family.carry_out(runner, action)
 
     def record(self, unit: Unit, runner: Runner, started: bool = False) -> None:
         """Put an algo's state into the unit, with its event where there is news; arm its alarm; let it go when it
         ended."""
         kind, state = runner.kind, runner.state
         view = kind.view(state)
-        now = self.now()
-        word = "started" if started else view.status.value if view.status.terminal else "progress"
-        due = view.news != runner.told or now - runner.told_at >= PROGRESS_MS
-        event = kind.event(f"{kind.name}_{word}", state, now) if word != "progress" or due else None
-        if event is not None:
-            runner.told, runner.told_at = view.news, now
-        unit.algo(kind, state, event)
-        self._alarm_blocked(view, state.reason)
+        unit.algo(kind, state, algo_news.event_of(runner, view, started, self.now()))
+        algo_news.alarm_blocked(self.alarms, view, state.reason, self.now())
         if view.status.terminal:
             self._detach(runner, view.algo_id, view.symbol)
         else:
             self._arm(runner, view.wake_at)
-
-    def _alarm_blocked(self, view: View, reason: str) -> None:
-        """An algo that is blocked is told to people, once, until it goes on (law 7)."""
-        if view.status is AlgoStatus.BLOCKED:
-            message = (
-                f"{view.algo_id} does not go on: {reason}. It does by itself once that is over, trying at most once a "
-                "minute where it is refused; mend the cause or cancel it."
-            )
-            self.alarms.sound("algo_blocked", "warning", view.algo_id, message, self.now())
-        else:
-            self.alarms.clear("algo_blocked", view.algo_id, self.now())
 
     def on_broken(self, runner: Runner, error: Exception) -> None:
         """StepTaker: an algo's code failed; its children leave the market and it is told."""
@@ -236,11 +235,13 @@ class Desk:
                 order = self.ledger.orders.get(client_id)
                 if order is not None:
                     self.withdrawals.want(order)
+            self.family.broken(runner)
+            self.family.tell(runner)
         self.alarms.sound("algo_failed", "critical", view.algo_id, message, self.now())
 
     # --- requests -------------------------------------------------------------------------------------
 
-    def _request(self, unit: Unit, runner: Runner, action: Action) -> None:
+    def _request(self, unit: Unit, runner: Runner, action: PlaceChild | AmendChild | CancelChild) -> None:
         """Record what an algo asks for; a denial is its next input, and nothing of it ever reaches the venue."""
         match action:
             case CancelChild():

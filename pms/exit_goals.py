@@ -16,6 +16,8 @@ from pms.core.risk import Denied
 from schemas.market import Side
 from schemas.orders import Order, OrderState, Origin
 
+STOPPED = "stopped"  # why an exit ended with the process: who still wants it asks again in the next life
+
 
 class Goal(msgspec.Struct, frozen=True):
     """What is to be closed: all of a sub-account's position on that closing side, or so much of it, or only that

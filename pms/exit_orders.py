@@ -22,7 +22,7 @@ from pms.core import exits
 from pms.core.exits import Form
 from pms.desk import Desk
 from pms.exit_evidence import Evidence, Fate
-from pms.exit_goals import Exit, Goal, in_flight
+from pms.exit_goals import STOPPED, Exit, Goal, in_flight
 from pms.exit_price import ExitPrices
 from schemas.errors import ErrorCode
 from schemas.ids import ATTEMPT_MAX, OrderId, make
@@ -94,6 +94,9 @@ class ExitOrders:
         await self._desk.market.watch(instrument)
         try:
             reason = await self._pursue(one, instrument, claim)
+        except asyncio.CancelledError:
+            reason = STOPPED
+            raise
         finally:
             one.ends(reason)
             await self._desk.market.release(instrument.symbol)

@@ -75,6 +75,10 @@ class Market:
         line.watchers += 1
         line.changed(instrument)
 
+    def share(self, symbol: str) -> None:
+        """One follower more of a symbol that somebody watches. Raises KeyError."""
+        self._lines[symbol].watchers += 1
+
     async def release(self, symbol: str) -> None:
         """One follower less. After the last the book is kept for `LINGER_S`: the next order often is on the same
         symbol."""

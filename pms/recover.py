@@ -7,17 +7,19 @@ and to keep records (hands).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import structlog
 
 from algos import step
 from algos.registry import Kind
+from algos.step import View
 from pms.bus.batch import Fenced, Gone, Put
 from pms.clock import Clock
 from pms.config import ForeignPolicy
 from pms.desk import Desk
+from pms.family import view_of
 from pms.hands import DeskHands
 from pms.runner import Runner
 from pms.unit import Unit
@@ -150,40 +152,46 @@ class Recovery:
             runners.append(runner)
         return runners
 
-    async def resume(self, runners: list[Runner], epoch: int, down_ms: int) -> None:
-        """Give each live algo its symbol back and let it go on, or pause it with the reason (execution.md 25)."""
-        for runner in runners:
-            if runner.ended:
-                continue
-            symbol = runner.kind.view(runner.state).symbol
-            instrument = self._desk.instruments.get(symbol)
-            if instrument is None:
-                self._desk.offer(runner, step.CancelRequest(self._desk.now(), "symbol_gone"))
-                continue
-            await self._desk.market.watch(instrument)
-            if instrument != runner.state.instrument:
-                self._desk.offer(runner, step.InstrumentChanged(self._desk.now(), instrument))
-            quote = await self._quote(symbol)
-            pause = self._reason_to_pause(runner, quote, down_ms)
-            if pause:
-                message = f"{runner.kind.view(runner.state).algo_id} stays paused: {pause}. Resume or cancel it."
-                view = runner.kind.view(runner.state)
-                self._desk.alarms.sound("algo_paused", "warning", view.algo_id, message, self._desk.now())
-            self._desk.follow(runner)
-            self._desk.offer(runner, step.Recovered(self._desk.now(), epoch, quote, pause))
+    async def resume(self, runners: list[Runner], epoch: int, down_ms: int, ended: Mapping[str, Any]) -> None:
+        """Give each live algo its symbol back and let it go on, children before their parents, or pause it with the
+        reason (execution.md 25)."""
+        for runner in sorted(runners, key=self._depth, reverse=True):
+            self._desk.family.reunite(runner, ended)
+            if not runner.ended:
+                await self._resume(runner, epoch, down_ms)
         self._desk.withdrawals.resume()
 
-    def _reason_to_pause(self, runner: Runner, quote: Quote | None, down_ms: int) -> str:
-        view = runner.kind.view(runner.state)
+    def _depth(self, runner: Runner) -> int:
+        """How many algos stand above it."""
+        parent = self._desk.runners.get(view_of(runner).parent_id)
+        return 0 if parent is None else 1 + self._depth(parent)
+
+    async def _resume(self, runner: Runner, epoch: int, down_ms: int) -> None:
+        desk, view, quote = self._desk, view_of(runner), None
+        if view.symbol:
+            instrument = desk.instruments.get(view.symbol)
+            if instrument is None:
+                desk.offer(runner, step.CancelRequest(desk.now(), "symbol_gone"))
+                return
+            await desk.market.watch(instrument)
+            if instrument != view.instrument:
+                desk.offer(runner, step.InstrumentChanged(desk.now(), instrument))
+            quote = await self._quote(view.symbol)
+        if pause := self._reason_to_pause(view, quote, down_ms):
+            if not view.parent_id:  # what its parent does with that is told of the parent
+                message = f"{view.algo_id} stays paused: {pause}. Resume or cancel it."
+                desk.alarms.sound("algo_paused", "warning", view.algo_id, message, desk.now())
+        desk.follow(runner)
+        desk.offer(runner, step.Recovered(desk.now(), epoch, quote, pause))
+
+    def _reason_to_pause(self, view: View, quote: Quote | None, down_ms: int) -> str:
         if view.reduce_only:
             return ""
         if down_ms > self._max_age_ms:
             return "down_too_long"
-        state = runner.state
-        if quote is not None and state.bid > 0:
-            before = state.bid + state.ask
-            now = quote.mid2 * state.instrument.tick
-            if abs(now - before) * 100 > before * self._max_move_pct:
+        if quote is not None and view.instrument is not None and view.mid > 0:
+            now = quote.mid2 * view.instrument.tick / 2
+            if abs(now - view.mid) * 100 > view.mid * self._max_move_pct:
                 return "price_moved_too_far"
         return ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from algos import step
+from algos.step import View
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.clock import Clock
@@ -15,6 +16,7 @@ from pms.commands.table import Row
 from pms.core import exits
 from pms.desk import Desk
 from pms.exit_goals import Goal, in_flight
+from pms.family import view_of
 from pms.runner import Runner
 from schemas.commands_algos import AlgoPause, AlgoResume
 from schemas.errors import ErrorCode, Invalid
@@ -44,38 +46,50 @@ class Algos:
         return runner
 
     def check_owner(self, runner: Runner, sub_account_id: str) -> None:
-        """Raises Invalid (NOT_OWNER)."""
-        view = runner.kind.view(runner.state)
+        """Raises Invalid (NOT_OWNER, and OWNED_BY_ALGO for an algo's child)."""
+        view = view_of(runner)
+        if view.parent_id in self._desk.runners:
+            raise Invalid(ErrorCode.OWNED_BY_ALGO, f"{view.algo_id} is a child of {view.parent_id}; command that.")
         if sub_account_id and sub_account_id != view.sub_account_id:
             raise Invalid(ErrorCode.NOT_OWNER, f"{view.algo_id} belongs to another sub-account.", path="subAccountId")
 
     async def cancel(self, runner: Runner, reason: str, request_id: str, close_positions: bool = False) -> Success:
-        """End an algo, and close the position on its symbol where asked; returns when its children are proven gone and
-        nothing is left to close, or after the reply's time with that under way."""
-        view = runner.kind.view(runner.state)
+        """End an algo, and close the positions on its symbols where asked; returns when its children are proven gone
+        and nothing is left to close, or after the reply's time with that under way."""
+        members = [view_of(member) for member in self._desk.family.members(view_of(runner).algo_id)]
         self._desk.offer(runner, step.CancelRequest(self._desk.now(), reason), request_id)
         give_up = self._clock.monotonic() + END_WAIT_S
         while not runner.ended and self._clock.monotonic() < give_up:
             await self._clock.sleep(END_POLL_S)
-        closed = not close_positions or await self._closed(view, request_id, give_up)
+        closed = not close_positions or await self._closed(members, request_id, give_up)
         if runner.ended and closed:
             return Success()
         return Success(details={"state": runner.state.status.value if not runner.ended else "closing"})
 
-    async def _closed(self, view: step.View, request_id: str, give_up: float) -> bool:
-        """Close what the sub-account holds on an algo's symbol, with what a child of unknown fate still adds; whether
-        that is done within the reply's time."""
-        desk, closing = self._desk, self._desk.closing
-        assert closing is not None, "composed with the desk"
-        held = desk.ledger.position(view.sub_account_id, view.symbol).signed_quantity
-        children = [desk.ledger.orders[name] for name in view.live_children]
-        sides = [exits.closing_side(held)] if held else [child.side.opposite for child in children if in_flight(child)]
-        if not sides:
-            return True
-        goal = Goal(view.sub_account_id, view.symbol, sides[0], after=view.live_children, request_id=request_id)
-        under_way = closing.begin(goal)
-        await asyncio.wait((under_way.done,), timeout=max(give_up - self._clock.monotonic(), 0))
-        return under_way.done.done() and not under_way.done.result()
+    async def _closed(self, members: list[View], request_id: str, give_up: float) -> bool:
+        """Close what the sub-account holds on the symbols of an algo and its children, with what one of their orders of
+        unknown fate still adds; whether that is done within the reply's time."""
+        symbols = dict.fromkeys(member.symbol for member in members if member.symbol)
+        goals = [goal for symbol in symbols for goal in self._goals(members, symbol, request_id)]
+        assert self._desk.closing is not None, "composed with the desk"
+        under_way = [self._desk.closing.begin(goal).done for goal in goals]
+        if under_way:
+            await asyncio.wait(under_way, timeout=max(give_up - self._clock.monotonic(), 0))
+        return all(done.done() and not done.result() for done in under_way)
+
+    def _goals(self, members: list[View], symbol: str, request_id: str) -> list[Goal]:
+        ledger = self._desk.ledger
+        owner = members[0].sub_account_id
+        held = ledger.position(owner, symbol).signed_quantity
+        names = tuple(
+            name
+            for member in members
+            if member.symbol == symbol
+            for name in member.live_children
+            if in_flight(ledger.orders.get(name))
+        )
+        sides = [exits.closing_side(held)] if held else [ledger.orders[name].side.opposite for name in names]
+        return [Goal(owner, symbol, side, after=names, request_id=request_id) for side in sides[:1]]
 
     async def _pause(self, command: AlgoPause, context: Context) -> Reply:
         runner = self.find(command.algo_id, context.sub_account)

@@ -16,6 +16,7 @@ from pms.commands.algos import Algos
 from pms.commands.scope import Scope
 from pms.commands.table import Row
 from pms.desk import Desk
+from pms.family import view_of
 from schemas.commands_orders import Cancel, CancelAll
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
@@ -49,8 +50,9 @@ class Cancels:
         order = self._order(command.client_order_id, context.sub_account)
         runner = self._desk.runners.get(order.parent_id)
         if runner is not None:
-            if len(runner.kind.view(runner.state).live_children) > 1:
-                message = f"the order is one of several of {order.parent_id}; cancel that."
+            runner = self._desk.family.root(runner)
+            if len(self._desk.family.orders(view_of(runner).algo_id)) > 1:
+                message = f"the order is one of several of {view_of(runner).algo_id}; cancel that."
                 raise Invalid(ErrorCode.OWNED_BY_ALGO, message)
             return await self._algos.cancel(runner, "child_cancelled_by_command", context.request_id)
         self._desk.cancel(order, context.request_id)

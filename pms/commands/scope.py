@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pms.desk import Desk
+from pms.family import view_of
 from pms.runner import Runner
 from schemas.books import Position
 from schemas.orders import Order
@@ -27,13 +28,15 @@ class Scope(msgspec.Struct, frozen=True):
         return self.sub_account_id in (None, sub_account_id) and self.symbol in (None, symbol)
 
     def runners(self, desk: Desk, protection: bool) -> list[Runner]:
-        """The algos in it; those that only reduce where `protection` is meant too."""
-        views = ((runner, runner.kind.view(runner.state)) for runner in desk.runners.values())
-        return [
+        """The algos in it, parents before their children, so that none of these is started anew; those that only
+        reduce where `protection` is meant too."""
+        views = [(runner, view_of(runner)) for runner in desk.runners.values()]
+        found = [
             runner
             for runner, view in views
             if self.covers(view.sub_account_id, view.symbol) and (protection or not view.reduce_only)
         ]
+        return sorted(found, key=lambda runner: bool(view_of(runner).parent_id))
 
     def orders(self, desk: Desk) -> list[Order]:
         """Every order of ours in it that has not ended."""

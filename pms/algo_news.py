@@ -1,0 +1,35 @@
+"""What of an algo's step is told: its event where there is news, and the alarm of one that does not go on.
+
+Owns the pace of progress events. Refuses to know kinds.
+"""
+
+from __future__ import annotations
+
+from algos.step import View
+from pms.alarms import Alarms
+from pms.runner import PROGRESS_MS, Runner
+from schemas.chase import AlgoStatus
+from schemas.events_orders import Event
+
+
+def event_of(runner: Runner, view: View, started: bool, now: int) -> Event | None:
+    """The event of a step, None where nothing is to be told yet. A status, children and fills are told at once, the
+    rest once a second."""
+    kind = runner.kind
+    word = "started" if started else view.status.value if view.status.terminal else "progress"
+    if word == "progress" and view.news == runner.told and now - runner.told_at < PROGRESS_MS:
+        return None
+    runner.told, runner.told_at = view.news, now
+    return kind.event(f"{kind.name}_{word}", runner.state, now)
+
+
+def alarm_blocked(alarms: Alarms, view: View, reason: str, now: int) -> None:
+    """An algo that is blocked is told to people, once, until it goes on (law 7)."""
+    if view.status is AlgoStatus.BLOCKED:
+        message = (
+            f"{view.algo_id} does not go on: {reason}. It does by itself once that is over, trying at most once a "
+            "minute where it is refused; mend the cause or cancel it."
+        )
+        alarms.sound("algo_blocked", "warning", view.algo_id, message, now)
+    else:
+        alarms.clear("algo_blocked", view.algo_id, now)

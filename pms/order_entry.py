@@ -53,11 +53,6 @@ class OrderEntry:
         leaving, self._leaving = self._leaving, []
         return leaving
 
-    def check(self, runner: Runner, action: PlaceChild) -> Denied | None:
-        """What the gate would say now to an algo's child; nothing is recorded."""
-        verdict, _ = self._judge(self._intent(runner, action))
-        return verdict if isinstance(verdict, Denied) else None
-
     def check_orders(self, intents: Sequence[Order]) -> list[Denied | None]:
         """What the gate would say to each of several new orders, those before it taken for placed; nothing is
         recorded."""
@@ -80,7 +75,7 @@ class OrderEntry:
 
     def place(self, unit: Unit, runner: Runner, action: PlaceChild) -> tuple[Order, Denied | None]:
         """Record the intent of an algo's new child, as `submit` does."""
-        return self.submit(unit, self._intent(runner, action))
+        return self.submit(unit, self.intent(runner, action))
 
     def submit(self, unit: Unit, order: Order, wanted: Form | None = None) -> tuple[Order, Denied | None]:
         """Record the intent of a new order, whoever wants it. Where it is denied, the order comes back failed and
@@ -167,7 +162,8 @@ class OrderEntry:
         own_orders.track(self._market.own(order.symbol), order, instrument, self._now())
         self._market.own_changed(order.symbol)
 
-    def _intent(self, runner: Runner, action: PlaceChild) -> Order:
+    def intent(self, runner: Runner, action: PlaceChild) -> Order:
+        """The order that an algo's child would be."""
         view = runner.kind.view(runner.state)
         now = self._now()
         return Order(

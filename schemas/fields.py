@@ -81,6 +81,12 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return given
 
 
+def camel(name: str) -> str:
+    """A field's name on the wire."""
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
 class Command(Part, frozen=True, kw_only=True, tag_field="type"):
     """One command's own fields; requestId, subAccountId and the like are its envelope (commands.py)."""
 

@@ -6,6 +6,8 @@ Refuses to know kinds. An algo ends when its children are proven gone; who asks 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from typing import Any
 
 from algos import step
 from algos.step import View
@@ -18,13 +20,31 @@ from pms.desk import Desk
 from pms.exit_goals import Goal, in_flight
 from pms.family import view_of
 from pms.runner import Runner
-from schemas.commands_algos import AlgoPause, AlgoResume
+from schemas.commands_algos import (
+    AlgoPause,
+    AlgoResume,
+    ChaseCancel,
+    ScalperCancel,
+    TrailStopCancel,
+    TwapBasketCancel,
+    TwapCancel,
+    TwapPause,
+    TwapResume,
+)
 from schemas.errors import ErrorCode, Invalid
-from schemas.fields import Command
+from schemas.fields import Command, camel
 from schemas.replies import Success
 
 END_WAIT_S = 2.5  # a reply is due within 3 s (contract.md)
 END_POLL_S = 0.005
+# Which kind each ends, and the field that names it.
+CANCELS: dict[type[Command], tuple[str, str]] = {
+    ChaseCancel: ("chase", "chase_id"),
+    TwapCancel: ("twap", "twap_id"),
+    TwapBasketCancel: ("twap_basket", "twap_basket_id"),
+    TrailStopCancel: ("trail_stop", "trail_stop_id"),
+    ScalperCancel: ("scalper", "scalper_id"),
+}
 
 
 class Algos:
@@ -35,13 +55,16 @@ class Algos:
         self._clock = clock
 
     def rows(self) -> dict[type[Command], Row]:
-        return {AlgoPause: Row(self._pause), AlgoResume: Row(self._resume)}
+        cancels = {command: Row(partial(self._cancel, kind, name)) for command, (kind, name) in CANCELS.items()}
+        pauses: dict[type[Command], Row] = {AlgoPause: Row(self._pause), AlgoResume: Row(self._resume)}
+        return cancels | pauses | {TwapPause: Row(self._pause_twap), TwapResume: Row(self._resume_twap)}
 
-    def find(self, algo_id: str, sub_account_id: str) -> Runner:
-        """A live algo. Raises Invalid (ALGO_NOT_FOUND, NOT_OWNER)."""
+    def find(self, algo_id: str, sub_account_id: str, kind: str = "", path: str = "algoId") -> Runner:
+        """A live algo, of a kind where one is named. Raises Invalid (ALGO_NOT_FOUND, NOT_OWNER, OWNED_BY_ALGO)."""
         runner = self._desk.runners.get(algo_id)
-        if runner is None:
-            raise Invalid(ErrorCode.ALGO_NOT_FOUND, f"no algo {algo_id} is running.", path="algoId")
+        if runner is None or kind not in ("", runner.kind.name):
+            message = f"no {kind.replace('_', ' ') or 'algo'} {algo_id} is running."
+            raise Invalid(ErrorCode.ALGO_NOT_FOUND, message, path=path)
         self.check_owner(runner, sub_account_id)
         return runner
 
@@ -91,14 +114,38 @@ class Algos:
         sides = [exits.closing_side(held)] if held else [ledger.orders[name].side.opposite for name in names]
         return [Goal(owner, symbol, side, after=names, request_id=request_id) for side in sides[:1]]
 
+    async def _cancel(self, kind: str, name: str, command: Any, context: Context) -> Reply:
+        runner = self.find(getattr(command, name), context.sub_account, kind, camel(name))
+        return await self.cancel(runner, "cancelled_by_command", context.request_id, command.close_positions)
+
     async def _pause(self, command: AlgoPause, context: Context) -> Reply:
-        runner = self.find(command.algo_id, context.sub_account)
-        self._desk.offer(runner, step.PauseRequest(self._desk.now(), "paused_by_command"), context.request_id)
-        return Success()
+        return self._paused(self.find(command.algo_id, context.sub_account), context)
 
     async def _resume(self, command: AlgoResume, context: Context) -> Reply:
-        runner = self.find(command.algo_id, context.sub_account)
-        self._desk.alarms.clear("algo_paused", command.algo_id, self._desk.now())
-        request = step.ResumeRequest(self._desk.now(), self._desk.quote_of(runner))
-        self._desk.offer(runner, request, context.request_id)
+        return self._resumed(self.find(command.algo_id, context.sub_account), context)
+
+    async def _pause_twap(self, command: TwapPause, context: Context) -> Reply:
+        return self._paused(self.find(command.twap_id, context.sub_account, "twap", "twapId"), context)
+
+    async def _resume_twap(self, command: TwapResume, context: Context) -> Reply:
+        return self._resumed(self.find(command.twap_id, context.sub_account, "twap", "twapId"), context)
+
+    def _paused(self, runner: Runner, context: Context) -> Success:
+        for one in self._bearers(runner):
+            self._desk.offer(one, step.PauseRequest(self._desk.now(), "paused_by_command"), context.request_id)
         return Success()
+
+    def _resumed(self, runner: Runner, context: Context) -> Success:
+        for one in self._bearers(runner):
+            self._desk.alarms.clear("algo_paused", view_of(one).algo_id, self._desk.now())
+            request = step.ResumeRequest(self._desk.now(), self._desk.quote_of(one))
+            self._desk.offer(one, request, context.request_id)
+        return Success()
+
+    def _bearers(self, runner: Runner) -> list[Runner]:
+        """Who is paused: a parent deals with its children itself, but one without a market of its own (a basket) has
+        nothing to pause but these."""
+        if view_of(runner).symbol:
+            return [runner]
+        members = list(self._desk.family.members(view_of(runner).algo_id))
+        return [runner, *(one for one in members if view_of(one).parent_id == view_of(runner).algo_id)]

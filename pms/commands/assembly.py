@@ -11,7 +11,7 @@ from pms.commands.amends import Amends
 from pms.commands.asks import Asks
 from pms.commands.basket import Baskets
 from pms.commands.cancels import Cancels
-from pms.commands.chases import Chases
+from pms.commands.chases import ChaseAmends, ChaseDoor
 from pms.commands.closing import Closing
 from pms.commands.freezes import Freezes
 from pms.commands.halting import Halting
@@ -21,6 +21,7 @@ from pms.commands.orders import Orders
 from pms.commands.positions import Positions
 from pms.commands.previews import Previews
 from pms.commands.scale import Scales
+from pms.commands.starting import Door, Starts
 from pms.commands.table import Group
 from pms.commands.terms import Terms
 from pms.leverage import Leverage
@@ -38,7 +39,8 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         return parts.lease.epoch
 
     ids, arrived = OwnerIds(), parts.tape.arrived
-    chases = Chases(desk, parts.accounts, terms, leverage, algos, ids, epoch, gate, restored.ended, arrived)
+    doors: tuple[Door, ...] = (ChaseDoor(terms),)
+    starts = Starts(desk, parts.accounts, terms, leverage, ids, epoch, gate, restored.ended, arrived, doors)
     manual = Manual(desk, parts.accounts, terms, leverage, ids, epoch, gate, clock, arrived)
     asks, previews = Asks(desk, terms), Previews(manual, desk)
     several = Scales(manual, asks, previews), Baskets(manual, asks, previews)
@@ -48,7 +50,8 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
     closing = Closing(desk, desk.closing, cancels, clock)
     return (
         algos,
-        chases,
+        starts,
+        ChaseAmends(desk, terms, algos),
         Orders(manual, asks, previews),
         *several,
         Amends(desk, clock),

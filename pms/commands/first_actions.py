@@ -1,0 +1,78 @@
+"""What a new algo would do first, with all of its children: looked at before anything is recorded.
+
+Starting is pure, so it can be done for a look: the gate judges the first orders of all together, and a preview shows
+them. Refuses to record and to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from algos.children import Exit, Spawn
+from algos.registry import KINDS, Decided, Kind
+from algos.step import Action, Identity, PlaceChild
+from pms.core.risk import Denied
+from pms.desk import Desk
+from pms.family import Family, view_of
+from pms.runner import Runner
+
+
+class FirstActions:
+    """See the module."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def begin(self, kind: Kind, who: Identity, params: Any) -> Decided:
+        """The first record and actions of an algo as things stand now."""
+        symbol = getattr(params, "symbol", "")
+        instrument = self._desk.instruments.get(symbol)
+        return kind.start(who, params, instrument, self._desk.market.quote(symbol), self._desk.now())
+
+    def denials(self, runner: Runner, actions: Sequence[Action]) -> list[Denied]:
+        """What the gate would refuse of the first orders, all together."""
+        entry = self._desk.entry
+        intents = [entry.intent(placer, order) for placer, order in self._orders(runner, actions)]
+        return [denied for denied in entry.check_orders(intents) if denied is not None]
+
+    def _orders(self, runner: Runner, actions: Sequence[Action]) -> Iterator[tuple[Runner, PlaceChild]]:
+        for action in actions:
+            if isinstance(action, PlaceChild):
+                yield runner, action
+            elif isinstance(action, Spawn):
+                yield from self._orders(*self._child(runner, action))
+
+    def _child(self, runner: Runner, action: Spawn) -> tuple[Runner, Sequence[Action]]:
+        kind = KINDS[action.kind]
+        state, actions = self.begin(kind, Family.identity(view_of(runner), action), action.params)
+        return self._desk.begin(kind, state), actions
+
+    def described(self, runner: Runner, actions: Sequence[Action]) -> list[dict[str, Any]]:
+        """The first actions in the words of the contract, a child's beside its parent's."""
+        rows: list[dict[str, Any]] = []
+        for action in actions:
+            if isinstance(action, PlaceChild):
+                rows.append(_order(runner, action))
+            elif isinstance(action, Exit):
+                rows.append(
+                    {"action": "exit", "symbol": action.symbol, "side": action.side, "quantity": action.quantity}
+                )
+            elif isinstance(action, Spawn):
+                child, first = self._child(runner, action)
+                rows.append({"action": "start", "algo": action.kind, "slot": action.slot})
+                rows += [row | {"slot": action.slot} for row in self.described(child, first)]
+        return rows
+
+
+def _order(runner: Runner, action: PlaceChild) -> dict[str, Any]:
+    return {
+        "action": "place",
+        "algo": runner.kind.name,
+        "symbol": action.symbol,
+        "side": action.side,
+        "price": action.price,
+        "quantity": action.quantity,
+        "timeInForce": action.time_in_force,
+        "reduceOnly": action.reduce_only,
+    }

@@ -1,0 +1,256 @@
+"""Starting an algo of any kind: checks at the door, then one atomic step (contract.md, algos.md).
+
+Owns the way that all kinds share: the market of each symbol, leverage, the gate's word on what it would send first,
+record and claim in one step, and `validate` over the same path. What is special to a kind is its `Door`. Every refusal
+is an `Invalid` with a code of the closed list, and then nothing was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from algos.registry import Kind
+from algos.step import Identity
+from pms.accounts import Accounts
+from pms.bus.batch import Duplicate
+from pms.bus.executor import Context
+from pms.bus.outcomes import Reply
+from pms.commands import answers
+from pms.commands.first_actions import FirstActions
+from pms.commands.identity import OwnerIds, Taken, taken
+from pms.commands.previews import standing
+from pms.commands.table import Arrived, Row, Tell
+from pms.commands.terms import Terms
+from pms.desk import Desk
+from pms.leverage import Leverage
+from pms.runner import Runner
+from schemas.errors import ErrorCode, Invalid
+from schemas.fields import Command, camel
+from schemas.market import ZERO, Quote, Side
+from schemas.orders import Cause
+from schemas.records import Request, SubAccount
+from schemas.replies import Success, ValidateReply
+
+# What an algo gets around by itself: an order of ours in its way, and nothing left to reduce, which ends it.
+_BY_ITSELF = frozenset((Cause.SELF_TRADE, Cause.REDUCE_ONLY))
+_NOBODY = "0000000000"  # the id of an algo that is only looked at
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """A symbol that an algo trades. `priced`: it can't begin without a price."""
+
+    symbol: str
+    leverage: int = 1
+    reduce_only: bool = False
+    priced: bool = True
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What an algo is to trade of a symbol on one side, `price` being what it would ask first."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    leverage: int = 1
+    reduce_only: bool = False
+
+    @property
+    def adds(self) -> Decimal:
+        """The notional that it adds."""
+        return ZERO if self.reduce_only else self.quantity * self.price
+
+
+class Door(Protocol):
+    """What is special to one kind of algo. Each method raises Invalid for what can't be done."""
+
+    kind: Kind
+    command: type[Command]
+    id_name: str  # as the reply and the claim call it: "chaseId"
+
+    def needs(self, command: Any, sub_account: str) -> Sequence[Needs]:
+        """The symbols; the first is the algo's own where it has one."""
+        ...
+
+    def params(self, command: Any, sub_account: str, quotes: Mapping[str, Quote]) -> Any:
+        """Checked parameters, on the grid."""
+        ...
+
+    def planned(self, params: Any, quotes: Mapping[str, Quote]) -> Sequence[Planned]:
+        """What they come to."""
+        ...
+
+    def reply(self, state: Any) -> Success:
+        """The answer to the command, from the record as it began or as it stands."""
+        ...
+
+
+class Starts:
+    """See the module. `gate` says why nothing is started now, empty when the doors are open for trading; `ended` holds
+    the states of algos that ended before this process began."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        accounts: Accounts,
+        terms: Terms,
+        leverage: Leverage,
+        ids: OwnerIds,
+        epoch: Callable[[], int],
+        gate: Callable[[], str],
+        ended: dict[str, Any],
+        arrived: Arrived,
+        doors: Sequence[Door],
+    ) -> None:
+        self._desk = desk
+        self._accounts = accounts
+        self._terms = terms
+        self._leverage = leverage
+        self._ids = ids
+        self._epoch = epoch
+        self._gate = gate
+        self._ended = ended
+        self._arrived = arrived
+        self._doors = doors
+        self._first = FirstActions(desk)
+
+    def rows(self) -> dict[type[Command], Row]:
+        return {
+            door.command: Row(
+                partial(self._start, door),
+                partial(self._prepared, door),
+                partial(self._was_started, door),
+                partial(self._preview, door),
+            )
+            for door in self._doors
+        }
+
+    # --- starting -------------------------------------------------------------------------------------
+
+    async def _start(self, door: Door, command: Command, context: Context) -> Reply:
+        if reason := self._gate():
+            raise Invalid(ErrorCode.NOT_READY, f"trading is not open: {reason}. Nothing was done; send it again.")
+        needs = door.needs(command, context.sub_account)
+        account = self._account(context.sub_account, needs)
+        async with self._watched(needs) as quotes:
+            params = door.params(command, account.id, quotes)
+            planned = door.planned(params, quotes)
+            for symbol, leverage, adds in _leverages(needs, planned):
+                await self._leverage.ensure(symbol, leverage, adds)
+            try:
+                runner = await self._launch(door, account, params, planned, context)
+            except Taken:
+                return taken(context)
+            self._follow(runner)
+        return door.reply(runner.state)
+
+    def _prepared(self, door: Door, command: Command, sub_account: str) -> bool:
+        """An algo acts by its first step alone, unless it makes its sub-account or sets leverage."""
+        if not self._accounts.knows(sub_account):
+            return False
+        try:
+            needs = door.needs(command, sub_account)
+        except Invalid:
+            return True  # refused before anything is done
+        return all(self._leverage.is_set(need.symbol, need.leverage) for need in needs)
+
+    def _account(self, name: str, needs: Sequence[Needs]) -> SubAccount:
+        """Raises Invalid (SUBACCOUNT_UNKNOWN, SUBACCOUNT_FROZEN for what adds risk)."""
+        known = self._desk.ledger.sub_accounts.get(name)
+        if known is not None and all(need.reduce_only for need in needs):
+            return known
+        return self._accounts.named(name, self._desk.now())
+
+    @asynccontextmanager
+    async def _watched(self, needs: Sequence[Needs]) -> AsyncIterator[dict[str, Quote]]:
+        """Have a book of each symbol, and a price where one is needed. Raises Invalid."""
+        market = self._desk.market
+        instruments = [self._terms.instrument(need.symbol, need.reduce_only) for need in needs]
+        for instrument in instruments:
+            await market.watch(instrument)
+        try:
+            quotes = {need.symbol: await self._terms.quote(need.symbol) for need in needs if need.priced}
+            newest = {need.symbol: market.quote(need.symbol) for need in needs}
+            yield quotes | {symbol: quote for symbol, quote in newest.items() if quote is not None}
+        finally:
+            for instrument in instruments:
+                await market.release(instrument.symbol)
+
+    async def _launch(
+        self, door: Door, account: SubAccount, params: Any, planned: Sequence[Planned], context: Context
+    ) -> Runner:
+        """Raises Invalid (nothing done) or Taken (the request was accepted before)."""
+        desk, kind, now = self._desk, door.kind, self._desk.now()
+        algo_id = self._ids.next(kind.letter, now)
+        who = Identity(algo_id, account.id, account.tag, self._epoch(), context.request_id)
+        state, actions = self._first.begin(kind, who, params)
+        runner = desk.begin(kind, state)
+        for denied in self._first.denials(runner, actions):
+            if denied.cause not in _BY_ITSELF:
+                raise Invalid(denied.code, denied.message, limit=denied.limit, value=denied.value)
+        outcome = await desk.launch(runner, actions, context.claim(**{door.id_name: algo_id}), context.request_id)
+        if isinstance(outcome, Duplicate):
+            desk.withdraw(runner)
+            raise Taken
+        for one in planned:
+            self._arrived(algo_id, account.id, one.symbol, one.side, one.quantity)
+        return runner
+
+    def _follow(self, runner: Runner) -> None:
+        if not runner.ended:
+            self._desk.family.follow(runner)
+
+    async def _was_started(self, door: Door, command: Command, request: Request, tell: Tell) -> Reply | None:
+        algo_id = request.ids.get(door.id_name, "")
+        runner = self._desk.runners.get(algo_id)
+        state = self._ended.get(algo_id) if runner is None else runner.state
+        return None if state is None else door.reply(state)
+
+    # --- validate -------------------------------------------------------------------------------------
+
+    async def _preview(self, door: Door, command: Command, sub_account: str) -> ValidateReply:
+        """What the command would begin with: its first actions, and what its reply would tell. Raises Invalid as it
+        would."""
+        needs = door.needs(command, sub_account)
+        account = self._account(sub_account, needs)
+        async with self._watched(needs) as quotes:
+            params = door.params(command, account.id, quotes)
+            planned = door.planned(params, quotes)
+            who = Identity(_NOBODY, account.id, account.tag, self._epoch())
+            state, actions = self._first.begin(door.kind, who, params)
+            runner = self._desk.begin(door.kind, state)
+            denials = self._first.denials(runner, actions)
+            first = self._first.described(runner, actions)
+        errors = tuple(answers.denial("", denied) for denied in denials if denied.cause not in _BY_ITSELF)
+        told = msgspec.structs.asdict(door.reply(state))
+        shown = {camel(name): value for name, value in told.items() if name not in _OF_ANY}
+        shown.pop(door.id_name, None)
+        values = shown | _totals(planned) | standing(self._desk, account.id, sum((one.adds for one in planned), ZERO))
+        return ValidateReply(valid=not errors, errors=errors, computed_values=values | {"actions": first})
+
+
+_OF_ANY = frozenset(Success.__struct_fields__)
+
+
+def _totals(planned: Sequence[Planned]) -> dict[str, Any]:
+    """Quantity and first price where one symbol and side is traded, and notional and margin of all."""
+    notional = sum((one.quantity * one.price for one in planned), ZERO)
+    required = sum((one.adds / one.leverage for one in planned), ZERO)
+    values: dict[str, Any] = {"notional": notional, "requiredMargin": required}
+    if len(planned) == 1:
+        values |= {"price": planned[0].price, "quantity": planned[0].quantity}
+    return values
+
+
+def _leverages(needs: Sequence[Needs], planned: Sequence[Planned]) -> list[tuple[str, int, Decimal]]:
+    """(symbol, leverage, notional added) of each symbol that is traded to add."""
+    return [
+        (need.symbol, need.leverage, sum((one.adds for one in planned if one.symbol == need.symbol), ZERO))
+        for need in needs
+    ]

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from pms.account_watch import AccountWatch
 from pms.accounts import Accounts
 from pms.alarms import Alarms
 from pms.allowances import Allowances
@@ -47,6 +48,7 @@ from pms.health import HealthWriter
 from pms.income import Incomes
 from pms.instruments import Instruments
 from pms.ledger import Ledger
+from pms.leverage import Leverage
 from pms.losses import Losses
 from pms.market import Market
 from pms.market_tape import MarketTape, Trades
@@ -170,12 +172,13 @@ class Assembly:
         )
         self.tape = MarketTape(self.caller, self.names, self.market, trades, parts.clock, self.tasks)
         self.halts = Halts(
-            self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self.watch.tell, self._on_halt
+            self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self._on_mode, self._on_halt
         )
         self.blocked: dict[str, str] = {}
         self.desk = self._new_desk()
         self.watch.wire(self.desk, self.halts)
         self.instruments = Instruments(self.venue, self.desk, parts.clock)
+        self._compose_account()
         self.outcomes = Outcomes(
             self.desk,
             self.watch,
@@ -183,6 +186,7 @@ class Assembly:
             hears.on_user_stream,
             self.watch.on_fenced,
             self.instruments.ask,
+            self.account_watch,
             self.halts.refusal,
             Surplus(self.venue, parts.clock, self.tasks, self.alarms, self.venue.time_ms).look,
         )
@@ -198,6 +202,22 @@ class Assembly:
         self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
         self.disk = self._disk(parts.folder)
         self._compose_books()
+
+    def _compose_account(self) -> None:
+        """What the account is set to at the venue."""
+        desk = self.desk
+        self.leverage = Leverage(
+            self.ledger, self.venue, desk.books.brackets, desk.mark, lambda: self.watch.refusal(False)
+        )
+        self.account_watch = AccountWatch(self.venue, desk, self.halts, self.leverage, self._look_soon)
+
+    def _look_soon(self) -> None:
+        self.audit.ask()
+
+    def _on_mode(self) -> None:
+        """Something else than before may trade."""
+        self.watch.tell()
+        self.account_watch.insist()
 
     def _new_desk(self) -> Desk:
         instruments: dict[str, Instrument] = {}
@@ -224,7 +244,14 @@ class Assembly:
         )
         self.incomes = Incomes(self.venue, self.desk, self.hands)
         self.audit = Audit(
-            self.venue, self.desk, self.hands, self.incomes, self.recovery, parts.clock, lambda: self.watch.user_stream
+            self.venue,
+            self.desk,
+            self.hands,
+            self.incomes,
+            self.recovery,
+            parts.clock,
+            lambda: self.watch.user_stream,
+            self.account_watch,
         )
         self.losses = Losses(self.ledger, self.alarms, lambda name, reason: self.watch.tell())
         self.risk_records = RiskRecords(self.desk, parts.clock, self.losses)

@@ -1,4 +1,5 @@
-"""Whether the books still are what the venue says: positions, and the wallet to the last digit (execution.md 13).
+"""Whether the books still are what the venue says: positions, and the wallet to the last digit (execution.md 13); and
+whether the account still is as we can serve it.
 
 Owns the pace and the comparison, slowly in the background. Refuses to mend: a difference of positions goes to the
 recovery, which reads what was missed and judges; one of the wallet first to the income. Touches nothing foreign.
@@ -13,6 +14,7 @@ from decimal import Decimal
 
 import structlog
 
+from pms.account_watch import AccountWatch
 from pms.accounts import other_assets
 from pms.books import MONEY
 from pms.clock import Clock
@@ -23,7 +25,7 @@ from pms.recover import Recovery
 from pms.venue import Reads, Unavailable
 from schemas.market import ZERO
 
-AUDIT_S = 30.0  # ten weight each: 20 of 2 400 a minute
+AUDIT_S = 30.0  # fifteen weight each: 30 of 2 400 a minute
 PAUSE_S = 2.0  # a difference counts when it stands so long, with nothing in flight
 
 _log = structlog.get_logger("pms.audit")
@@ -41,6 +43,7 @@ class Audit:
         recovery: Recovery,
         clock: Clock,
         gap: Callable[[], str],
+        account: AccountWatch,
     ) -> None:
         self._venue = venue
         self._desk = desk
@@ -49,6 +52,7 @@ class Audit:
         self._recovery = recovery
         self._clock = clock
         self._gap = gap
+        self._account = account
         self._asked = asyncio.Event()
         self._difference = ZERO
 
@@ -64,7 +68,7 @@ class Audit:
             self._asked.clear()
             if self._gap():
                 continue  # the gap's own recovery looks
-            for look in (self._incomes.sync, self._positions, self._wallet):
+            for look in (self._account.look, self._incomes.sync, self._positions, self._wallet):
                 try:
                     await look()
                 except Unavailable as error:

@@ -1,16 +1,17 @@
 """Leverage at the venue (execution.md 15): set outside the order path, serialised per symbol, never lowered with a
 position.
 
-Owns what the venue has it at. Refuses to decide what a sub-account may ask for: that is the risk gate's; its own
-leverage stands in its positions and orders, whatever the venue's one setting is.
+Owns what the venue has it at, another hand's settings included. Refuses to decide what a sub-account may ask for: that
+is the risk gate's; its own leverage stands in its positions and orders, whatever the venue's one setting is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 
 from pms.core import margin
 from pms.core.margin import Brackets
@@ -18,6 +19,8 @@ from pms.ledger import Ledger
 from pms.venue import NotDone, Refused, Unavailable, Unknown, Venue
 from schemas.errors import ErrorCode, Invalid
 from schemas.market import ZERO
+
+SENT_KEPT = 8  # settings of one symbol, serialised: as many events never wait
 
 
 class Leverage:
@@ -38,6 +41,8 @@ class Leverage:
         self._mark = mark
         self._refusal = refusal
         self._standing: dict[str, int] = {}
+        # What we have sent and whose event has not come yet.
+        self._sent: defaultdict[str, deque[int]] = defaultdict(partial(deque, maxlen=SENT_KEPT))
         self._setting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def is_set(self, symbol: str, wanted: int, adds: Decimal = ZERO) -> bool:
@@ -61,6 +66,24 @@ class Leverage:
             if not self.is_set(symbol, wanted, adds):
                 await self._set(symbol, self._target(symbol, wanted, adds))
 
+    def told(self, symbol: str, leverage: int) -> int | None:
+        """The venue tells that it has been set. Returns what stood before (0: not known) where another hand did it,
+        and it matters to us; None otherwise."""
+        sent, was = self._sent[symbol], self._standing.get(symbol)
+        ours = leverage in sent
+        while ours and sent.popleft() != leverage:
+            continue
+        if not sent:  # else a later one of ours is under way, and its answer tells
+            self._standing[symbol] = leverage
+        if ours or was == leverage or (was is None and self._is_flat(symbol)):
+            return None
+        return was or 0
+
+    def forget(self) -> None:
+        """What the venue tells may have been missed: all of it is read again where it matters."""
+        self._standing.clear()
+        self._sent.clear()
+
     def _target(self, symbol: str, wanted: int, adds: Decimal) -> int:
         """min(highest asked, highest whose bracket covers the gross notional after the order)."""
         ledger = self._ledger
@@ -79,7 +102,11 @@ class Leverage:
         if stopped := self._refusal():
             message = f"leverage {target} was not set: {stopped}. Nothing was done; send it again."
             raise Invalid(ErrorCode.NOT_READY, message)
+        sent = self._sent[symbol]
+        sent.append(target)
         outcome = await self._venue.set_leverage(symbol, target)
+        if isinstance(outcome, Refused | NotDone) and target in sent:
+            sent.remove(target)
         match outcome:
             case Refused(message=message, code=code):
                 raise Invalid(
@@ -92,7 +119,8 @@ class Leverage:
                 if await self._read(symbol) != target:
                     message = f"leverage {target} may or may not be set ({message}); no order was sent. Send it again."
                     raise Invalid(ErrorCode.EXCHANGE_UNAVAILABLE, message)
-        self._standing[symbol] = target
+        if target in sent or symbol not in self._standing:  # else its event has come, and maybe a newer one
+            self._standing[symbol] = target
 
     async def _read(self, symbol: str) -> int:
         try:

@@ -12,8 +12,10 @@ from typing import Protocol
 import structlog
 
 from algos.step import Failure
+from pms.account_watch import AccountWatch
 from pms.core import orders
 from pms.desk import Desk
+from pms.notices import Notice
 from pms.venue import AccountChange, FillHint, NotDone, Refused, UserStreamState
 from schemas.ids import Foreign, OrderId, VenueOrder, parse
 from schemas.market import ZERO
@@ -48,6 +50,7 @@ class Outcomes:
         on_user_stream: Callable[[UserStreamState], None],
         on_fenced: Callable[[int], None],
         on_filter: Callable[[], None],
+        account: AccountWatch,
         halted: Callable[[str, str], str],
         surplus: Callable[[Order, Report], None],
     ) -> None:
@@ -57,6 +60,7 @@ class Outcomes:
         self._on_user_stream = on_user_stream
         self._on_fenced = on_fenced
         self._on_filter = on_filter
+        self._account = account
         self._halted = halted
         self._surplus = surplus
         self.account: AccountChange | None = None
@@ -91,6 +95,8 @@ class Outcomes:
         code = str(refusal.code)
         if refusal.cause is Cause.FILTER:
             self._on_filter()
+        if refusal.cause is Cause.ACCOUNT_MODE:
+            self._account.ask()
         if action == "place" and refusal.cause is not Cause.POST_ONLY:  # that one is about the market of the moment
             self._desk.allowances.refused(self._desk.ledger.orders[client_id], refusal.message)
         self._failed(client_id, Failure(action, refusal.cause, code, refusal.message))
@@ -151,7 +157,12 @@ class Outcomes:
         """A hint is never booked (binance.md 7.2): the event with the fee follows within the millisecond."""
         _log.debug("fill_hint", client_order_id=hint.client_id, trade_id=hint.trade_id)
 
+    def on_notice(self, notice: Notice) -> None:
+        self._account.on_notice(notice)
+
     def on_user_stream(self, state: UserStreamState) -> None:
+        if state.gap:
+            self._account.on_gap()
         self._on_user_stream(state)
 
     # --- booking --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from pms.core.margin import Brackets
+from pms.notices import Notice, Unserved
 from schemas.market import Instrument, Side
 from schemas.orders import Cause, Fill, OrderType, TimeInForce
 from schemas.reports import FundingRate, Income, Report, VenuePosition
@@ -127,6 +128,8 @@ class Sink(Protocol):
 
     def on_fill_hint(self, hint: FillHint) -> None: ...
 
+    def on_notice(self, notice: Notice) -> None: ...
+
     def on_user_stream(self, state: UserStreamState) -> None: ...
 
 
@@ -155,6 +158,11 @@ class Reads(Protocol):
 
     async def positions(self) -> list[VenuePosition]: ...
 
+    async def account_margin(self) -> tuple[Decimal, Decimal]:
+        """Maintenance margin and margin balance of the whole account, as the venue reckons them. Raises `Unavailable`,
+        `AuthFailed`."""
+        ...
+
     async def wallet(self) -> dict[str, Decimal]: ...
 
     async def income(self, since_ms: int) -> list[Income]:
@@ -179,8 +187,8 @@ class Reads(Protocol):
         """What the venue has it at."""
         ...
 
-    async def one_way(self) -> bool:
-        """Whether the account is in one-way position mode; anything else is refused at start (execution.md 17)."""
+    async def unserved_modes(self) -> tuple[Unserved, ...]:
+        """The modes that the account is in and that we can't serve; each refuses the start (execution.md 17)."""
         ...
 
     def time_ms(self) -> int:

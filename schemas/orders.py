@@ -51,6 +51,7 @@ class Cause(StrEnum):
     NOT_TRADING = "not_trading"
     TIME_IN_FORCE = "time_in_force"  # an IOC or FOK remainder
     LIQUIDATION = "liquidation"
+    ACCOUNT_MODE = "account_mode"  # the account's modes do not fit the order: read them again
     OTHER = "other"
 
 

@@ -11,6 +11,8 @@ from decimal import Decimal
 import msgspec
 
 from pms.binance.events import STATUS
+from pms.binance.modes import HEDGE, MULTI_ASSETS
+from pms.notices import Unserved
 from schemas.market import ZERO, Instrument, Side
 from schemas.orders import Cause, Fill
 from schemas.reports import Report, VenuePosition, VenueStatus
@@ -105,11 +107,9 @@ class _AccountConfig(msgspec.Struct, rename="camel"):
     multi_assets_margin: bool
 
 
-class AccountMode(msgspec.Struct, frozen=True):
-    """How the account keeps positions and margin."""
-
-    hedge: bool
-    multi_assets: bool
+class _AccountMargin(msgspec.Struct, rename="camel"):
+    total_maint_margin: Decimal
+    total_margin_balance: Decimal
 
 
 _order = msgspec.json.Decoder(_OrderRow).decode
@@ -122,6 +122,7 @@ _exchange_info = msgspec.json.Decoder(_ExchangeInfo).decode
 _time = msgspec.json.Decoder(_Time).decode
 _listen_key = msgspec.json.Decoder(_ListenKey).decode
 _account_config = msgspec.json.Decoder(_AccountConfig).decode
+_account_margin = msgspec.json.Decoder(_AccountMargin).decode
 
 
 def order(body: bytes) -> Report:
@@ -184,9 +185,17 @@ def listen_key(body: bytes) -> str:
     return _listen_key(body).listen_key
 
 
-def account_mode(body: bytes) -> AccountMode:
+def account_margin(body: bytes) -> tuple[Decimal, Decimal]:
+    """Maintenance margin and margin balance of `GET account`."""
+    row = _account_margin(body)
+    return row.total_maint_margin, row.total_margin_balance
+
+
+def unserved_modes(body: bytes) -> tuple[Unserved, ...]:
+    """What of `GET accountConfig` we can't serve."""
     row = _account_config(body)
-    return AccountMode(row.dual_side_position, row.multi_assets_margin)
+    switches = ((row.dual_side_position, HEDGE), (row.multi_assets_margin, MULTI_ASSETS))
+    return tuple(mode for on, mode in switches if on)
 
 
 def _report(row: _OrderRow) -> Report:

@@ -11,6 +11,8 @@ from decimal import Decimal
 import msgspec
 
 from pms.binance.errors import EXPIRY_CAUSES
+from pms.binance.modes import MULTI_ASSETS
+from pms.notices import CalledPosition, LeverageSet, MarginCall, ModeSwitched, Notice
 from pms.venue import AccountChange, FillHint
 from schemas.market import ZERO, Side
 from schemas.orders import Cause, Fill
@@ -32,7 +34,7 @@ class KeyExpired(msgspec.Struct, frozen=True):
     """The listen key has ended; the socket stays open and silent (binance.md 7.1)."""
 
 
-UserEvent = Report | AccountChange | FillHint | KeyExpired
+UserEvent = Report | AccountChange | FillHint | Notice | KeyExpired
 
 
 class _Envelope(msgspec.Struct):
@@ -101,14 +103,45 @@ class _TradeLite(msgspec.Struct):
     trade_id: int = _field(name="t")
 
 
+class _Leverage(msgspec.Struct):
+    symbol: str = _field(name="s")
+    leverage: int = _field(name="l")
+
+
+class _AssetMode(msgspec.Struct):
+    multi_assets: bool = _field(name="j")
+
+
+class _ConfigUpdate(msgspec.Struct):
+    leverage: _Leverage | None = _field(name="ac", default=None)
+    asset_mode: _AssetMode | None = _field(name="ai", default=None)
+
+
+class _Called(msgspec.Struct):
+    symbol: str = _field(name="s")
+    amount: Decimal = _field(name="pa", default=ZERO)
+    margin_type: str = _field(name="mt", default="")  # upper case here, unlike everywhere else
+    isolated_wallet: Decimal = _field(name="iw", default=ZERO)
+    unrealized: Decimal = _field(name="up", default=ZERO)
+    maintenance: Decimal = _field(name="mm", default=ZERO)
+
+
+class _MarginCall(msgspec.Struct):
+    time: int = _field(name="E")
+    cross_wallet: Decimal = _field(name="cw", default=ZERO)
+    positions: list[_Called] = _field(name="p", default_factory=list)
+
+
 _envelope = msgspec.json.Decoder(_Envelope).decode
 _order_update = msgspec.json.Decoder(_OrderUpdate).decode
 _account_update = msgspec.json.Decoder(_AccountUpdate).decode
 _trade_lite = msgspec.json.Decoder(_TradeLite).decode
+_config_update = msgspec.json.Decoder(_ConfigUpdate).decode
+_margin_call = msgspec.json.Decoder(_MarginCall).decode
 
 
 def decode(frame: bytes) -> UserEvent | None:
-    """What a frame of the user stream tells; None for what is not ours (acknowledgements, margin calls, strategies).
+    """What a frame of the user stream tells; None for what is not ours (acknowledgements, strategies).
 
     Raises `msgspec.MsgspecError` where one of our events can't be read: something is missing from then on.
     """
@@ -125,6 +158,10 @@ def decode(frame: bytes) -> UserEvent | None:
         case "TRADE_LITE":
             lite = _trade_lite(body)
             return FillHint(lite.symbol, lite.client_id, lite.order_id, lite.trade_id)
+        case "ACCOUNT_CONFIG_UPDATE":
+            return _setting(_config_update(body))
+        case "MARGIN_CALL":
+            return _called(_margin_call(body))
         case "listenKeyExpired":
             return KeyExpired()
         case _:
@@ -189,5 +226,30 @@ def _change(update: _AccountUpdate) -> AccountChange:
             VenuePosition(position.symbol, position.amount, position.entry, update.time)
             for position in update.account.positions
             if position.side == "BOTH"
+        ),
+    )
+
+
+def _setting(update: _ConfigUpdate) -> Notice | None:
+    if update.leverage is not None:
+        return LeverageSet(update.leverage.symbol, update.leverage.leverage)
+    if update.asset_mode is not None:
+        return ModeSwitched(MULTI_ASSETS, update.asset_mode.multi_assets)
+    return None  # a setting that the venue has added since
+
+
+def _called(call: _MarginCall) -> MarginCall:
+    return MarginCall(
+        time=call.time,
+        cross_wallet=call.cross_wallet,
+        positions=tuple(
+            CalledPosition(
+                symbol=row.symbol,
+                quantity=row.amount,
+                unrealized=row.unrealized,
+                maintenance=row.maintenance,
+                wallet=row.isolated_wallet if row.margin_type.upper() == "ISOLATED" else None,
+            )
+            for row in call.positions
         ),
     )

@@ -28,6 +28,7 @@ from pms.clock import Clock
 from pms.core.backoff import Connects
 from pms.core.margin import Brackets
 from pms.governor import Governor
+from pms.notices import Unserved
 from pms.tasks import Tasks
 from pms.venue import (
     Amend,
@@ -53,17 +54,6 @@ _log = structlog.get_logger("pms.binance.gateway")
 # How often the venue's time is measured. Drift would allow minutes (10 ms in five of them, and recvWindow has seconds),
 # but asking also keeps a connection warm (`http.IDLE_S`): an order after a lull pays no TLS handshake.
 CLOCK_S = 20.0
-
-HEDGE_MODE = (
-    "The account is in hedge mode; only one-way mode is supported. No order was sent. Close its positions and orders, "
-    "set Position Mode to One-way in the futures preferences (POST /fapi/v1/positionSide/dual, dualSidePosition=false) "
-    "and start again."
-)
-MULTI_ASSETS = (
-    "The account is in multi-assets mode; only single-asset (USDT) margin is supported. No order was sent. Set Asset "
-    "Mode to Single-Asset in the futures preferences (POST /fapi/v1/multiAssetsMargin, multiAssetsMargin=false), and "
-    "start again."
-)
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -165,6 +155,9 @@ class BinanceVenue(Venue):
     async def positions(self) -> list[VenuePosition]:
         return await self.rest.read(queries.read("/fapi/v3/positionRisk"), codec.positions)
 
+    async def account_margin(self) -> tuple[Decimal, Decimal]:
+        return await self.rest.read(queries.read("/fapi/v3/account"), codec.account_margin)
+
     async def wallet(self) -> dict[str, Decimal]:
         return await self.rest.read(queries.read("/fapi/v3/balance"), codec.wallet)
 
@@ -187,11 +180,8 @@ class BinanceVenue(Venue):
         self._governor.limit(rates.limits(body))
         return codec.instruments(body)
 
-    async def one_way(self) -> bool:
-        return not (await self._mode()).hedge
-
-    async def _mode(self) -> codec.AccountMode:
-        return await self.rest.read(queries.read("/fapi/v1/accountConfig"), codec.account_mode)
+    async def unserved_modes(self) -> tuple[Unserved, ...]:
+        return await self.rest.read(queries.read("/fapi/v1/accountConfig"), codec.unserved_modes)
 
     # --- the account ---
 
@@ -211,11 +201,8 @@ class BinanceVenue(Venue):
 
     async def start(self, sink: Sink) -> None:
         await self.rest.measure_clock()
-        mode = await self._mode()
-        if mode.hedge:
-            raise AuthFailed(HEDGE_MODE)
-        if mode.multi_assets:
-            raise AuthFailed(MULTI_ASSETS)
+        for mode in await self.unserved_modes():
+            raise AuthFailed(f"{mode.reason}. No order was sent. {mode.remedy}, then start again.")
         await self._stream.start(sink)
         self._timekeeper = self._tasks.spawn(self._keep_time(), "venue-clock")
 

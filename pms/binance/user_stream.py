@@ -20,6 +20,7 @@ from pms.binance.rest import Declined, Rest
 from pms.binance.transport import NotSent, Socket, Sockets
 from pms.clock import Clock
 from pms.core.backoff import Connects
+from pms.notices import LeverageSet, MarginCall, ModeSwitched
 from pms.tasks import Tasks
 from pms.venue import AccountChange, AuthFailed, FillHint, Sink, Unavailable, UserStreamState
 from schemas.reports import Report
@@ -217,6 +218,8 @@ class UserStream:
                 self._sink.on_account(event)
             case FillHint():
                 self._sink.on_fill_hint(event)
+            case ModeSwitched() | LeverageSet() | MarginCall():
+                self._sink.on_notice(event)
 
     def _tell(self, state: UserStreamState) -> None:
         assert self._sink is not None, "opened after start"

@@ -24,7 +24,6 @@ from pms.commands.scale import Scales
 from pms.commands.starting import Door, Starts
 from pms.commands.table import Group
 from pms.commands.terms import Terms
-from pms.leverage import Leverage
 from pms.restore import Restored
 
 
@@ -33,7 +32,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
     desk, clock = parts.desk, parts.parts.clock
     algos = Algos(desk, clock)
     terms = Terms(desk, clock, parts.hands.blocked)
-    leverage = Leverage(parts.ledger, parts.venue, desk.books.brackets, desk.mark, lambda: parts.watch.refusal(False))
+    leverage = parts.leverage
 
     def epoch() -> int:
         return parts.lease.epoch

@@ -164,6 +164,11 @@ class Exchange(Inquiries):
         self._commit(market)
         return order
 
+    def margin_call(self, account: str) -> None:
+        """Warn an account of its margin now, whatever it is: a script's."""
+        self.liquidation.call(self._account(account))
+        self._outbox.commit()
+
     def liquidate(self, account: str) -> None:
         """Liquidate an account now, whatever its margin: a script's."""
         self.liquidation.liquidate(self._account(account))

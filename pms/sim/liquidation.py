@@ -60,12 +60,15 @@ class Liquidation:
             self.liquidate(account)
         elif view.maint_margin > view.margin_balance * CALL_RATIO:
             if account.name not in self._called:
-                self._called.add(account.name)
-                held = [row for row in account.positions.values() if row.amount]
-                called = events.margin_call(account, held, self._marks, self._now())
-                self._outbox.user_event(account.name, called)
+                self.call(account)
         else:
             self._called.discard(account.name)
+
+    def call(self, account: Account) -> None:
+        """Warn an account; not again before its margin has recovered."""
+        self._called.add(account.name)
+        held = [row for row in account.positions.values() if row.amount]
+        self._outbox.user_event(account.name, events.margin_call(account, held, self._marks, self._now()))
 
     def liquidate(self, account: Account) -> None:
         """Expire every open order (er 5), then close every position."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pms import acl, cli, throttle
+from pms import account_watch, acl, cli, throttle
 from pms.bus import trim
 from pms.core import limits
 from schemas.catalogue import Row, key_table
@@ -55,6 +55,9 @@ BOUNDS = {
     "price_collar_pct": "how far beyond mid a price may take, in percent",
 }
 ALARMS = {
+    account_watch.MODE: "hedge or multi-assets mode: nothing is added; switch it back, wait for the end, `resume`",
+    account_watch.LEVERAGE: "a symbol's leverage was set by another hand: the next order that adds sets it anew",
+    account_watch.MARGIN: "the venue warns of the account's margin: add money or reduce",
     "algo_blocked": "an algo is refused again and again, or held by a halt or freeze: mend the cause, or cancel it",
     "algo_failed": "an error of ours ended an algo, its orders are cancelled: look at the log, start it anew",
     "algo_paused": "an algo came back paused after a restart: resume or cancel it",

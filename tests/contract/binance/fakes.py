@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from pms.binance.transport import NotSent, Response
+from pms.notices import Notice
 from pms.venue import AccountChange, FillHint, UserStreamState
 from schemas.reports import Report
 
@@ -166,14 +167,14 @@ class Notes:
     """Implements `pms.venue.Sink`: writes down what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[Report | AccountChange | FillHint | UserStreamState] = []
+        self.told: list[Report | AccountChange | FillHint | Notice | UserStreamState] = []
         self._more = asyncio.Event()
 
-    def _note(self, told: Report | AccountChange | FillHint | UserStreamState) -> None:
+    def _note(self, told: Report | AccountChange | FillHint | Notice | UserStreamState) -> None:
         self.told.append(told)
         self._more.set()
 
-    on_report = on_account = on_fill_hint = on_user_stream = _note
+    on_report = on_account = on_fill_hint = on_notice = on_user_stream = _note
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return once what was told fulfils `condition`; TimeoutError after five seconds."""

@@ -10,9 +10,11 @@ import pytest
 
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.http import HttpClient
+from pms.binance.modes import HEDGE, MULTI_ASSETS
 from pms.binance.ws import WebSockets
 from pms.clock import SystemClock
 from pms.governor import Governor
+from pms.notices import LeverageSet, Unserved
 from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.faults import Latency
 from pms.sim.model import DepthSnapshot, Mark
@@ -315,26 +317,28 @@ async def test_instruments_wallet_and_mode_are_read(world: World) -> None:
     assert (rules.tick, rules.step, rules.min_notional) == (D("0.10"), D("0.001"), D(50))
     assert await world.venue.wallet() == {"USDT": D(1_000_000)}
     assert await world.venue.positions() == []
-    assert await world.venue.one_way()
+    assert await world.venue.unserved_modes() == ()
+    assert await world.venue.account_margin() == (0, 1_000_000)
 
 
 async def test_leverage_is_set_or_refused(world: World) -> None:
+    await world.live()
     assert await world.venue.set_leverage(SYMBOL, 10) is None
+    await world.notes.until(lambda: world.notes.told[-1] == LeverageSet(SYMBOL, 10))
     assert isinstance(await world.venue.set_leverage(SYMBOL, 1000), Refused)
 
 
-MODES = [("positionSide/dual", "true", "false"), ("multiAssetsMargin", "false", "true")]
+MODES = [("positionSide/dual", "set_dual_side", HEDGE), ("multiAssetsMargin", "set_multi_assets", MULTI_ASSETS)]
 
 
-@pytest.mark.parametrize("setting, hedge, multi", MODES)
+@pytest.mark.parametrize("setting, switch, mode", MODES)
 async def test_an_account_in_another_mode_is_refused_with_the_way_to_change_it(
-    setting: str, hedge: str, multi: str
+    setting: str, switch: str, mode: Unserved
 ) -> None:
     world = World(Latency())
     await world.start()
-    config = f'{{"dualSidePosition":{hedge},"multiAssetsMargin":{multi}}}'
-    world.spoil(OnRequest(path="/fapi/v1/accountConfig", status=200, body=config, count=0))
-    assert await world.venue.one_way() == (hedge == "false")
+    getattr(world.simulator.venue.exchange, switch)("k", True)
+    assert await world.venue.unserved_modes() == (mode,)
     with pytest.raises(AuthFailed, match=setting):
         await world.venue.start(world.notes)
     assert world.notes.told == []

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pms.binance import codec
+from pms.binance import codec, modes
 from schemas.market import Side
 from schemas.orders import Cause
 from schemas.reports import VenuePosition, VenueStatus
@@ -165,7 +165,7 @@ def test_symbols_of_other_margin_assets_are_left_out() -> None:
 
 def test_the_accounts_mode_is_read_from_its_configuration() -> None:
     body = b'{"feeTier":0,"canTrade":true,"dualSidePosition":true,"updateTime":0,"multiAssetsMargin":false}'
-    assert codec.account_mode(body) == codec.AccountMode(hedge=True, multi_assets=False)
+    assert codec.unserved_modes(body) == (modes.HEDGE,)
 
 
 def test_balances_are_told_by_asset() -> None:

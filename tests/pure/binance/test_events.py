@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pms.binance import events
+from pms.binance import events, modes
+from pms.notices import CalledPosition, LeverageSet, MarginCall, ModeSwitched
 from pms.venue import AccountChange, FillHint
 from schemas.market import Side
 from schemas.orders import Cause, Fill
@@ -219,8 +220,7 @@ def test_the_end_of_the_key_is_told() -> None:
     "other",
     [
         b'{"result":null,"id":1}',
-        b'{"e":"MARGIN_CALL","E":1,"cw":"3","p":[]}',
-        b'{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"ac":{"s":"BTCUSDT","l":25}}',
+        b'{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"xy":{"z":true}}',
         b'{"e":"STRATEGY_UPDATE"}',
         b'{"stream":"k","data":{"e":"GRID_UPDATE"}}',
         b"{}",
@@ -234,6 +234,34 @@ def test_what_is_none_of_ours_is_passed_over(other: bytes) -> None:
 def test_one_of_ours_that_cannot_be_read_is_an_error(broken: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         events.decode(broken)
+
+
+def test_a_leverage_and_an_asset_mode_are_told() -> None:
+    frame = b'{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"ac":{"s":"BTCUSDT","l":25}}'
+    assert events.decode(frame) == LeverageSet("BTCUSDT", 25)
+    for on in (True, False):
+        frame = b'{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"ai":{"j":%s}}' % str(on).lower().encode()
+        assert events.decode(frame) == ModeSwitched(modes.MULTI_ASSETS, on)
+
+
+CALLED = (
+    b'{"e":"MARGIN_CALL","E":1587727187525,"cw":"3.16812045","p":[{"s":"ETHUSDT","ps":"LONG","pa":"1.327",'
+    b'"mt":"CROSSED","iw":"0","mp":"187.17127","up":"-1.166074","mm":"1.614445"},'
+    b'{"s":"BTCUSDT","ps":"BOTH","pa":"-0.1","mt":"ISOLATED","iw":"5","mp":"9000","up":"-4","mm":"0.9"}]}'
+)
+
+
+def test_a_margin_call_names_its_positions_and_the_margin_of_each() -> None:
+    call = events.decode(CALLED)
+    assert call == MarginCall(
+        1587727187525,
+        Decimal("3.16812045"),
+        (
+            CalledPosition("ETHUSDT", Decimal("1.327"), Decimal("-1.166074"), Decimal("1.614445")),
+            CalledPosition("BTCUSDT", Decimal("-0.1"), Decimal(-4), Decimal("0.9"), Decimal(5)),
+        ),
+    )
+    assert events.decode(b'{"e":"MARGIN_CALL","E":1,"p":[]}') == MarginCall(1, Decimal(0), ())
 
 
 def test_the_recorded_fill_is_told_in_its_captured_order(shared: Path) -> None:

@@ -31,6 +31,7 @@ def test_it_stands_until_its_time_and_then_expires_with_what_it_filled() -> None
     assert [row.order_id for row in rig.exchange.open_orders("a")] == [order.order_id]
     rig.users.clear()
     pass_to(rig, TILL)
+    assert rig.told() == ["EXPIRED/EXPIRED"]
     ((account, event),) = rig.users
     told = event["o"]
     assert (account, told["x"], told["X"], told["f"], told["gtd"]) == ("a", "EXPIRED", "EXPIRED", "GTD", TILL)

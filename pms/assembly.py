@@ -37,6 +37,7 @@ from pms.core import limits
 from pms.core.backoff import Connects
 from pms.desk import Desk
 from pms.disk import Disk, free_bytes
+from pms.draining import Draining
 from pms.execution import Execution
 from pms.exit_evidence import Evidence
 from pms.exit_orders import ExitOrders
@@ -199,6 +200,7 @@ class Assembly:
             OwnerIds().next,
             lambda: self.lease.epoch,
         )
+        self.draining = Draining(self.desk, parts.clock)
         self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
         self.disk = self._disk(parts.folder)
         self._compose_books()

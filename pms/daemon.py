@@ -192,18 +192,18 @@ class Daemon(Assembly):
 
     def _gate(self) -> str:
         """Why nothing that adds risk is accepted now; empty when all is well."""
-        return self.watch.user_stream if self.status == "open" else self.status
+        return self.draining.reason or self.watch.user_stream if self.status == "open" else self.status
 
     def read_health(self) -> Health:
         """What `pms:health` shows."""
-        status = self.status
-        if status == "open" and self.watch.degraded:
-            status = "degraded"
+        status, draining = self.status, self.draining.reason
+        if status == "open" and (draining or self.watch.degraded):
+            status = "gated" if draining else "degraded"
         ages = {symbol: age for symbol in self.market.symbols() if (age := self.market.age_ms(symbol)) is not None}
         return Health(
             mode=self.halts.mode,
             status=status,
-            reason="; ".join(self.watch.degraded),
+            reason="; ".join(filter(None, (draining, *self.watch.degraded))),
             seq=self.store.seq,
             epoch=self.lease.epoch,
             ts=self.parts.clock.now_ms(),

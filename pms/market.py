@@ -108,6 +108,10 @@ class Market:
         line = self._lines.get(symbol)
         return None if line is None else line.quote
 
+    def now_ms(self) -> int:
+        """The time that a quote's `received` is of."""
+        return self._clock.now_ms()
+
     def mark(self, symbol: str) -> Mark | None:
         line = self._lines.get(symbol)
         return None if line is None else line.mark

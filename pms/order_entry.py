@@ -23,6 +23,7 @@ from pms.market import Market
 from pms.runner import Runner
 from pms.unit import Unit
 from pms.venue import Amend, Cancel, Place
+from schemas.events_orders import Decision, placed
 from schemas.events_system import RefusedOrder, RiskRejected
 from schemas.market import ZERO, Instrument, Side
 from schemas.orders import Order, OrderState
@@ -85,10 +86,20 @@ class OrderEntry:
             self.tell(unit, order, verdict)
             return orders.not_placed(order, verdict.message, self._now()).order, verdict
         self._count(order)
-        unit.order(order, ("order_placed",))
+        unit.event(placed(order, self._now(), self._seen_now(order.symbol)))
+        unit.order(order)
         self.track(order)
         self._leaving.append(verdict)
         return order, None
+
+    def _seen_now(self, symbol: str) -> Decision | None:
+        """What a decision on a symbol goes by."""
+        quote = self._market.quote(symbol)
+        if quote is None:
+            return None
+        instrument = self._instruments[symbol]
+        age_ms = self._market.now_ms() - quote.received
+        return Decision(instrument.price(quote.bid), instrument.price(quote.ask), age_ms, quote.update_id)
 
     def check_amend(self, action: AmendChild) -> Approved | Denied:
         """What the gate would say to an order's new price and total; nothing is recorded."""

@@ -178,13 +178,15 @@ async def _live(config: Config, clock: Clock, children: Children, announced: Cal
         async with composed(config, clock) as daemon:
             signalled = tasks.spawn(told.wait(), "signal")
             tasks.spawn(_mind(children, clock), "children")
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, daemon.draining.begin)
+            drained = tasks.spawn(daemon.draining.finished(), "drain")
             starting = tasks.spawn(attempt(daemon.start()), "start")
             await asyncio.wait((starting, signalled, daemon.ended), return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 if (refused := starting.result()) is not None:
                     raise refused
                 announced(daemon)
-                await asyncio.wait((signalled, daemon.ended), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((signalled, drained, daemon.ended), return_when=asyncio.FIRST_COMPLETED)
             starting.cancel()
             if daemon.ended.done():
                 raise daemon.ended.result()

@@ -40,8 +40,19 @@ OrderEventType = Literal[
 ]
 
 
+class Decision(msgspec.Struct, frozen=True, rename="camel"):
+    """What was seen when an order was decided on: the touch less our own orders, how old it was, and the book's update
+    id."""
+
+    bid: Decimal
+    ask: Decimal
+    age_ms: int
+    book_seq: int
+
+
 class OrderEvent(Event, frozen=True, kw_only=True):
-    """What happened to one order: the order as it is after it."""
+    """What happened to one order: the order as it is after it. `decision` comes with `order_placed`, where there was a
+    price."""
 
     type: OrderEventType
     client_order_id: str
@@ -68,6 +79,7 @@ class OrderEvent(Event, frozen=True, kw_only=True):
     created_at: int
     updated_at: int
     reason: str
+    decision: Decision | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod
     def of(cls, kind: OrderEventType, order: Order, ts: int) -> OrderEvent:
@@ -80,6 +92,12 @@ class OrderEvent(Event, frozen=True, kw_only=True):
 
 _ASKED_FOR = ("order_amended", "order_cancelled")  # caused by a later command than the one that placed it
 _OF_ORDER = tuple(name for name in OrderEvent.__struct_fields__ if name in Order.__struct_fields__)
+
+
+def placed(order: Order, ts: int, decision: Decision | None) -> OrderEvent:
+    """The first event of an order, with what its decision saw."""
+    event = OrderEvent.of("order_placed", order, ts)
+    return event if decision is None else msgspec.structs.replace(event, decision=decision)
 
 
 class _PositionEvent(Event, frozen=True, kw_only=True):

@@ -29,12 +29,20 @@ COMMANDS = {
     "run": Command("pms.cli.serve", "the daemon for a supervisor: Redis and venue by settings, ours where none is set"),
     "sim": Command("pms.cli.simulator", "the simulated Binance USD-M venue by itself, for any Binance client"),
     "demo": Command("pms.cli.demo", "run the whole stack on its own for about a minute and check that all agree"),
-    "chase": Command("pms.cli.chase", "one limit order that follows the top of the book"),
+    "chase": Command("pms.cli.start", "one limit order that follows the top of the book"),
+    "twap": Command("pms.cli.start", "equal slices on a schedule"),
+    "twap-basket": Command("pms.cli.start", "TWAPs of several symbols, started together"),
+    "trail-stop": Command("pms.cli.start", "protect a position by following its best price"),
+    "scalper": Command("pms.cli.start", "a two-sided ladder of chases"),
+    "preview": Command("pms.cli.start", "what starting an algo would do first; nothing is sent"),
+    "pause": Command("pms.cli.pause", "have an algo wait: its entry orders leave"),
     "cancel": Command("pms.cli.cancel", "cancel an algo or an order by its id"),
     "halt": Command("pms.cli.halt", "stop trading: cancel all orders, and close positions if asked"),
-    "resume": Command("pms.cli.halt", "let what was halted trade again"),
+    "resume": Command("pms.cli.halt", "let what was halted trade again, or with an ID a paused algo"),
+    "drain": Command("pms.cli.drain", "take no new entries, let what runs finish, then stop"),
     "algos": Command("pms.cli.show", "the running algos"),
     "orders": Command("pms.cli.show", "the open orders"),
+    "why": Command("pms.cli.why", "how an algo, an order or a command came about, step by step"),
     "tail": Command("pms.cli.tail", "events as they happen, without a gap"),
     "recover": Command("pms.cli.recover", "what recovery did, or would do"),
     "redis-cli": Command("pms.cli.console", "redis-cli on the daemon's Redis", raw=True),
@@ -54,7 +62,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str]) -> int:
     """Run one command; returns its exit code."""
     parser = Parser(prog="pms", epilog="pms COMMAND --help tells more.", formatter_class=argparse.RawTextHelpFormatter)
-    listing = "\n".join(f"{name:10} {command.purpose}" for name, command in COMMANDS.items())
+    listing = "\n".join(f"{name:12} {command.purpose}" for name, command in COMMANDS.items())
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=listing)
     args = parser.parse_args(argv[:1])
     try:

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--request-id", default="", metavar="ID", help="send again under the same id: done only once")
     parser.add_argument("--json", action="store_true", help="print the reply as JSON")
     if parser.get_default("command") == "resume":
+        parser.add_argument("id", nargs="?", default="", help="of a paused algo, instead of what was halted")
         return
     parser.add_argument("--keep-orders", action="store_true", help="leave resting orders where they are")
     parser.add_argument("--close-positions", action="store_true", help="and close what is held")
@@ -40,6 +41,10 @@ def main(args: argparse.Namespace) -> int:
     """Do it; returns 0 where it is done."""
     if args.command == "halt" and (args.direct or args.flatten):
         return _direct(args)
+    if args.command == "resume" and args.id:
+        from pms.cli import pause
+
+        return pause.main(args)
     scope, subject = _scope(args)
     body: request.Body = {"requestId": args.request_id or request.new_id(), "scope": scope}
     if scope == "symbol":

@@ -64,17 +64,20 @@ def _position(told: Event) -> str:
 
 def _others(told: Event) -> str:
     parts = (
-        f"{name}={_short(value)}" for name, value in told.items() if name not in _HEAD and value not in ("", [], {})
+        f"{name}={value_of(value)}" for name, value in told.items() if name not in _HEAD and value not in ("", [], {})
     )
     return " ".join(parts)
 
 
-def _short(value: object) -> str:
-    if isinstance(value, Decimal):
+def value_of(value: object) -> str:
+    """Anything that an event or a reply holds, in a few characters."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal | int):
         return number(value)
     if isinstance(value, dict):
-        return ",".join(f"{name}:{_short(item)}" for name, item in value.items())
-    return ",".join(map(_short, value)) if isinstance(value, list) else str(value)
+        return ",".join(f"{name}:{value_of(item)}" for name, item in value.items())
+    return ",".join(map(value_of, value)) if isinstance(value, list) else str(value)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -538,6 +538,14 @@ export interface DeadLetterRecord {
   readonly at: number;
 }
 
+/** What was seen when an order was decided on: the touch less our own orders, how old it was, and the book's update id. */
+export interface Decision {
+  readonly bid: number;
+  readonly ask: number;
+  readonly ageMs: number;
+  readonly bookSeq: number;
+}
+
 /** Book the difference between the venue and our books on `external`, so that the symbol may trade again. */
 export interface DriftAcceptCommand {
   readonly type: "drift_accept";
@@ -862,7 +870,7 @@ export interface ModeRecord {
   readonly updatedAt: number;
 }
 
-/** What happened to one order: the order as it is after it. */
+/** What happened to one order: the order as it is after it. `decision` comes with `order_placed`, where there was a price. */
 export interface OrderEvent {
   readonly seq: number;
   readonly prevSeq: number;
@@ -896,6 +904,7 @@ export interface OrderEvent {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly reason: string;
+  readonly decision?: Decision;
 }
 
 /** The record `pms:order:{clientOrderId}`.  `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight. `cancel_wanted`: it is to leave the market as soon as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or cancelled it. `reduce_only` is what the order is to its sub-account; `flagged`: it stands under the venue's flag of that name, which is about the account's net (execution.md 14). Orders of one `alternatives` close the same quantity. */

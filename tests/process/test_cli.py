@@ -223,3 +223,47 @@ def test_the_group_of_the_command_stream_is_left_without_pending_entries(up: Up)
     with up.redis() as client:
         (group,) = client.xinfo_groups(KEYS.commands)
         assert group["pending"] == 0
+
+
+def test_why_tells_the_way_from_a_command_to_its_order(up: Up) -> None:
+    chase_id = str(_chase(up)["chaseId"])
+    until(lambda: json.loads(up.pms("orders", "--json").stdout), 5, "an open order")
+    done = up.pms("why", chase_id)
+    assert done.returncode == exits.OK, done.stderr
+    steps = [line.split(maxsplit=4)[3] for line in done.stdout.splitlines()]
+    assert {"command", "decision", "intent", "ack", "algo"} <= set(steps)
+    assert up.pms("why", "cnobodyhas").returncode == exits.NO
+    up.pms("cancel", chase_id)
+
+
+def test_a_preview_is_what_the_start_then_does_and_sends_nothing(up: Up) -> None:
+    words = ("chase", "BTCUSDT", "BUY", "0.010", "--stalk-offset-ticks", "50")
+    preview = up.pms("preview", *words, "--json")
+    assert preview.returncode == exits.OK, preview.stderr
+    (first,) = json.loads(preview.stdout)["computedValues"]["actions"]
+    assert json.loads(up.pms("orders", "--json").stdout) == []
+    assert (first["side"], first["quantity"], first["timeInForce"]) == ("BUY", 0.01, "GTX")
+    assert "actions:" in up.pms("preview", *words).stdout
+    refused = up.pms("preview", "chase", "BTCUSDT", "BUY", "0.0101234")
+    assert refused.returncode == exits.NO
+    assert "QUANTITY_OFF_GRID" in refused.stderr
+
+
+def test_a_paused_algo_has_no_order_until_it_is_resumed(up: Up) -> None:
+    chase_id = str(_chase(up)["chaseId"])
+    assert up.pms("pause", chase_id).returncode == exits.OK
+    until(lambda: json.loads(up.pms("orders", "--json").stdout) == [], 5, "the order is gone")
+    assert up.pms("resume", chase_id).returncode == exits.OK
+    until(lambda: json.loads(up.pms("orders", "--json").stdout), 5, "an order again")
+    up.pms("cancel", chase_id)
+
+
+def test_drain_ends_the_daemon_with_zero_when_nothing_runs_any_more(tmp_path: Path) -> None:
+    stack = Up(tmp_path / "data")
+    chase_id = str(_chase(stack)["chaseId"])
+    done = stack.pms("drain")
+    assert done.returncode == exits.OK, done.stderr
+    assert chase_id in done.stdout
+    assert "NOT_READY" in stack.pms("chase", "BTCUSDT", "BUY", "0.010").stderr
+    stack.pms("cancel", chase_id)
+    assert stack.ended_with() == exits.OK

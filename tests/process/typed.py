@@ -81,6 +81,10 @@ class Up:
     def end(self, signal_number: int) -> int:
         """Send a signal, and wait for its exit code."""
         self.process.send_signal(signal_number)
+        return self.ended_with()
+
+    def ended_with(self) -> int:
+        """Wait for its end; the exit code."""
         code = self.process.wait(END_S)
         assert self.process.stdout is not None
         self.process.stdout.close()

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from pms.cli import COMMANDS, chase, console, serve
+from pms.cli import COMMANDS, console, serve, start
 from schemas import codec
 from schemas.commands import decode_command
-from schemas.commands_algos import Chase
 from schemas.errors import Invalid
 
 
@@ -20,15 +19,22 @@ def _parsed(module: Any, *words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def test_every_parameter_of_a_chase_but_later_works_has_a_flag() -> None:
-    words = ["BTCUSDT", "BUY", "0.5"]
-    given = vars(_parsed(chase, *words))
-    assert set(Chase.__struct_fields__) - set(given) == {"stop_loss", "take_profit"}
+def _started(word: str, *words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    start.add_algo(parser, word)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize("word", start.ALGOS)
+def test_every_parameter_of_an_algo_but_later_works_can_be_typed(word: str) -> None:
+    algo = start.ALGOS[word]
+    given = vars(_started(word, *("1" for _ in algo.words)))
+    assert set(algo.command.__struct_fields__) - set(given) <= {"stop_loss", "take_profit"}
 
 
 def test_flags_become_the_commands_own_fields_and_defaults_stay_the_daemons() -> None:
     words = "BTCUSDT SELL 0.5 --stalk-mode trail --stalk-offset-ticks 3 --no-post-only --max-distance-pct 0.5".split()
-    body = chase.body_of(_parsed(chase, *words, "--sub-account", "a", "--request-id", "r"))
+    body = start.body_of("chase", _started("chase", *words, "--sub-account", "a", "--request-id", "r"))
     assert body == {
         "requestId": "r",
         "subAccountId": "a",
@@ -42,16 +48,36 @@ def test_flags_become_the_commands_own_fields_and_defaults_stay_the_daemons() ->
     }
 
 
+def test_legs_are_typed_in_a_row() -> None:
+    words = ("pair", "BTCUSDT:BUY:0.5", "ETHUSDT:sell:100usdt:3", "--lots", "4")
+    body = start.body_of("twap-basket", _started("twap-basket", *words))
+    assert body["legs"] == [
+        {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.5"},
+        {"symbol": "ETHUSDT", "side": "sell", "sizeUsdt": "100", "leverage": 3},
+    ]
+    assert (body["basketName"], body["lots"]) == ("pair", 4)
+
+
 def test_a_body_without_ids_gets_the_main_account_and_a_request_id_of_its_own() -> None:
-    one, two = (chase.body_of(_parsed(chase, "BTCUSDT", "BUY", "1")) for _ in range(2))
+    one, two = (start.body_of("chase", _started("chase", "BTCUSDT", "BUY", "1")) for _ in range(2))
     assert one["subAccountId"] == "main"
     assert one["requestId"] != two["requestId"]
     assert decode_command("chase", codec.encode(one), True).command.type == "chase"
 
 
-def test_what_the_daemon_would_refuse_by_form_is_refused_at_once() -> None:
-    with pytest.raises(Invalid, match="quantity"):
-        chase.body_of(_parsed(chase, "BTCUSDT", "BUY", "1e5"))
+@pytest.mark.parametrize(
+    "word, words, path",
+    [
+        ("chase", ("BTCUSDT", "BUY", "1e5"), "quantity"),
+        ("twap", ("BTCUSDT", "BUY"), "quantity"),
+        ("twap-basket", ("pair", "BTCUSDT"), "legs"),
+        ("trail-stop", (), "positionId"),
+        ("scalper", ("BTCUSDT", "much"), "longSizeUsd"),
+    ],
+)
+def test_what_the_daemon_would_refuse_by_form_is_refused_at_once(word, words, path) -> None:
+    with pytest.raises(Invalid, match=path):
+        start.body_of(word, _started(word, *words))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +100,9 @@ def test_the_market_is_chosen_with_the_simulators_own_words(tmp_path) -> None:
 
 
 def test_every_command_of_the_issue_is_listed_with_its_purpose() -> None:
-    wanted = "up run sim demo chase cancel halt resume algos orders tail recover redis-cli bench test".split()
+    wanted = (
+        "up run sim demo chase twap twap-basket trail-stop scalper preview pause cancel halt resume drain algos".split()
+    )
+    wanted += "orders why tail recover redis-cli bench test".split()
     assert list(COMMANDS) == wanted
     assert all(command.purpose for command in COMMANDS.values())

@@ -7,16 +7,19 @@ from typing import Any
 
 import msgspec
 
+from algos import trail_stop, trail_told
 from algos.chase import start as start_chase
 from algos.chase import step_chase
 from algos.children import ChildReport
 from algos.laws import check_chase
 from algos.step import Action, Identity, Input, View
+from algos.trail_laws import check_trail_stop
 from schemas.chase import ChaseState
 from schemas.events_algos import ChaseEvent
 from schemas.events_orders import Event
 from schemas.market import ZERO, Instrument, Quote
 from schemas.orders import Origin
+from schemas.trail_stop import TrailStopState
 
 Decided = tuple[Any, tuple[Action, ...]]
 Start = Callable[[Identity, Any, Instrument | None, Quote | None, int], Decided]
@@ -24,7 +27,8 @@ Start = Callable[[Identity, Any, Instrument | None, Quote | None, int], Decided]
 
 class Kind(msgspec.Struct, frozen=True):
     """One kind of algo: its name in keys and events, the letter its ids begin with, its record, its start and step, and
-    what the shell reads of a record. `report` is what its parent hears of it, where it may be a child."""
+    what the shell reads of a record. `report` is what its parent hears of it, where it may be a child; `waits` whether
+    a record is kept in memory until its `wake_at`, where it says so itself."""
 
     name: str
     letter: str
@@ -37,6 +41,7 @@ class Kind(msgspec.Struct, frozen=True):
     report: Callable[[Any], ChildReport] | None
     check: Callable[[Any, Input | None, Any, tuple[Action, ...]], None]
     event: Callable[[Any, Any, int], Event]
+    waits: Callable[[Any], bool] | None = None
 
 
 def _view_chase(state: ChaseState) -> View:
@@ -89,4 +94,20 @@ CHASE = Kind(
     event=ChaseEvent.of,
 )
 
-KINDS: dict[str, Kind] = {CHASE.name: CHASE}
+
+TRAIL_STOP = Kind(
+    name="trail_stop",
+    letter="s",
+    origin=Origin.TRAIL_STOP,
+    record=TrailStopState,
+    version=1,
+    start=trail_stop.start,
+    step=trail_stop.step_trail_stop,
+    view=trail_told.view_trail_stop,
+    report=None,
+    check=check_trail_stop,
+    event=trail_told.event_trail_stop,
+    waits=trail_told.unwritten,
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP)}

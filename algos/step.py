@@ -13,8 +13,9 @@ import msgspec
 
 from algos.children import AmendAlgo, ChildChanged, ChildDone, Exit, ExitDone, Spawn, StopChild
 from schemas.chase import AlgoStatus, Throttle
-from schemas.market import ZERO, Instrument, Quote, Side
+from schemas.market import ZERO, Candle, Instrument, Quote, Side
 from schemas.orders import Cause, Fill, Order, TimeInForce
+from schemas.trail_stop import TriggerSource
 
 REJECTION_LIMIT = 3  # law 7: the same refusal so many times, and the algo backs off
 BACK_OFF_FIRST_MS = 1_000
@@ -122,6 +123,31 @@ class ReplaceRequest(msgspec.Struct, frozen=True):
     quote: Quote | None = None
 
 
+class MarkUpdate(msgspec.Struct, frozen=True):
+    """The mark price, told to what follows it, and while the book is gone to whatever protects a position (execution.md
+    27)."""
+
+    now: int
+    price: Decimal
+    quote: Quote | None = None
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """No source of the algo's prices has told anything for 10 s (`blind`), or one does again (execution.md 27)."""
+
+    now: int
+    blind: bool
+    quote: Quote | None = None
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """What was traded from the last written word of the record's until now, before the first decision of a new life
+    (execution.md 27)."""
+
+    now: int
+    candles: tuple[Candle, ...]
+
+
 class InstrumentChanged(msgspec.Struct, frozen=True):
     now: int
     instrument: Instrument
@@ -167,6 +193,9 @@ Input = (
     | StreamHealth
     | PositionReduced
     | ReplaceRequest
+    | MarkUpdate
+    | Sight
+    | Missed
     | InstrumentChanged
     | Recovered
     | Budget
@@ -237,7 +266,9 @@ def back_off_ms(rejections: int) -> int:
 class View(msgspec.Struct, frozen=True):
     """What the shell needs of any algo's state without knowing its kind. `symbol` is empty where it follows none (a
     basket); `live_children` are its own orders, `child_algos` the ids of its live child algos; `news` is what is
-    published at once when it changes; `mid` the last one seen, 0 where none was."""
+    published at once when it changes; `mid` the last one seen, 0 where none was. `follows` is the price source of what
+    protects a position while it waits for its trigger, `missed_since` from when on nobody has looked at that;
+    `milestone` the word of an event that is told once, when it appears."""
 
     algo_id: str
     root_id: str
@@ -255,3 +286,6 @@ class View(msgspec.Struct, frozen=True):
     child_algos: tuple[str, ...] = ()
     instrument: Instrument | None = None
     mid: Decimal = ZERO
+    follows: TriggerSource | None = None
+    missed_since: int = 0
+    milestone: str = ""

@@ -15,6 +15,7 @@ from schemas.fields import Command
 from schemas.keys import Keys
 from schemas.orders import Order
 from schemas.replies import Success
+from schemas.trail_stop import TrailStopState
 
 RedisType = Literal["string", "hash", "list", "stream", "channel"]
 
@@ -68,13 +69,13 @@ def _algos(k: Keys) -> tuple[Row, ...]:
     return (
         Row("chase", k.algo("chase", "{id}"), "string", "state of a chase", ChaseState),
         Row("twap", k.algo("twap", "{id}"), "string", "state of a TWAP"),
-        Row("trailStop", k.algo("trail_stop", "{id}"), "string", "state of a trailing stop"),
+        Row("trailStop", k.algo("trail_stop", "{id}"), "string", "state of a trailing stop", TrailStopState),
         Row("scalper", k.algo("scalper", "{id}"), "string", "state of a scalper"),
         Row("twapBasket", k.algo("twap_basket", "{id}"), "string", "state of a TWAP basket"),
         Row("plugin", k.plugin("{kind}", "{id}"), "string", "state of an algo of a plug-in"),
         Row("activeChase", k.active("chase", "{acct}"), "hash", "live chases by id", ChaseState),
         Row("activeTwap", k.active("twap", "{acct}"), "hash", "live TWAPs by id"),
-        Row("activeTrailStop", k.active("trail_stop", "{acct}"), "hash", "live trailing stops by id"),
+        Row("activeTrailStop", k.active("trail_stop", "{acct}"), "hash", "live trailing stops by id", TrailStopState),
         Row("activeScalper", k.active("scalper", "{acct}"), "hash", "live scalpers by id"),
         Row("activeTwapBasket", k.active("twap_basket", "{acct}"), "hash", "live TWAP baskets by id"),
         Row("activePlugins", k.active_plugins("{acct}"), "hash", "live algos of plug-ins by id"),
@@ -129,6 +130,6 @@ def published_name(kind: type[msgspec.Struct]) -> str:
     name = kind.__name__.lstrip("_")
     if issubclass(kind, Command):
         return f"{name}Command"
-    if issubclass(kind, records.Record | records.Put | Order | ChaseState):
+    if issubclass(kind, records.Record | records.Put | Order | ChaseState | TrailStopState):
         return f"{name.removesuffix('State')}Record"
     return "Success" if kind is Success else name

@@ -106,22 +106,29 @@ class TwapBasketEvent(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class TrailStopEvent(Event, frozen=True, kw_only=True):
-    """A trailing stop. `side` is the side of its exit; prices are 0 until they are known."""
+TrailStopEventType = Literal[
+    "trail_stop_started",
+    "trail_stop_progress",
+    "trail_stop_triggered",
+    "trail_stop_completed",
+    "trail_stop_cancelled",
+    "trail_stop_failed",
+]
 
-    type: Literal[
-        "trail_stop_started",
-        "trail_stop_progress",
-        "trail_stop_triggered",
-        "trail_stop_completed",
-        "trail_stop_cancelled",
-        "trail_stop_failed",
-    ]
+
+class TrailStopEvent(Event, frozen=True, kw_only=True):
+    """A trailing stop. `side` is the side of its exit; prices are 0 until they are known. `fees` are amounts by asset;
+    `slippage_bps` is how much worse `avg_price` is than `arrival_mid`, the mid when it was triggered; `residual` is
+    what an ended one did not close."""
+
+    type: TrailStopEventType
     trail_stop_id: str
     symbol: str
     side: Side
     quantity: Decimal
     callback_pct: Decimal
+    callback_abs: Decimal = ZERO
+    callback_ticks: int = 0
     activated: bool
     extreme_price: Decimal = ZERO
     trigger_price: Decimal = ZERO
@@ -129,6 +136,12 @@ class TrailStopEvent(Event, frozen=True, kw_only=True):
     position_id: str
     status: AlgoStatus
     reason: str = ""
+    filled_quantity: Decimal = ZERO
+    avg_price: Decimal = ZERO
+    fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    arrival_mid: Decimal = ZERO
+    slippage_bps: Decimal = ZERO
+    residual: Decimal = ZERO
 
 
 class ScalperSlot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

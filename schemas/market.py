@@ -97,12 +97,29 @@ class Instrument(msgspec.Struct, frozen=True, rename="camel"):
         return quantity >= self.min_qty and (reduce_only or quantity * price >= self.min_notional)
 
 
+class Candle(msgspec.Struct, frozen=True):
+    """The highest and lowest trade of one minute; `time` is its beginning, Unix ms."""
+
+    time: int
+    high: Decimal
+    low: Decimal
+
+
+class Touches(msgspec.Struct, frozen=True, gc=False):
+    """How far each side of the touch reached since the receiver's last step, in whole ticks."""
+
+    bid_low: int
+    bid_high: int
+    ask_low: int
+    ask_high: int
+
+
 class Quote(msgspec.Struct, frozen=True, gc=False):
     """The touch of one symbol less our own resting quantity (law 9), in whole ticks.
 
     `high2` and `low2` bound twice the mid (bid + ask) since the receiver's last step, so that conflation hides no
     extreme. `ts` is the venue's engine time of the frame in ms, `received` this host's Unix ms; quantities are
-    decimals.
+    decimals. `touches` is there for who follows a side of the touch (`Market.subscribe`).
     """
 
     bid: int
@@ -114,6 +131,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     ts: int
     received: int
     update_id: int = 0
+    touches: Touches | None = None
 
     @property
     def mid2(self) -> int:

@@ -632,6 +632,16 @@ export type ErrorCode =
   | "NOT_READY"
   | "SHUTTING_DOWN";
 
+/** The chase that closes, as its parent knows it: sums over its whole life. `stopping`: its end was asked for. */
+export interface ExitChase {
+  readonly childId: string;
+  readonly live: boolean;
+  readonly stopping: boolean;
+  readonly filledQuantity: number;
+  readonly quoteFilled: number;
+  readonly fees: Readonly<Record<string, number>>;
+}
+
 /** The answer to a command that was not, or not certainly, carried out. `error` is a sentence for a person. */
 export interface Failure {
   readonly success: false;
@@ -1679,7 +1689,7 @@ export interface TrailStopCommand {
   readonly signature?: string | null;
 }
 
-/** A trailing stop. `side` is the side of its exit; prices are 0 until they are known. */
+/** A trailing stop. `side` is the side of its exit; prices are 0 until they are known. `fees` are amounts by asset; `slippage_bps` is how much worse `avg_price` is than `arrival_mid`, the mid when it was triggered; `residual` is what an ended one did not close. */
 export interface TrailStopEvent {
   readonly seq: number;
   readonly prevSeq: number;
@@ -1694,6 +1704,8 @@ export interface TrailStopEvent {
   readonly side: Side;
   readonly quantity: number;
   readonly callbackPct: number;
+  readonly callbackAbs: number;
+  readonly callbackTicks: number;
   readonly activated: boolean;
   readonly extremePrice: number;
   readonly triggerPrice: number;
@@ -1701,6 +1713,85 @@ export interface TrailStopEvent {
   readonly positionId: string;
   readonly status: AlgoStatus;
   readonly reason: string;
+  readonly filledQuantity: number;
+  readonly avgPrice: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly arrivalMid: number;
+  readonly slippageBps: number;
+  readonly residual: number;
+}
+
+/** What was asked, in the words of algos.md. `side` is the exit's: SELL protects a long. Exactly one of the three distances is not 0; `quantity` is at most the position as it stood. */
+export interface TrailStopParams {
+  readonly symbol: string;
+  readonly side: Side;
+  readonly positionId: string;
+  readonly quantity: number;
+  readonly callbackPct: number;
+  readonly callbackAbs: number;
+  readonly callbackTicks: number;
+  readonly activationPrice: number;
+  readonly trigger: "mark" | "mid" | "touch";
+  readonly exit: "chase" | "market";
+  readonly exitDeadlineSeconds: number;
+  readonly onBlind: "close" | "hold";
+}
+
+/** The record `pms:trailstop:{id}`.  `quantity` shrinks with the position and never grows. `extreme2` and `trigger2` are 0 until the first price, and until `activated`; a long's extreme is the highest price, a short's the lowest. Between `calm_low2` and `calm_high2`, both exclusive, a quote changes nothing. `unwritten`: the extreme has moved and is written at `wake_at` (never true in a stored record). `exiting`: an exit was asked for in this life of the daemon; `chase` is the child that closes where `exit` is `chase`; `exit_…` are the sums of the exit's own orders, `filled_quantity`, `quote_filled` and `fees` those of both. `gone`: the position is closed or flipped. `blind`: no source has told a price for a while. `missed_since`: nobody has looked at prices from then on, 0 while somebody does. */
+export interface TrailStopRecord {
+  readonly trailStopId: string;
+  readonly subAccountId: string;
+  readonly tag: string;
+  readonly symbol: string;
+  readonly side: Side;
+  readonly positionId: string;
+  readonly quantity: number;
+  readonly params: TrailStopParams;
+  readonly instrument: Instrument;
+  readonly idEpoch: number;
+  readonly startedAt: number;
+  readonly updatedAt: number;
+  readonly requestId: string;
+  readonly rootId: string;
+  readonly parentId: string;
+  readonly parentSlot: number;
+  readonly status: AlgoStatus;
+  readonly reason: string;
+  readonly activated: boolean;
+  readonly activatedAt: number;
+  readonly extremePrice: number;
+  readonly triggerPrice: number;
+  readonly extreme2: number;
+  readonly trigger2: number;
+  readonly calmLow2: number;
+  readonly calmHigh2: number;
+  readonly writtenAt: number;
+  readonly unwritten: boolean;
+  readonly triggeredAt: number;
+  readonly triggeredPrice: number;
+  readonly triggeredBy: "" | "blind" | "price";
+  readonly arrivalMid: number;
+  readonly exiting: boolean;
+  readonly exitFailures: number;
+  readonly retryAt: number;
+  readonly chase: ExitChase | null;
+  readonly exitFilled: number;
+  readonly exitQuote: number;
+  readonly exitFees: Readonly<Record<string, number>>;
+  readonly filledQuantity: number;
+  readonly quoteFilled: number;
+  readonly avgPrice: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly residual: number;
+  readonly gone: boolean;
+  readonly hold: string;
+  readonly missedSince: number;
+  readonly blind: boolean;
+  readonly paused: string;
+  readonly ending: AlgoStatus | null;
+  readonly endingReason: string;
+  readonly wakeAt: number;
+  readonly stoppedAt: number;
 }
 
 /** trail_stop. Prices are 0 until the first one is known. */
@@ -2064,7 +2155,9 @@ export interface PmsRecords {
   readonly request: RequestRecord;
   readonly result: Success;
   readonly chase: ChaseRecord;
+  readonly trailStop: TrailStopRecord;
   readonly activeChase: ChaseRecord;
+  readonly activeTrailStop: TrailStopRecord;
   readonly openOrders: OrderRecord;
   readonly order: OrderRecord;
   readonly position: PositionRecord;

@@ -29,8 +29,8 @@ ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box
 
 # Names that nothing writes yet.
 LATER = {
-    *("twap", "trailStop", "scalper", "twapBasket", "plugin", "records"),
-    *("activeTwap", "activeTrailStop", "activeScalper", "activeTwapBasket", "activePlugins"),
+    *("twap", "scalper", "twapBasket", "plugin", "records"),
+    *("activeTwap", "activeScalper", "activeTwapBasket", "activePlugins"),
 }
 ADVICE = {
     Category.VALIDATION: "the command is wrong as it stands: change it",

@@ -156,7 +156,9 @@ def test_law_6_numbers_off_the_grid(changes, asks) -> None:
 
 
 def test_the_registry_knows_chase_by_its_name_and_reads_its_record() -> None:
-    assert KINDS == {"chase": CHASE}
+    assert KINDS["chase"] is CHASE
+    assert all(kind.name == name for name, kind in KINDS.items())
+    assert len({kind.letter for kind in KINDS.values()}) == len(KINDS), "a letter tells the kind of an id"
     assert CHASE.origin is Origin.CHASE
     stage = resting()
     view = CHASE.view(stage.state)

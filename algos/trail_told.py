@@ -1,0 +1,52 @@
+"""trail_stop, as others see it: what the shell reads of a record, and its events (contract.md)."""
+
+from __future__ import annotations
+
+from algos import tally
+from algos.step import View
+from schemas.events_algos import TrailStopEvent, TrailStopEventType
+from schemas.trail_stop import TrailStopState
+
+_OF_STATE = tuple(name for name in TrailStopEvent.__struct_fields__ if name in TrailStopState.__struct_fields__)
+_OF_PARAMS = ("callback_pct", "callback_abs", "callback_ticks")
+
+
+def unwritten(state: TrailStopState) -> bool:
+    """Whether the record waits in memory until its `wake_at`."""
+    return state.unwritten
+
+
+def view_trail_stop(state: TrailStopState) -> View:
+    """What the shell needs of it."""
+    chase = state.chase
+    closing = () if chase is None or not chase.live else (chase.child_id,)
+    ended = state.status.terminal
+    return View(
+        algo_id=state.trail_stop_id,
+        root_id=state.root_id,
+        sub_account_id=state.sub_account_id,
+        symbol=state.symbol,
+        status=state.status,
+        wake_at=state.wake_at,
+        reduce_only=True,
+        live_children=(),
+        updated_at=state.updated_at,
+        news=(state.status, state.quantity, state.filled_quantity, state.activated, state.triggered_at, closing),
+        tag=state.tag,
+        epoch=state.id_epoch,
+        parent_id=state.parent_id,
+        child_algos=closing,
+        instrument=state.instrument,
+        mid=state.extreme_price,
+        follows=None if state.triggered_at or ended else state.params.trigger,
+        missed_since=0 if state.triggered_at or ended else state.missed_since,
+        milestone="triggered" if state.triggered_at else "",
+    )
+
+
+def event_trail_stop(kind: TrailStopEventType, state: TrailStopState, ts: int) -> TrailStopEvent:
+    """The event `kind` of a trailing stop as its record stands."""
+    told = {name: getattr(state, name) for name in _OF_STATE}
+    told |= {name: getattr(state.params, name) for name in _OF_PARAMS}
+    slippage = tally.slippage_bps(state.side, state.avg_price, state.arrival_mid)
+    return TrailStopEvent(type=kind, ts=ts, slippage_bps=slippage, **told)

@@ -1,0 +1,121 @@
+"""Parameters and state record of the trailing stop (algos.md, trail_stop).
+
+Prices that are compared on the hot path are whole half ticks (`…2`, twice the price in ticks): a mid is exact there.
+Times are venue-corrected Unix milliseconds.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from schemas.chase import AlgoStatus
+from schemas.market import ZERO, Instrument, Side
+
+TriggerSource = Literal["mid", "mark", "touch"]
+ExitStyle = Literal["market", "chase"]
+BlindAction = Literal["hold", "close"]
+TriggerReason = Literal["", "price", "blind"]
+
+
+class TrailStopParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What was asked, in the words of algos.md. `side` is the exit's: SELL protects a long. Exactly one of the three
+    distances is not 0; `quantity` is at most the position as it stood."""
+
+    symbol: str
+    side: Side
+    position_id: str
+    quantity: Decimal
+    callback_pct: Decimal = ZERO
+    callback_abs: Decimal = ZERO
+    callback_ticks: int = 0
+    activation_price: Decimal = ZERO
+    trigger: TriggerSource = "mid"
+    exit: ExitStyle = "market"
+    exit_deadline_seconds: Decimal = Decimal(5)
+    on_blind: BlindAction = "hold"
+
+
+class ExitChase(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The chase that closes, as its parent knows it: sums over its whole life. `stopping`: its end was asked for."""
+
+    child_id: str
+    live: bool = True
+    stopping: bool = False
+    filled_quantity: Decimal = ZERO
+    quote_filled: Decimal = ZERO
+    fees: dict[str, Decimal] = {}
+
+
+class TrailStopState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The record `pms:trailstop:{id}`.
+
+    `quantity` shrinks with the position and never grows. `extreme2` and `trigger2` are 0 until the first price, and
+    until `activated`; a long's extreme is the highest price, a short's the lowest. Between `calm_low2` and
+    `calm_high2`, both exclusive, a quote changes nothing. `unwritten`: the extreme has moved and is written at
+    `wake_at` (never true in a stored record). `exiting`: an exit was asked for in this life of the daemon; `chase` is
+    the child that closes where `exit` is `chase`; `exit_…` are the sums of the exit's own orders, `filled_quantity`,
+    `quote_filled` and `fees` those of both. `gone`: the position is closed or flipped. `blind`: no source has told a
+    price for a while. `missed_since`: nobody has looked at prices from then on, 0 while somebody does.
+    """
+
+    trail_stop_id: str
+    sub_account_id: str
+    tag: str
+    symbol: str
+    side: Side
+    position_id: str
+    quantity: Decimal
+    params: TrailStopParams
+    instrument: Instrument
+    id_epoch: int
+    started_at: int
+    updated_at: int
+    request_id: str = ""
+    root_id: str = ""
+    parent_id: str = ""
+    parent_slot: int = 0
+    status: AlgoStatus = AlgoStatus.ACTIVE
+    reason: str = ""
+    activated: bool = False
+    activated_at: int = 0
+    extreme_price: Decimal = ZERO
+    trigger_price: Decimal = ZERO
+    extreme2: int = 0
+    trigger2: int = 0
+    calm_low2: int = 0
+    calm_high2: int = 0
+    written_at: int = 0
+    unwritten: bool = False
+    triggered_at: int = 0
+    triggered_price: Decimal = ZERO
+    triggered_by: TriggerReason = ""
+    arrival_mid: Decimal = ZERO
+    exiting: bool = False
+    exit_failures: int = 0
+    retry_at: int = 0
+    chase: ExitChase | None = None
+    exit_filled: Decimal = ZERO
+    exit_quote: Decimal = ZERO
+    exit_fees: dict[str, Decimal] = {}
+    filled_quantity: Decimal = ZERO
+    quote_filled: Decimal = ZERO
+    avg_price: Decimal = ZERO
+    fees: dict[str, Decimal] = {}
+    residual: Decimal = ZERO
+    gone: bool = False
+    hold: str = ""
+    missed_since: int = 0
+    blind: bool = False
+    paused: str = ""
+    ending: AlgoStatus | None = None
+    ending_reason: str = ""
+    wake_at: int = 0
+    stopped_at: int = 0
+
+    @property
+    def rest(self) -> Decimal:
+        """What is still to be closed; never below zero."""
+        return max(self.quantity - self.filled_quantity, ZERO)

@@ -161,17 +161,7 @@ class Assembly:
         self.health = HealthWriter(
             self.store, self.names, parts.clock, parts.folder, hears.read_health, self._redis_down
         )
-        trades = Trades()
-        self.market = Market(
-            self.data,
-            parts.clock,
-            self.tasks,
-            parts.chance,
-            self.watch.on_book,
-            self.health.on_price,
-            trades.on_trade,
-        )
-        self.tape = MarketTape(self.caller, self.names, self.market, trades, parts.clock, self.tasks)
+        self._compose_market()
         self.halts = Halts(
             self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self._on_mode, self._on_halt
         )
@@ -204,6 +194,12 @@ class Assembly:
         self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
         self.disk = self._disk(parts.folder)
         self._compose_books()
+
+    def _compose_market(self) -> None:
+        clock, trades = self.parts.clock, Trades()
+        told = (self.watch.on_book, self.health.on_price, trades.on_trade)
+        self.market = Market(self.data, clock, self.tasks, self.parts.chance, *told)
+        self.tape = MarketTape(self.caller, self.names, self.market, trades, clock, self.tasks)
 
     def _compose_account(self) -> None:
         """What the account is set to at the venue."""

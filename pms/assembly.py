@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from pms.account_guard import AccountGuard
 from pms.account_watch import AccountWatch
 from pms.accounts import Accounts
 from pms.alarms import Alarms
@@ -51,6 +52,8 @@ from pms.instruments import Instruments
 from pms.ledger import Ledger
 from pms.leverage import Leverage
 from pms.losses import Losses
+from pms.margin_exits import MarginExits
+from pms.margin_ladder import MarginLadder
 from pms.market import Market
 from pms.market_tape import MarketTape, Trades
 from pms.outcomes import Outcomes
@@ -252,7 +255,10 @@ class Assembly:
             self.account_watch,
         )
         self.losses = Losses(self.ledger, self.alarms, lambda name, reason: self.watch.tell())
-        self.risk_records = RiskRecords(self.desk, parts.clock, self.losses)
+        closing, action = MarginExits(self.desk), config.margin_action
+        ladder = MarginLadder(self.desk, action, closing, self.watch.tell)
+        self.risk_records = RiskRecords(self.desk, parts.clock, self.losses, ladder)
+        self.guard = AccountGuard(self.venue, self.desk, self.halts, parts.clock, closing, action)
         self.accounts = Accounts(
             self.ledger,
             Decimal(config.sub_account_balance),

@@ -31,7 +31,8 @@ VERSION = "0.1.0"
 SPILL_S = 60.0  # what a former life could not write is written before anything is read; 100 000 events take 20 s
 FLUSH_S = 2.0  # at a stop, for what still waits to be written
 STOP_S = 2.0  # at a stop, for cancels of risk-adding children to be proven
-VITAL = ("gap ", "user-stream", "bus.store", "bus.lease", "bus.door")  # tasks whose death must not go unnoticed
+# Tasks whose death must not go unnoticed.
+VITAL = ("gap ", "user-stream", "bus.store", "bus.lease", "bus.door", "risk-records", "account-guard")
 FORGET_S = 60.0  # terminal orders leave memory a day after their end; looked for this often
 FORGET_AFTER_MS = 24 * 3_600_000
 
@@ -178,15 +179,13 @@ class Daemon(Assembly):
         for halt in self.halts.standing:
             self._on_halt(halt)  # what a former life, or `pms halt --direct`, did not get done
         self.status = "open"
-        self.tasks.spawn(self.health.run(), "health")
         self.tasks.spawn(self._forget(), "forget")
         self.tasks.spawn(self.halts.run(self.parts.clock), "halts")
-        self.tasks.spawn(self.trim.run(), "trim")
-        self.tasks.spawn(self.tape.run(), "tape")
-        self.tasks.spawn(self.instruments.run(), "instruments")
-        self.tasks.spawn(self.probe.run(), "probe")
-        self.tasks.spawn(self.audit.run(), "audit")
-        self.tasks.spawn(self.risk_records.run(), "risk-records")
+        rounds = {"health": self.health.run, "trim": self.trim.run, "tape": self.tape.run, "probe": self.probe.run}
+        rounds |= {"instruments": self.instruments.run, "audit": self.audit.run}
+        rounds |= {"risk-records": self.risk_records.run, "account-guard": self.guard.run}
+        for name, run in rounds.items():
+            self.tasks.spawn(run(), name)
         if self.disk is not None:
             self.tasks.spawn(self.disk.run(), "disk")
 

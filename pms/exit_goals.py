@@ -17,6 +17,7 @@ from schemas.market import Side
 from schemas.orders import Order, OrderState, Origin
 
 STOPPED = "stopped"  # why an exit ended with the process: who still wants it asks again in the next life
+STUCK_AT = 6  # attempts in a row that filled nothing: with their pauses some eight seconds
 
 
 class Goal(msgspec.Struct, frozen=True):
@@ -51,6 +52,11 @@ class Exit:
         self.idle = 0  # attempts in a row that filled nothing
         self.wait_s = 0.0  # what the venue asked for after the last one
         self.form: Form | None = None  # what the attempt after an unknown one is held to
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing has been filled for a while, though it goes on being tried."""
+        return self.idle >= STUCK_AT
 
     def ends(self, reason: str) -> None:
         if not self.first.done():

@@ -58,12 +58,19 @@ class ExitOrders:
         self._clock = clock
         self._next_id = next_id
         self._epoch = epoch
+        self._running: set[Exit] = set()
 
     def begin(self, goal: Goal, claim: Callable[[str], Claim | None] | None = None) -> Exit:
         """Close it, in a task of its own. The first order's step carries the `claim` on its client id."""
         under_way = Exit(goal, self._next_id(_LETTER, self._desk.now()))
-        self._desk.tasks.spawn(self._run(under_way, claim), f"exit {goal.sub_account_id} {goal.symbol}")
+        task = self._desk.tasks.spawn(self._run(under_way, claim), f"exit {goal.sub_account_id} {goal.symbol}")
+        self._running.add(under_way)
+        task.add_done_callback(lambda _: self._running.discard(under_way))
         return under_way
+
+    def running(self, sub_account_id: str) -> list[Exit]:
+        """A sub-account's exits under way, whoever began them: the books may not show yet what they bring."""
+        return [one for one in self._running if one.goal.sub_account_id == sub_account_id and not one.done.done()]
 
     def flatten(self, order: Order, quantity: Decimal) -> None:
         """A closer has filled beyond its position: what it opened is closed at once (execution.md 14)."""

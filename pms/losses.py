@@ -21,6 +21,7 @@ from schemas.errors import ErrorCode
 from schemas.market import ZERO
 from schemas.records import SubAccount
 
+LOSSES = frozenset((ErrorCode.DAILY_LOSS.value, ErrorCode.DRAWDOWN.value))  # causes of a sub-account that lost too much
 DAY_MS = 24 * 3_600_000
 HUNDRED = Decimal(100)
 

@@ -15,6 +15,7 @@ from pms.clock import Clock
 from pms.core import equity
 from pms.desk import Desk
 from pms.losses import Losses
+from pms.margin_ladder import MarginLadder
 from pms.unit import Unit
 from schemas.books import Position, Risk
 from schemas.events_system import RiskEvent
@@ -31,7 +32,8 @@ _replace = msgspec.structs.replace
 class RiskRecords:
     """See the module."""
 
-    def __init__(self, desk: Desk, clock: Clock, losses: Losses) -> None:
+    def __init__(self, desk: Desk, clock: Clock, losses: Losses, ladder: MarginLadder) -> None:
+        self._ladder = ladder
         self._desk = desk
         self._clock = clock
         self._losses = losses
@@ -68,6 +70,11 @@ class RiskRecords:
         risk = equity.snapshot(self._desk.ledger.sub_accounts[name], positions, orders, held, now)
         risk = self._losses.measured(name, risk)
         self._losses.judge(name, risk)
+        self._record(name, risk, orders)
+        self._ladder.look(name, held, risk.equity)
+
+    def _record(self, name: str, risk: Risk, orders: tuple[Order, ...]) -> None:
+        now = risk.timestamp
         written = self._written.get(name)
         event = self._event(name, risk, now)
         if event is None and written is not None:

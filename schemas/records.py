@@ -62,7 +62,8 @@ class Limits(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 class SubAccount(Record, frozen=True, kw_only=True):
     """`pms:subaccount:{acct}`. `tag` stands in its order ids (ids.tag_of). `reduce`: it lost as much as its limits
-    allow (`cause` is the risk code) and may only reduce, until it is unfrozen like a frozen one."""
+    allow, or its margin ran out (`cause` is the risk code), and it may only reduce, until it is unfrozen like a frozen
+    one."""
 
     id: str
     name: str

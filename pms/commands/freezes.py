@@ -14,6 +14,7 @@ from pms.bus.outcomes import Reply
 from pms.commands.scope import Scope
 from pms.commands.table import Row
 from pms.desk import Desk
+from pms.losses import LOSSES
 from schemas.commands_control import Freeze, Unfreeze
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
@@ -59,6 +60,6 @@ class Freezes:
         if account.status != status:
             with self._desk.step(context.request_id) as unit:
                 unit.sub_account(msgspec.structs.replace(account, status=status, cause=""))
-            if account.status == "reduce" and not frozen:
+            if account.status == "reduce" and account.cause in LOSSES and not frozen:
                 self._forgive(account.id, self._desk.now())
         self._tell()

@@ -70,6 +70,14 @@ def maintenance(brackets: Brackets, notional: Decimal) -> Decimal:
     return ZERO if row is None else notional * row.maint_ratio - row.cum
 
 
+def notional_of(brackets: Brackets, maintained: Decimal) -> Decimal:
+    """The notional whose maintenance margin is `maintained`; 0 where there is no table."""
+    for row in brackets:
+        if row is brackets[-1] or maintained <= row.cap * row.maint_ratio - row.cum:
+            return (maintained + row.cum) / row.maint_ratio if row.maint_ratio else ZERO
+    return ZERO
+
+
 def max_leverage(brackets: Brackets, notional: Decimal) -> int:
     """The highest leverage whose cap covers a gross notional (execution.md 15); 1 beyond all caps."""
     return next((row.max_leverage for row in brackets if notional <= row.cap), 1)

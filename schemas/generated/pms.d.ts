@@ -1560,7 +1560,7 @@ export interface SubAccountPutCommand {
   readonly signature?: string | null;
 }
 
-/** `pms:subaccount:{acct}`. `tag` stands in its order ids (ids.tag_of). `reduce`: it lost as much as its limits allow (`cause` is the risk code) and may only reduce, until it is unfrozen like a frozen one. */
+/** `pms:subaccount:{acct}`. `tag` stands in its order ids (ids.tag_of). `reduce`: it lost as much as its limits allow, or its margin ran out (`cause` is the risk code), and it may only reduce, until it is unfrozen like a frozen one. */
 export interface SubAccountRecord {
   readonly v: number;
   readonly epoch: number;

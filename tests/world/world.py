@@ -197,10 +197,10 @@ class World:
             await self.redis.xadd("pms:commands", {"type": kind, "body": text})
         return await self.reply(body["requestId"], wait_s)
 
-    async def limited(self, **limits: Any) -> None:
-        """Let `main` have these limits and no others."""
+    async def limited(self, sub_account: str = "main", **limits: Any) -> None:
+        """Let a sub-account have these limits and no others."""
         every = {field.encode_name: None for field in msgspec.structs.fields(Limits)}
-        reply = await self.command("limits_put", limits=every | limits)
+        reply = await self.command("limits_put", subAccountId=sub_account, limits=every | limits)
         assert reply["success"], reply
 
     async def unlimited(self, sub_account: str = "main") -> None:

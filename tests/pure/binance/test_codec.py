@@ -172,6 +172,11 @@ def test_balances_are_told_by_asset() -> None:
     assert codec.wallet(b'[{"accountAlias":"X","asset":"USDT","balance":"28.05"}]') == {"USDT": Decimal("28.05")}
 
 
+def test_maintenance_margin_and_margin_balance_are_the_accounts() -> None:
+    body = b'{"totalInitialMargin":"9.1","totalMaintMargin":"0.92","totalMarginBalance":"23.7"}'
+    assert codec.account_margin(body) == (Decimal("0.92"), Decimal("23.7"))
+
+
 def test_recorded_exchange_info_can_be_read(shared: Path) -> None:
     recorded = json.loads((shared / "data/rest/fapi_http_recordings.json").read_bytes())
     (answer, *_) = recorded["routes"]["/fapi/v1/exchangeInfo"]["GET"]

@@ -109,6 +109,24 @@ ERRORS = {
         "for market in ():",
         "tests/pure/sim/test_good_till.py::test_it_stands_until_its_time_and_then_expires_with_what_it_filled",
     ),
+    "a script's hook does nothing": Planted(
+        16,
+        "pms/sim/exchange.py",
+        "self.funding.pay(self._market(symbol).symbol, rate, self._now())",
+        "self._market(symbol)",
+        "tests/contract/sim_wire/test_hooks.py::test_a_hook_does_what_its_row_says[venue.exchange.fund]",
+    ),
+    "a script's hook stands in no table": Planted(
+        16,
+        "pms/sim/exchange.py",
+        "    def margin_call(self, account: str) -> None:",
+        '''    def widen(self, symbol: str) -> None:
+        """Take the book away: a script's."""
+        self._market(symbol)
+
+    def margin_call(self, account: str) -> None:''',
+        "tests/contract/sim_wire/test_hooks.py::test_no_hook_of_the_exchange_is_left_out_of_the_table",
+    ),
     "the simulator takes any side in hedge mode": Planted(
         17,
         "pms/sim/order_entry.py",

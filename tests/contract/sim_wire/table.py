@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
 from pms.sim.rest import Route
 from pms.sim.wire import ROUTES
 from tests.contract.sim_wire.cases import CASES
+from tests.contract.sim_wire.hooks import COUNTERS, HOOKS, Hook
 
 PATH = Path(__file__).resolve().parents[3] / "docs" / "simulator.md"
 FAULTS = """[
@@ -19,6 +21,13 @@ FAULTS = """[
   {"on": "socket", "path": "/private/*", "mute_after_ms": 60000},
   {"on": "socket", "path": "/public/*", "cut_after_ms": 30000, "cut_code": 1006, "delay_ms": 20}
 ]"""
+
+
+def _rows(name: str, hooks: Iterable[Hook]) -> str:
+    rows = [f"| {name} | what it does |" if name == "hook" else f"| {name} | what it tells |", "| --- | --- |"]
+    return "\n".join([*rows, *(f"| `{hook.call}` | {hook.what} |" for hook in hooks)])
+
+
 _HEAD = f"""# The simulator's endpoints
 
 Written by `python -m tests.contract.sim_wire.table` from the cases that the tests run; do not edit. A path or method
@@ -36,6 +45,14 @@ the HTTP status), delayed, muted and cut.
 ```json
 {FAULTS}
 ```
+
+## Script hooks
+
+A program or test that runs `pms.sim.assembly.Simulator` in its own process reaches these from it. They act at once;
+what they do to accounts is kept in the journal like everything else. Events leave at once, depth frames with
+`venue.streams.flush(now)` or the next tick.
+
+@HOOKS@
 
 ## What every keyed and signed route refuses
 
@@ -67,7 +84,12 @@ def _weight(route: Route) -> str:
 
 def render() -> str:
     """The whole document."""
-    lines = [_HEAD, "| method | path | who | weight | order counters 10 s, 1 m |", "| --- | --- | --- | --- | --- |"]
+    hooks = _rows("hook", HOOKS) + "\n\n" + _rows("counter", COUNTERS)
+    lines = [
+        _HEAD.replace("@HOOKS@", hooks),
+        "| method | path | who | weight | order counters 10 s, 1 m |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for route in ROUTES:
         who = {"NONE": "public", "KEY": "key", "SIGNED": "signed"}[route.security]
         counters = f"{route.orders[0]}, {route.orders[1]}" if any(route.orders) else ""

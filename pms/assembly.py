@@ -173,6 +173,14 @@ class Assembly:
         self.watch.wire(self.desk, self.halts)
         self.instruments = Instruments(self.venue, self.desk, parts.clock)
         self._compose_account()
+        self._compose_execution(hears)
+        self.draining = Draining(self.desk, parts.clock)
+        self.disk = self._disk(parts.folder)
+        self._compose_books()
+
+    def _compose_execution(self, hears: Hears) -> None:
+        """What sends, and hears what became of it."""
+        parts = self.parts
         self.outcomes = Outcomes(
             self.desk,
             self.watch,
@@ -193,10 +201,7 @@ class Assembly:
             OwnerIds().next,
             lambda: self.lease.epoch,
         )
-        self.draining = Draining(self.desk, parts.clock)
         self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
-        self.disk = self._disk(parts.folder)
-        self._compose_books()
 
     def _compose_market(self) -> None:
         clock, trades = self.parts.clock, Trades()

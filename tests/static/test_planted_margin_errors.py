@@ -96,6 +96,13 @@ ERRORS = {
         "AGAIN_MS = 1",
         WORLD + "test_an_exit_that_is_refused_for_good_is_tried_again_until_a_person_has_made_way",
     ),
+    "one exit that does not get on locks all": Planted(
+        14,
+        "pms/exit_goals.py",
+        "STUCK_AT = 6 ",
+        "STUCK_AT = 1_000_000 ",
+        WORLD + "test_an_exit_that_does_not_get_on_keeps_no_other_position_from_being_reduced",
+    ),
     "a price of yesterday ends a warning": Planted(
         14,
         "pms/margin_ladder.py",

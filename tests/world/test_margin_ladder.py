@@ -260,6 +260,26 @@ async def test_an_exit_that_is_refused_for_good_is_tried_again_until_a_person_ha
     assert held(world) == 0
 
 
+@in_world(symbols=("BTCUSDT", "ETHUSDT"))
+async def test_an_exit_that_does_not_get_on_keeps_no_other_position_from_being_reduced(world: World) -> None:
+    await begun(world)
+    await opened(world, quantity="0.600")
+    await opened(world, symbol="ETHUSDT", quantity="1.000")
+    world.fault("POST", params={"symbol": "BTCUSDT"}, **BUSY, count=0)
+    move(world, "0.82")
+    await world.run(5)
+    assert held(world, symbol="ETHUSDT") == D("1.000"), "the first may still be filled"
+    await world.run(10)
+    assert held(world, symbol="ETHUSDT") < D("1.000")
+    assert held(world) == D("0.600")
+    move(world, "0.95")
+    await world.run(4)
+    assert held(world, symbol="ETHUSDT") == 0
+    world.heal()
+    await world.run(6)
+    assert held(world) < D("0.600")
+
+
 @pytest.mark.parametrize("action", ["reduce", "close", "notify"])
 @in_world(**FEW)
 async def test_the_venue_liquidates_only_who_wanted_to_be_told_alone(world: World, action: str) -> None:

@@ -91,6 +91,17 @@ def test_a_second_daemon_says_who_holds_the_account_and_leaves(still) -> None:
     assert still.chase("0.010")["success"]
 
 
+@pytest.mark.parametrize("path, name", [("positionSide/dual", "dualSidePosition"), ("multiAssetsMargin",) * 2])
+def test_an_account_in_a_mode_that_is_not_served_is_refused_with_the_way_out(still, path, name) -> None:
+    still.venue.ask("paper", "POST", f"/fapi/v1/{path}", **{name: "true"})
+    code, _, said = still.daemon().ended()
+    assert code == exits.AUTH
+    assert "No order was sent" in said
+    assert f"/fapi/v1/{path}, {name}=false" in said
+    still.venue.ask("paper", "POST", f"/fapi/v1/{path}", **{name: "false"})
+    still.daemon("again").opened()
+
+
 def test_a_start_and_a_chase_never_scan_by_keys_and_never_flush(still) -> None:
     with still.redis.monitor() as monitor:
         still.daemon().opened()

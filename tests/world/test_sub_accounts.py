@@ -331,3 +331,20 @@ async def test_a_deleveraging_takes_from_each_book_its_share(world: World) -> No
     assert [await signed(world, name) for name in "ab"] == [D("0.006"), D("0.003")]
     told = await world.events("adl_triggered")
     assert [(one["subAccountId"], one["quantity"]) for one in told] == [("a", D("0.004")), ("b", D("0.002"))]
+
+
+@in_world()
+async def test_an_order_of_the_app_that_ends_at_its_time_is_booked_for_what_it_filled(world: World) -> None:
+    """timeInForce GTD, which only others use."""
+    world.market.quote(*QUOTE)
+    await world.start()
+    till = (world.clock.now_ms() + 602_000) // 1000 * 1000
+    order = world.market.rest(world.account, "BUY", D("61799.0"), "0.010", "web_1", time_in_force="GTD", good_till=till)
+    world.market.quote("61799.0", "61805.0")
+    world.market.hit(order, "0.004")
+    await world.run((till - world.clock.now_ms()) / 1000 + 1)
+    assert world.resting() == []
+    told = [event for event in await world.events() if event.get("clientOrderId") == "web_1"]
+    assert [event["type"] for event in told] == ["order_active", "order_partial", "order_expired"]
+    assert (told[-1]["ts"] // 1000, told[-1]["filledQty"]) == (till // 1000, D("0.004"))
+    assert await signed(world, "external") == D("0.004")

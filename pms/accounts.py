@@ -78,16 +78,13 @@ class Accounts:
         return name in self._ledger.sub_accounts
 
     def named(self, name: str, now: int) -> SubAccount:
-        """The sub-account of a command. Raises Invalid (SUBACCOUNT_UNKNOWN, SUBACCOUNT_TAG_TAKEN,
-        SUBACCOUNT_FROZEN)."""
+        """The sub-account of a command. Raises Invalid (SUBACCOUNT_UNKNOWN, SUBACCOUNT_TAG_TAKEN)."""
         account = self._ledger.sub_accounts.get(name)
         if account is None:
             if not self._create_on_use:
                 message = f"there is no sub-account '{name}'. Create it with subaccount_put first."
                 raise Invalid(ErrorCode.SUBACCOUNT_UNKNOWN, message)
             account = self.put(name, None, None, now)
-        if account.status == "frozen":
-            raise Invalid(ErrorCode.SUBACCOUNT_FROZEN, f"'{name}' is frozen: nothing that adds risk is sent for it.")
         return account
 
     def put(self, name: str, label: str | None, balance: Decimal | None, now: int) -> SubAccount:

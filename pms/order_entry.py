@@ -15,7 +15,7 @@ from algos.step import AmendChild, PlaceChild
 from pms.allowances import Allowances
 from pms.core import exposure, limits, orders, own_orders, risk
 from pms.core.exits import Form
-from pms.core.limits import Intent
+from pms.core.limits import Intent, Weight
 from pms.core.risk import Adding, Approved, Closing, Denied
 from pms.exit_ledger import ExitLedger
 from pms.ledger import Ledger
@@ -74,6 +74,36 @@ class OrderEntry:
                     self._allowances.withdrawn(order.sub_account_id)
         return verdicts
 
+    def stopped(self, order: Order) -> Denied | None:
+        """What stands against anything that adds, where the order does: a halt, a freeze, losses; whatever it is."""
+        if order.reduce_only:
+            return None
+        return risk.stopped(self._allowances.account(order.sub_account_id, _intent_of(order)))
+
+    def weigh(self, intents: Sequence[Order]) -> Weight:
+        """What several new orders come to in the gate's numbers, each beside those before it and all that its
+        sub-account has at stake; nothing is recorded."""
+        weights: list[Weight] = []
+        try:
+            for order in intents:
+                weights.append(self._weight(order, _intent_of(order)))
+                self._ledger.remember(order)
+        finally:
+            for order in intents[: len(weights)]:
+                self._ledger.forget(order.client_order_id)
+        return limits.together(weights)
+
+    def weigh_amend(self, action: AmendChild) -> Weight:
+        """What an amend comes to, as the gate counts it."""
+        order = self._ledger.orders[action.client_order_id]
+        return self._weight(order, self._moving(action).intent)
+
+    def _weight(self, order: Order, intent: Intent) -> Weight:
+        account = self._allowances.account(order.sub_account_id, intent)
+        if order.reduce_only:
+            return limits.weigh_exit((intent.beside + intent.quantity) * intent.price, account)
+        return limits.weigh(intent, account)
+
     def place(self, unit: Unit, runner: Runner, action: PlaceChild) -> tuple[Order, Denied | None]:
         """Record the intent of an algo's new child, as `submit` does."""
         return self.submit(unit, self.intent(runner, action))
@@ -120,11 +150,6 @@ class OrderEntry:
         self.track(order)
         self._leaving.append(verdict)
         return order, None
-
-    def bill(self, order: Order) -> limits.Bill:
-        """What a new order would come to, beside all that its sub-account has at stake."""
-        intent = _intent_of(order)
-        return limits.bill(intent, self._allowances.account(order.sub_account_id, intent))
 
     def _judge(self, order: Order, wanted: Form | None = None) -> tuple[Approved | Denied, Order]:
         """The gate's verdict on a new order, and the order in the form in which it may leave now: with the venue's
@@ -174,7 +199,7 @@ class OrderEntry:
         self._market.own_changed(order.symbol)
 
     def intent(self, runner: Runner, action: PlaceChild) -> Order:
-        """The order that an algo's child would be."""
+        """The order that an algo's child would be; nothing is recorded."""
         view = runner.kind.view(runner.state)
         now = self._now()
         return Order(

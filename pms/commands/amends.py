@@ -6,7 +6,8 @@ algo's alone.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from algos.step import AmendChild
 from pms.bus.batch import Duplicate
@@ -14,9 +15,11 @@ from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.clock import Clock
 from pms.commands import answers
+from pms.commands.denials import invalid
 from pms.commands.identity import Taken, taken
-from pms.commands.previews import standing
+from pms.commands.previews import numbers
 from pms.commands.table import Row, Tell
+from pms.commands.terms import PRICE_POLL_S, Terms
 from pms.core import orders
 from pms.core.risk import Denied
 from pms.desk import ALGO_ORIGINS, Desk
@@ -28,6 +31,7 @@ from schemas.orders import Cause, Order, OrderState
 from schemas.records import Request
 from schemas.replies import OrderReply, ValidateReply
 
+PRICE_S = 1.0  # for the first price of a symbol that nobody watched: a snapshot is there sooner
 TURN_S = 1.5  # for what is in flight to be answered before the amend may leave
 ANSWER_S = 2.8  # from the command's turn on: a reply is due within 3 s (contract.md)
 FATE_S = 30.0  # what a former life left in flight is looked up for twice the settle window (execution.md 2)
@@ -37,8 +41,9 @@ _IN_FLIGHT = (OrderState.PLACING, OrderState.AMENDING, OrderState.UNKNOWN)
 class Amends:
     """See the module."""
 
-    def __init__(self, desk: Desk, clock: Clock) -> None:
+    def __init__(self, desk: Desk, terms: Terms, clock: Clock) -> None:
         self._desk = desk
+        self._terms = terms
         self._clock = clock
 
     def rows(self) -> dict[type[Command], Row]:
@@ -47,7 +52,13 @@ class Amends:
     async def _amend(self, command: Amend, context: Context) -> Reply:
         answer_by = self._clock.monotonic() + ANSWER_S
         name = command.client_order_id
-        self._check_owner(self._live(name), context.sub_account)
+        order = self._live(name)
+        self._check_owner(order, context.sub_account)
+        async with self._watched(order):
+            return await self._carry_out(command, context, answer_by)
+
+    async def _carry_out(self, command: Amend, context: Context, answer_by: float) -> Reply:
+        name = command.client_order_id
         with self._desk.fates.follow((name,)) as fate:
             await fate.until(lambda: self._order(name).state not in _IN_FLIGHT, TURN_S)
             action = self._action(command)
@@ -61,6 +72,19 @@ class Amends:
             return self._reply(action, fate)
 
     # --- checking -------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _watched(self, order: Order) -> AsyncIterator[None]:
+        """Have a book of the order's symbol, which nobody need have looked at since it was placed. What adds risk waits
+        for its price a moment; without one the gate refuses (law 5)."""
+        market, give_up = self._desk.market, self._clock.monotonic() + PRICE_S
+        await market.watch(self._terms.instrument(order.symbol, reduce_only=True))
+        try:
+            while not (order.reduce_only or market.quote(order.symbol)) and self._clock.monotonic() < give_up:
+                await self._clock.sleep(PRICE_POLL_S)
+            yield
+        finally:
+            await market.release(order.symbol)
 
     def _order(self, name: str) -> Order:
         return self._desk.ledger.orders[name]
@@ -98,16 +122,23 @@ class Amends:
         return AmendChild(order.client_order_id, order.symbol, order.side, price, quantity, order.reduce_only)
 
     async def _preview(self, command: Amend, sub_account: str) -> ValidateReply:
-        self._check_owner(self._live(command.client_order_id), sub_account)
+        live = self._live(command.client_order_id)
+        self._check_owner(live, sub_account)
+        async with self._watched(live):
+            return self._judged(command)
+
+    def _judged(self, command: Amend) -> ValidateReply:
+        """Raises Invalid."""
         action = self._action(command)
         if action is not None and isinstance(denied := self._desk.entry.check_amend(action), Denied):
-            raise _invalid(denied)
+            raise invalid(denied)
         order = self._order(command.client_order_id)
-        price, quantity = (action.price, action.quantity) if action else (order.price, order.quantity)
-        notional = price * quantity
-        adds = Decimal(0) if order.reduce_only else notional - price * order.filled_qty
-        values = {"price": price, "quantity": quantity, "notional": notional, "requiredMargin": adds / order.leverage}
-        return ValidateReply(valid=True, computed_values=values | standing(self._desk, order.sub_account_id, adds))
+        if action is None:  # as it stands
+            action = AmendChild(
+                order.client_order_id, order.symbol, order.side, order.price, order.quantity, order.reduce_only
+            )
+        values = {"price": action.price, "quantity": action.quantity}
+        return ValidateReply(valid=True, computed_values=values | numbers(self._desk.entry.weigh_amend(action)))
 
     # --- sending --------------------------------------------------------------------------------------
 
@@ -119,7 +150,7 @@ class Amends:
         assert unit.durable is not None, "a step with an event is committed"
         outcome = await unit.durable
         if denied is not None:
-            raise _invalid(denied)
+            raise invalid(denied)
         if isinstance(outcome, Duplicate):
             order = self._order(action.client_order_id)
             self._desk.changed(orders.request_failed(order, order.reason, self._desk.now()))
@@ -156,7 +187,3 @@ def _ended(order: Order) -> Failure:
     code = ErrorCode.POST_ONLY_REJECTED if order.time_in_force == "GTX" else ErrorCode.EXCHANGE_REJECTED
     message = f"the order ended instead of moving: it is {order.state}, {order.filled_qty} filled."
     return Failure.of(code, message, clientOrderId=order.client_order_id, state=order.state, filledQty=order.filled_qty)
-
-
-def _invalid(denied: Denied) -> Invalid:
-    return Invalid(denied.code, denied.message, limit=denied.limit, value=denied.value)

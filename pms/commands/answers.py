@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from algos.step import Failure as Failed
+from pms.commands.denials import invalid
 from pms.commands.manual import Batch
 from pms.core.risk import Denied
 from pms.outcomes import CANCELLED_FIRST
@@ -64,8 +65,7 @@ def placed(order: Order) -> PlacedOrder:
 
 def denial(path: str, denied: Denied) -> Failure:
     """One of several that the gate did not let through."""
-    where = {"path": path} if path else {}
-    return Failure.of(denied.code, denied.message, **where, limit=denied.limit, value=denied.value)
+    return invalid(denied, path).failure()
 
 
 def failure(order: Order, batch: Batch) -> Failure | None:

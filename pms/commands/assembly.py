@@ -31,8 +31,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
     """Every group. `gate` says why nothing that adds risk is accepted now, empty when the doors are open for it."""
     desk, clock = parts.desk, parts.parts.clock
     algos = Algos(desk, clock)
-    terms = Terms(desk, clock, parts.hands.blocked)
-    leverage = parts.leverage
+    terms, leverage = Terms(desk, clock), parts.leverage
 
     def epoch() -> int:
         return parts.lease.epoch
@@ -41,7 +40,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
     doors: tuple[Door, ...] = (ChaseDoor(terms),)
     starts = Starts(desk, parts.accounts, terms, leverage, ids, epoch, gate, restored.ended, arrived, doors)
     manual = Manual(desk, parts.accounts, terms, leverage, ids, epoch, gate, clock, arrived)
-    asks, previews = Asks(desk, terms), Previews(manual, desk)
+    asks, previews = Asks(desk, terms), Previews(manual)
     several = Scales(manual, asks, previews), Baskets(manual, asks, previews)
     accounts = AccountCommands(desk, parts.accounts)
     cancels = Cancels(desk, algos, clock)
@@ -53,7 +52,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         ChaseAmends(desk, terms, algos),
         Orders(manual, asks, previews),
         *several,
-        Amends(desk, clock),
+        Amends(desk, terms, clock),
         cancels,
         closing,
         Halting(desk, parts.halts, cancels, closing, clock),

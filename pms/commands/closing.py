@@ -16,6 +16,7 @@ from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.clock import Clock
 from pms.commands.cancels import ANSWER_S, Cancels
+from pms.commands.denials import invalid
 from pms.commands.identity import taken
 from pms.commands.scope import Scope
 from pms.commands.table import Row, Tell
@@ -122,8 +123,7 @@ class Closing:
         if not under_way.done.done():
             return CloseReply(details={"state": "closing"})
         if under_way.denied is not None:
-            denied = under_way.denied
-            raise Invalid(denied.code, denied.message, limit=denied.limit, value=denied.value)
+            raise invalid(under_way.denied)
         return self._stale(goal)
 
     def _stale(self, goal: Goal) -> CloseReply:

@@ -16,6 +16,9 @@ from pms.core.risk import Denied
 from pms.desk import Desk
 from pms.family import Family, view_of
 from pms.runner import Runner
+from schemas.orders import Order
+
+Refused = tuple[Order, Denied]  # an order, and what the gate has against it
 
 
 class FirstActions:
@@ -30,11 +33,12 @@ class FirstActions:
         instrument = self._desk.instruments.get(symbol)
         return kind.start(who, params, instrument, self._desk.market.quote(symbol), self._desk.now())
 
-    def denials(self, runner: Runner, actions: Sequence[Action]) -> list[Denied]:
+    def denials(self, runner: Runner, actions: Sequence[Action]) -> list[Refused]:
         """What the gate would refuse of the first orders, all together."""
         entry = self._desk.entry
         intents = [entry.intent(placer, order) for placer, order in self._orders(runner, actions)]
-        return [denied for denied in entry.check_orders(intents) if denied is not None]
+        verdicts = zip(intents, entry.check_orders(intents), strict=True)
+        return [(order, denied) for order, denied in verdicts if denied is not None]
 
     def _orders(self, runner: Runner, actions: Sequence[Action]) -> Iterator[tuple[Runner, PlaceChild]]:
         for action in actions:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,9 +20,11 @@ from pms.bus.batch import Duplicate
 from pms.bus.executor import Context
 from pms.clock import Clock
 from pms.commands.asks import Ask
+from pms.commands.denials import invalid
 from pms.commands.identity import OwnerIds, Taken
 from pms.commands.table import Arrived
 from pms.commands.terms import Terms
+from pms.core.limits import Weight
 from pms.core.risk import Denied
 from pms.desk import Desk
 from pms.leverage import Leverage
@@ -57,6 +60,15 @@ class Batch(msgspec.Struct, frozen=True):
     denied: tuple[tuple[str, Denied], ...] = ()
 
 
+class Preview(NamedTuple):
+    """The orders that a command would make, what the gate denies of them, with its path in the command, and what they
+    come to."""
+
+    asks: Sequence[Ask]
+    denied: tuple[tuple[str, Denied], ...]
+    weight: Weight
+
+
 class Manual:
     """See the module. `gate` says why nothing is accepted now, empty when the doors are open for trading."""
 
@@ -88,14 +100,16 @@ class Manual:
 
     # --- checking -------------------------------------------------------------------------------------
 
-    async def preview(self, sub_account: str, wants: Wants) -> tuple[Sequence[Ask], list[tuple[str, Denied]]]:
-        """Everything that `place` checks, nothing sent and nothing recorded: the orders, and what the gate denies of
-        them. Raises Invalid as `place` would."""
+    async def preview(self, sub_account: str, wants: Wants) -> Preview:
+        """Everything that `place` checks, nothing sent and nothing recorded. Raises Invalid as `place` would."""
         account = self._accounts.named(sub_account, self._desk.now())
         async with self._watched(wants):
             asks = wants.ask()
-            denials = self._desk.entry.check_orders(self._intents(asks, account, Origin.MANUAL, ""))
-        return asks, [(ask.path, denied) for ask, denied in zip(asks, denials, strict=True) if denied is not None]
+            intents = self._intents(asks, account, Origin.MANUAL, "")
+            denials = self._desk.entry.check_orders(intents)
+            weight = self._desk.entry.weigh(intents)
+        denied = [(ask.path, denial) for ask, denial in zip(asks, denials, strict=True) if denial is not None]
+        return Preview(asks, tuple(denied), weight)
 
     @asynccontextmanager
     async def _watched(self, wants: Wants) -> AsyncIterator[None]:
@@ -133,7 +147,7 @@ class Manual:
                     self._desk.entry.tell(unit, order, denial)
         if raises:
             path, denial = (*short, *told)[0]
-            raise _invalid(denial, path)
+            raise invalid(denial, path)
         return [order for order, no in zip(intents, denials, strict=True) if no is None], told
 
     def _intents(self, asks: Sequence[Ask], account: SubAccount, origin: Origin, request_id: str) -> list[Order]:
@@ -247,8 +261,3 @@ def _leverages(asks: Sequence[Ask]) -> list[tuple[str, int, Decimal]]:
         more = ZERO if ask.reduce_only else ask.quantity * ask.price
         wanted[ask.instrument.symbol] = (max(highest, ask.leverage), adds + more)
     return [(symbol, leverage, adds) for symbol, (leverage, adds) in wanted.items()]
-
-
-def _invalid(denied: Denied, path: str) -> Invalid:
-    where = {"path": path} if path else {}
-    return Invalid(denied.code, denied.message, **where, limit=denied.limit, value=denied.value)

@@ -16,15 +16,16 @@ from typing import Any, Protocol
 import msgspec
 
 from algos.registry import Kind
-from algos.step import Identity
+from algos.step import Action, Identity, PlaceChild
 from pms.accounts import Accounts
 from pms.bus.batch import Duplicate
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands import answers
-from pms.commands.first_actions import FirstActions
+from pms.commands.denials import invalid
+from pms.commands.first_actions import FirstActions, Refused
 from pms.commands.identity import OwnerIds, Taken, taken
-from pms.commands.previews import standing
+from pms.commands.previews import numbers
 from pms.commands.table import Arrived, Row, Tell
 from pms.commands.terms import Terms
 from pms.desk import Desk
@@ -33,7 +34,7 @@ from pms.runner import Runner
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command, camel
 from schemas.market import ZERO, Quote, Side
-from schemas.orders import Cause
+from schemas.orders import Cause, Order
 from schemas.records import Request, SubAccount
 from schemas.replies import Success, ValidateReply
 
@@ -137,12 +138,16 @@ class Starts:
         if reason := self._gate():
             raise Invalid(ErrorCode.NOT_READY, f"trading is not open: {reason}. Nothing was done; send it again.")
         needs = door.needs(command, context.sub_account)
-        account = self._account(context.sub_account, needs)
+        account = self._accounts.named(context.sub_account, self._desk.now())
         async with self._watched(needs) as quotes:
             params = door.params(command, account.id, quotes)
             planned = door.planned(params, quotes)
-            for symbol, leverage, adds in _leverages(needs, planned):
-                await self._leverage.ensure(symbol, leverage, adds)
+            wanted = _leverages(needs, planned)
+            if not all(self._leverage.is_set(*one) for one in wanted):
+                runner, actions = self._look(door, account, params, context.request_id)
+                self._refuse(runner, actions, planned)
+                for one in wanted:
+                    await self._leverage.ensure(*one)
             try:
                 runner = await self._launch(door, account, params, planned, context)
             except Taken:
@@ -159,13 +164,6 @@ class Starts:
         except Invalid:
             return True  # refused before anything is done
         return all(self._leverage.is_set(need.symbol, need.leverage) for need in needs)
-
-    def _account(self, name: str, needs: Sequence[Needs]) -> SubAccount:
-        """Raises Invalid (SUBACCOUNT_UNKNOWN, SUBACCOUNT_FROZEN for what adds risk)."""
-        known = self._desk.ledger.sub_accounts.get(name)
-        if known is not None and all(need.reduce_only for need in needs):
-            return known
-        return self._accounts.named(name, self._desk.now())
 
     @asynccontextmanager
     async def _watched(self, needs: Sequence[Needs]) -> AsyncIterator[dict[str, Quote]]:
@@ -191,9 +189,7 @@ class Starts:
         who = Identity(algo_id, account.id, account.tag, self._epoch(), context.request_id)
         state, actions = self._first.begin(kind, who, params)
         runner = desk.begin(kind, state)
-        for denied in self._first.denials(runner, actions):
-            if denied.cause not in _BY_ITSELF:
-                raise Invalid(denied.code, denied.message, limit=denied.limit, value=denied.value)
+        self._refuse(runner, actions, planned)
         outcome = await desk.launch(runner, actions, context.claim(**{door.id_name: algo_id}), context.request_id)
         if isinstance(outcome, Duplicate):
             desk.withdraw(runner)
@@ -201,6 +197,48 @@ class Starts:
         for one in planned:
             self._arrived(algo_id, account.id, one.symbol, one.side, one.quantity)
         return runner
+
+    def _look(
+        self, door: Door, account: SubAccount, params: Any, request_id: str = ""
+    ) -> tuple[Runner, Sequence[Action]]:
+        """What an algo would begin with; nobody knows of it."""
+        who = Identity(_NOBODY, account.id, account.tag, self._epoch(), request_id)
+        state, actions = self._first.begin(door.kind, who, params)
+        return self._desk.begin(door.kind, state), actions
+
+    def _refuse(self, runner: Runner, actions: Sequence[Action], planned: Sequence[Planned]) -> None:
+        """What the gate would refuse at once is refused to the caller, and told, rather than tried for ever (law 7)."""
+        for order, denied in self._denials(runner, actions, planned):
+            with self._desk.step(runner.state.request_id) as unit:
+                self._desk.entry.tell(unit, order, denied)
+            raise invalid(denied)
+
+    def _denials(self, runner: Runner, actions: Sequence[Action], planned: Sequence[Planned]) -> list[Refused]:
+        """What the gate has against the first orders, and against any order of an algo that adds; but for what an algo
+        gets around by itself."""
+        if first := [one for one in self._first.denials(runner, actions) if one[1].cause not in _BY_ITSELF]:
+            return first
+        entry = self._desk.entry
+        return [(order, no) for order in self._whole(runner, planned) if (no := entry.stopped(order)) is not None]
+
+    def _whole(self, runner: Runner, planned: Sequence[Planned]) -> list[Order]:
+        """All that an algo is to trade, as one order of each symbol and side."""
+        return [
+            self._desk.entry.intent(
+                runner,
+                PlaceChild(
+                    f"{_NOBODY}-{number}",
+                    one.symbol,
+                    one.side,
+                    "GTC",
+                    one.price,
+                    one.quantity,
+                    one.reduce_only,
+                    one.leverage,
+                ),
+            )
+            for number, one in enumerate(planned)
+        ]
 
     def _follow(self, runner: Runner) -> None:
         if not runner.ended:
@@ -218,34 +256,29 @@ class Starts:
         """What the command would begin with: its first actions, and what its reply would tell. Raises Invalid as it
         would."""
         needs = door.needs(command, sub_account)
-        account = self._account(sub_account, needs)
+        account = self._accounts.named(sub_account, self._desk.now())
         async with self._watched(needs) as quotes:
             params = door.params(command, account.id, quotes)
             planned = door.planned(params, quotes)
-            who = Identity(_NOBODY, account.id, account.tag, self._epoch())
-            state, actions = self._first.begin(door.kind, who, params)
-            runner = self._desk.begin(door.kind, state)
-            denials = self._first.denials(runner, actions)
+            runner, actions = self._look(door, account, params)
+            denials = self._denials(runner, actions, planned)
             first = self._first.described(runner, actions)
-        errors = tuple(answers.denial("", denied) for denied in denials if denied.cause not in _BY_ITSELF)
-        told = msgspec.structs.asdict(door.reply(state))
+            whole = self._whole(runner, planned)
+            totals = _terms(planned) | (numbers(self._desk.entry.weigh(whole)) if whole else {})
+        errors = tuple(answers.denial("", denied) for _, denied in denials)
+        told = msgspec.structs.asdict(door.reply(runner.state))
         shown = {camel(name): value for name, value in told.items() if name not in _OF_ANY}
         shown.pop(door.id_name, None)
-        values = shown | _totals(planned) | standing(self._desk, account.id, sum((one.adds for one in planned), ZERO))
-        return ValidateReply(valid=not errors, errors=errors, computed_values=values | {"actions": first})
+        values = shown | totals | {"actions": first}
+        return ValidateReply(valid=not errors, errors=errors, computed_values=values)
 
 
 _OF_ANY = frozenset(Success.__struct_fields__)
 
 
-def _totals(planned: Sequence[Planned]) -> dict[str, Any]:
-    """Quantity and first price where one symbol and side is traded, and notional and margin of all."""
-    notional = sum((one.quantity * one.price for one in planned), ZERO)
-    required = sum((one.adds / one.leverage for one in planned), ZERO)
-    values: dict[str, Any] = {"notional": notional, "requiredMargin": required}
-    if len(planned) == 1:
-        values |= {"price": planned[0].price, "quantity": planned[0].quantity}
-    return values
+def _terms(planned: Sequence[Planned]) -> dict[str, Any]:
+    """Quantity and first price where one symbol and side is traded."""
+    return {"price": planned[0].price, "quantity": planned[0].quantity} if len(planned) == 1 else {}
 
 
 def _leverages(needs: Sequence[Needs], planned: Sequence[Planned]) -> list[tuple[str, int, Decimal]]:

@@ -17,23 +17,19 @@ PRICE_POLL_S = 0.01
 
 
 class Terms:
-    """See the module. `blocked`: the symbols on which no new risk may be taken, with the reason."""
+    """See the module."""
 
-    def __init__(self, desk: Desk, clock: Clock, blocked: dict[str, str]) -> None:
+    def __init__(self, desk: Desk, clock: Clock) -> None:
         self._desk = desk
         self._clock = clock
-        self._blocked = blocked
 
     def instrument(self, symbol: str, reduce_only: bool) -> Instrument:
-        """Raises Invalid (UNKNOWN_SYMBOL, SYMBOL_NOT_TRADING, POSITION_DRIFT)."""
+        """Raises Invalid (UNKNOWN_SYMBOL, SYMBOL_NOT_TRADING)."""
         instrument = self._desk.instruments.get(symbol)
         if instrument is None:
             raise Invalid(ErrorCode.UNKNOWN_SYMBOL, f"the venue has no symbol {symbol}.", path="symbol")
         if not instrument.trading and not reduce_only:
             raise Invalid(ErrorCode.SYMBOL_NOT_TRADING, f"{symbol} is not trading now.", path="symbol")
-        if symbol in self._blocked and not reduce_only:
-            message = f"no new risk on {symbol}: {self._blocked[symbol]}"
-            raise Invalid(ErrorCode.POSITION_DRIFT, message, path="symbol")
         return instrument
 
     async def quote(self, symbol: str) -> Quote:

@@ -7,6 +7,7 @@ refused by none of these. Limits: contract.md, `limits_put`. Amounts are in USDT
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -101,6 +102,45 @@ class Bill(msgspec.Struct, frozen=True):
     @property
     def available(self) -> Decimal:
         return self.equity - self.margin
+
+
+class Weight(msgspec.Struct, frozen=True):
+    """What somebody needs to know of an order before it is sent, in the gate's own numbers: its value, the margin that
+    it takes beside all that is there and the margin that is free for it, the exposure with it. The gate refuses where
+    more is required than available."""
+
+    notional: Decimal
+    required: Decimal
+    available: Decimal
+    exposure: Decimal
+    equity: Decimal
+
+
+def weigh(intent: Intent, account: Account) -> Weight:
+    """The weight of an order that adds."""
+    before, after = _standing(account), bill(intent, account)
+    return Weight(after.notional, after.margin - before.margin, before.available, after.exposure, after.equity)
+
+
+def weigh_exit(notional: Decimal, account: Account) -> Weight:
+    """The weight of an order that only reduces: it takes nothing."""
+    before = _standing(account)
+    return Weight(notional, Decimal(0), before.available, before.exposure, before.equity)
+
+
+def together(weights: Sequence[Weight]) -> Weight:
+    """Of several orders, each weighed with those before it in place: required is the most that it comes to."""
+    first, last = weights[0], weights[-1]
+    notional = sum((weight.notional for weight in weights), Decimal(0))
+    required = max(weight.required + first.available - weight.available for weight in weights)
+    return Weight(notional, required, first.available, last.exposure, first.equity)
+
+
+def _standing(account: Account) -> Bill:
+    """The bill of what is there."""
+    position = max(account.held + account.bids, account.asks - account.held) * account.reference
+    margin = account.other_margin + position / account.leverage
+    return Bill(Decimal(0), position, account.other_notional + position, margin, account.equity)
 
 
 def bill(intent: Intent, account: Account) -> Bill:

@@ -113,7 +113,12 @@ def _leaves_at_once(place: Place, closes: bool) -> bool:
 
 def _stopped(role: Closing | Adding | None) -> Denied | None:
     """First of all: what may not trade is told so, whatever else is wrong with its order."""
-    refused = limits.stopped(role.account) if isinstance(role, Adding) else None
+    return stopped(role.account) if isinstance(role, Adding) else None
+
+
+def stopped(account: Account) -> Denied | None:
+    """What stands against anything that adds to a sub-account's risk on a symbol."""
+    refused = limits.stopped(account)
     return None if refused is None else Denied(refused.code, refused.message, refused.limit, refused.value)
 
 

@@ -15,7 +15,7 @@ ERRORS = {
     "what is halted may trade": Planted(
         7,
         "pms/core/risk.py",
-        "limits.stopped(role.account) if isinstance(role, Adding) else None",
+        "stopped(role.account) if isinstance(role, Adding) else None",
         "None",
         RISK + "test_what_the_account_may_not_do_is_refused_before_the_market_is_looked_at",
     ),

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pms.core.limits import TAKER_FEE
 from tests.world.world import World, in_world
 
 D = Decimal
@@ -321,8 +322,8 @@ async def test_validate_tells_the_numbers_and_sends_nothing(world: World) -> Non
         "price": D("61000.0"),
         "quantity": D("0.010"),
         "notional": D("610"),
-        "requiredMargin": D("122"),
-        "exposure": D("610"),
+        "requiredMargin": D("618.05") / 5 + 610 * TAKER_FEE,
+        "exposure": D("618.05"),
     }
     assert values["equity"] == values["availableMargin"] > 0
     assert world.order_requests() == []
@@ -336,8 +337,8 @@ async def test_every_preview_tells_how_the_sub_account_stands(world: World, kind
     await world.start()
     command = {"type": kind, "leverage": 5, **TRADE, **more}
     before = (await world.command("validate", command=command))["computedValues"]
-    assert before["requiredMargin"] == before["notional"] / 5
-    assert before["exposure"] == before["notional"]
+    assert before["requiredMargin"] == before["exposure"] / 5 + before["notional"] * TAKER_FEE
+    assert before["availableMargin"] == before["equity"]
     await world.command("trade", **TRADE)
     after = (await world.command("validate", command=command))["computedValues"]
     assert after["exposure"] > before["exposure"]

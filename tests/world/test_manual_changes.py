@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pms.core.limits import TAKER_FEE
 from tests.world.world import World, in_world
 
 D = Decimal
@@ -191,6 +192,21 @@ async def test_one_amend_at_a_time_and_the_next_waits_for_its_outcome(world: Wor
 
 
 @in_world()
+async def test_an_order_whose_symbol_nobody_watches_any_more_can_be_amended(world: World) -> None:
+    await world.start()
+    name = await limit(world)
+    await world.run(90)
+    assert world.daemon is not None
+    assert world.daemon.market.symbols() == ()
+    good = await world.command("validate", command={"type": "amend", "clientOrderId": name, "price": 61001})
+    assert good["valid"] is True, good
+    await world.run(90)
+    reply = await world.command("amend", clientOrderId=name, price=61001)
+    assert reply["success"], reply
+    assert world.resting()[0].price == 61001
+
+
+@in_world()
 async def test_validate_of_an_amend_makes_its_checks_and_sends_nothing(world: World) -> None:
     await world.start()
     name = await limit(world, leverage=5)
@@ -198,8 +214,9 @@ async def test_validate_of_an_amend_makes_its_checks_and_sends_nothing(world: Wo
     good = await world.command("validate", command=amend | {"price": 61010})
     values = good["computedValues"]
     assert (good["valid"], values["price"], values["quantity"]) == (True, 61010, D("0.010")), good
-    assert (values["notional"], values["requiredMargin"]) == (D("610.1"), D("122.02"))
-    assert values["exposure"] == D("610.1") < values["availableMargin"] < values["equity"]
+    assert (values["notional"], values["requiredMargin"]) == (D("610.1"), D("610.1") * TAKER_FEE), "it rests already"
+    mark = D("618.0005")
+    assert values["exposure"] == mark < values["availableMargin"] == values["equity"] - mark / 5
     off_grid = await world.command("validate", command=amend | {"price": "61010.05"})
     assert (off_grid["valid"], off_grid["errors"][0]["errorCode"]) == (False, "PRICE_OFF_GRID")
     gone = await world.command("validate", command=amend | {"clientOrderId": "pms-nobody", "price": 61010})

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pms.core.limits import TAKER_FEE
 from tests.world.world import World, in_world
 
 D = Decimal
@@ -140,5 +141,7 @@ async def test_the_numbers_of_a_basket_are_those_of_all_legs(world: World) -> No
     reply = await world.command("validate", command={"type": "basket", **legs})
     assert reply["valid"] is True, reply
     values = reply["computedValues"]
-    assert values["notional"] == values["requiredMargin"] == values["exposure"] > 0
+    fees = values["requiredMargin"] - values["exposure"]
+    assert 0 < fees < values["notional"] * TAKER_FEE, "the first leg's is counted no more when the second is judged"
+    assert values["exposure"] > 900
     assert "price" not in values, "there is no price of two symbols"

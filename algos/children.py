@@ -33,6 +33,7 @@ class ChildReport(msgspec.Struct, frozen=True):
     fees: dict[str, Decimal] = {}  # by asset
     order_id: str = ""  # its resting order, empty where none rests
     price: Decimal = ZERO  # ... and where that stands
+    arrival_mid: Decimal = ZERO  # the mid that it met at its start
 
 
 class ChildChanged(msgspec.Struct, frozen=True):

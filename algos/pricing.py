@@ -47,6 +47,13 @@ def crossing_ticks(side: Side, quote: Quote, slippage_bps: int, instrument: Inst
     return instrument.limit_ticks(side, bound)
 
 
+def bound_ticks(side: Side, quote: Quote, slippage_bps: int, instrument: Instrument) -> int:
+    """The bound of a TWAP's lot that takes: own touch ± `slippage_bps`, rounded towards it; never beyond the same
+    distance from mid (execution.md 10)."""
+    touch = instrument.price(quote.bid if side is _BUY else quote.ask)
+    return instrument.limit_ticks(side, touch * (10_000 + side.sign * slippage_bps) / 10_000)
+
+
 def adverse_limit2(side: Side, mid2: int, max_distance_pct: Decimal) -> int:
     """Twice the mid beyond which the market has run away by `max_distance_pct`, 0 for no limit."""
     if not max_distance_pct:

@@ -7,19 +7,21 @@ from typing import Any
 
 import msgspec
 
-from algos import trail_stop, trail_told
+from algos import trail_stop, trail_told, twap, twap_basket, twap_told
 from algos.chase import start as start_chase
 from algos.chase import step_chase
 from algos.children import ChildReport
 from algos.laws import check_chase
 from algos.step import Action, Identity, Input, View
 from algos.trail_laws import check_trail_stop
+from algos.twap_laws import check_twap, check_twap_basket
 from schemas.chase import ChaseState
 from schemas.events_algos import ChaseEvent
 from schemas.events_orders import Event
 from schemas.market import ZERO, Instrument, Quote
 from schemas.orders import Origin
 from schemas.trail_stop import TrailStopState
+from schemas.twap import TwapBasketState, TwapState
 
 Decided = tuple[Any, tuple[Action, ...]]
 Start = Callable[[Identity, Any, Instrument | None, Quote | None, int], Decided]
@@ -94,7 +96,6 @@ CHASE = Kind(
     event=ChaseEvent.of,
 )
 
-
 TRAIL_STOP = Kind(
     name="trail_stop",
     letter="s",
@@ -110,4 +111,32 @@ TRAIL_STOP = Kind(
     waits=trail_told.unwritten,
 )
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP)}
+TWAP = Kind(
+    name="twap",
+    letter="t",
+    origin=Origin.TWAP,
+    record=TwapState,
+    version=1,
+    start=twap.start,
+    step=twap.step_twap,
+    view=twap_told.view_twap,
+    report=twap_told.report_twap,
+    check=check_twap,
+    event=twap_told.event_twap,
+)
+
+TWAP_BASKET = Kind(
+    name="twap_basket",
+    letter="b",
+    origin=Origin.TWAP,
+    record=TwapBasketState,
+    version=1,
+    start=twap_basket.start,
+    step=twap_basket.step_twap_basket,
+    view=twap_told.view_basket,
+    report=None,
+    check=check_twap_basket,
+    event=twap_told.event_basket,
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP, TWAP, TWAP_BASKET)}

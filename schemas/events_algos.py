@@ -54,7 +54,8 @@ _OF_PARAMS = ("stalk_mode", "stalk_offset_pct", "stalk_offset_ticks")
 
 
 class TwapEvent(Event, frozen=True, kw_only=True):
-    """A TWAP. `next_lot_at` is Unix ms, 0 when none is to come."""
+    """A TWAP. `next_lot_at` is Unix ms, 0 when none is to come; `fees` are amounts by asset; `slippage_bps` is how much
+    worse `avg_price` is than `arrival_mid`, the mid at its start; `residual` is what an ended one left unfilled."""
 
     type: Literal["twap_started", "twap_progress", "twap_completed", "twap_expired", "twap_cancelled", "twap_failed"]
     twap_id: str
@@ -66,6 +67,10 @@ class TwapEvent(Event, frozen=True, kw_only=True):
     total_quantity: Decimal
     avg_price: Decimal = ZERO
     next_lot_at: int = 0
+    fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    arrival_mid: Decimal = ZERO
+    slippage_bps: Decimal = ZERO
+    residual: Decimal = ZERO
     status: AlgoStatus
     reason: str = ""
 
@@ -81,12 +86,15 @@ class BasketLeg(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     filled_quantity: Decimal
     total_quantity: Decimal
     avg_price: Decimal = ZERO
+    fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    arrival_mid: Decimal = ZERO
+    slippage_bps: Decimal = ZERO
     status: AlgoStatus
     reason: str = ""
 
 
 class TwapBasketEvent(Event, frozen=True, kw_only=True):
-    """A TWAP basket: progress over its legs."""
+    """A TWAP basket: progress over its legs. `slippage_bps` is the mean of its legs', weighted by what each paid."""
 
     type: Literal[
         "twap_basket_started",
@@ -102,6 +110,8 @@ class TwapBasketEvent(Event, frozen=True, kw_only=True):
     filled_lots: int
     total_lots: int
     next_lot_at: int = 0
+    fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    slippage_bps: Decimal = ZERO
     status: AlgoStatus
     reason: str = ""
 

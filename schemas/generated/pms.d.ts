@@ -193,6 +193,9 @@ export interface BasketLeg {
   readonly filledQuantity: number;
   readonly totalQuantity: number;
   readonly avgPrice: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly arrivalMid: number;
+  readonly slippageBps: number;
   readonly status: AlgoStatus;
   readonly reason: string;
 }
@@ -1847,7 +1850,7 @@ export interface TwapBasketCommand {
   readonly signature?: string | null;
 }
 
-/** A TWAP basket: progress over its legs. */
+/** A TWAP basket: progress over its legs. `slippage_bps` is the mean of its legs', weighted by what each paid. */
 export interface TwapBasketEvent {
   readonly seq: number;
   readonly prevSeq: number;
@@ -1863,8 +1866,34 @@ export interface TwapBasketEvent {
   readonly filledLots: number;
   readonly totalLots: number;
   readonly nextLotAt: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly slippageBps: number;
   readonly status: AlgoStatus;
   readonly reason: string;
+}
+
+/** What was asked: the name, and each leg as a TWAP. */
+export interface TwapBasketParams {
+  readonly basketName: string;
+  readonly legs: ReadonlyArray<TwapParams>;
+}
+
+/** The record `pms:twap_basket:{id}`. `legs` stand in the order of `params.legs`. */
+export interface TwapBasketRecord {
+  readonly twapBasketId: string;
+  readonly subAccountId: string;
+  readonly tag: string;
+  readonly params: TwapBasketParams;
+  readonly idEpoch: number;
+  readonly startedAt: number;
+  readonly updatedAt: number;
+  readonly legs: ReadonlyArray<TwapLeg>;
+  readonly requestId: string;
+  readonly rootId: string;
+  readonly status: AlgoStatus;
+  readonly reason: string;
+  readonly ending: AlgoStatus | null;
+  readonly endingReason: string;
 }
 
 /** twap_basket. */
@@ -1922,7 +1951,7 @@ export interface TwapCommand {
   readonly signature?: string | null;
 }
 
-/** A TWAP. `next_lot_at` is Unix ms, 0 when none is to come. */
+/** A TWAP. `next_lot_at` is Unix ms, 0 when none is to come; `fees` are amounts by asset; `slippage_bps` is how much worse `avg_price` is than `arrival_mid`, the mid at its start; `residual` is what an ended one left unfilled. */
 export interface TwapEvent {
   readonly seq: number;
   readonly prevSeq: number;
@@ -1941,8 +1970,46 @@ export interface TwapEvent {
   readonly totalQuantity: number;
   readonly avgPrice: number;
   readonly nextLotAt: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly arrivalMid: number;
+  readonly slippageBps: number;
+  readonly residual: number;
   readonly status: AlgoStatus;
   readonly reason: string;
+}
+
+/** A leg as its basket knows it: sums are the newest that it told. `stopping`: it was told to end. */
+export interface TwapLeg {
+  readonly twapId: string;
+  readonly status: AlgoStatus;
+  readonly reason: string;
+  readonly filledQuantity: number;
+  readonly quoteFilled: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly arrivalMid: number;
+  readonly stopping: boolean;
+}
+
+/** What was asked, in the words of algos.md, already checked and on the grid.  `duration_ms` is the whole schedule, interval times lots. `lot_step` and `lot_least` are the grid and the smallest lot when the plan was made: the plan follows from these parameters and the seed alone. `price_limit` 0: none. `child_timeout_ms` is how long a child chase may work on its lot. */
+export interface TwapParams {
+  readonly symbol: string;
+  readonly side: Side;
+  readonly quantity: number;
+  readonly lots: number;
+  readonly durationMs: number;
+  readonly lotStep: number;
+  readonly lotLeast: number;
+  readonly leverage: number;
+  readonly reduceOnly: boolean;
+  readonly jitterPct: number;
+  readonly irregular: boolean;
+  readonly priceLimit: number;
+  readonly onLimit: "end" | "execute" | "pause" | "skip";
+  readonly style: "chase" | "market";
+  readonly childTimeoutMs: number;
+  readonly onChildFail: "carry" | "market";
+  readonly catchUpMax: number;
+  readonly maxSlippageBps: number;
 }
 
 /** Send no further lots until resumed. */
@@ -1957,6 +2024,62 @@ export interface TwapPauseCommand {
   readonly timestamp?: number | null;
   readonly nonce?: string | null;
   readonly signature?: string | null;
+}
+
+/** The record `pms:twap:{id}`.  `slot` is the newest slot that was opened, -1 before the first; from `params.lots` on it lies in the extension. `slot_left` is what it may still send, `falling_back` that this goes at the market after its chase failed. At most one of `child` (an IOC order) and `worker` (a child chase) is there; `past` are the newest workers that ended, whose late fills may still come, `spawned` how many there were. `executing` names the limit that has the rest sent now. `waiting`: a lot is due and only fresh prices are missing. `hold`, `blocked`, `paused`, `ending` and `throttle` are as in a chase. `limit_mid2` is twice the price limit in whole ticks. The plan is not kept: it follows from `params` and `seed`. */
+export interface TwapRecord {
+  readonly twapId: string;
+  readonly subAccountId: string;
+  readonly tag: string;
+  readonly symbol: string;
+  readonly side: Side;
+  readonly quantity: number;
+  readonly params: TwapParams;
+  readonly instrument: Instrument;
+  readonly idEpoch: number;
+  readonly startedAt: number;
+  readonly updatedAt: number;
+  readonly seed: string;
+  readonly requestId: string;
+  readonly rootId: string;
+  readonly parentId: string;
+  readonly parentSlot: number;
+  readonly attempt: number;
+  readonly spawned: number;
+  readonly status: AlgoStatus;
+  readonly reason: string;
+  readonly slot: number;
+  readonly slotLeft: number;
+  readonly fallingBack: boolean;
+  readonly child: Child | null;
+  readonly worker: Worker | null;
+  readonly past: ReadonlyArray<Worker>;
+  readonly filledLots: number;
+  readonly nextLotAt: number;
+  readonly filledQuantity: number;
+  readonly quoteFilled: number;
+  readonly avgPrice: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly residual: number;
+  readonly arrivalMid: number;
+  readonly bid: number;
+  readonly ask: number;
+  readonly limitMid2: number;
+  readonly hold: string;
+  readonly blocked: string;
+  readonly paused: string;
+  readonly waiting: boolean;
+  readonly ending: AlgoStatus | null;
+  readonly endingReason: string;
+  readonly executing: string;
+  readonly takeCount: number;
+  readonly takeSince: number;
+  readonly retryAt: number;
+  readonly wakeAt: number;
+  readonly rejection: string;
+  readonly rejections: number;
+  readonly stoppedAt: number;
+  readonly throttle: "" | "queued" | "scarce";
 }
 
 /** twap. */
@@ -2031,6 +2154,20 @@ export interface WatermarkRecord {
   readonly incomeTime: number;
   readonly incomeIds: ReadonlyArray<string>;
   readonly consentAt: number;
+}
+
+/** A child chase that works, or worked, on a lot. `quantity` is what it was asked for; the sums are the newest that it told; `stopping`: it was told to end. */
+export interface Worker {
+  readonly childId: string;
+  readonly quantity: number;
+  readonly status: AlgoStatus;
+  readonly reason: string;
+  readonly filled: number;
+  readonly quoteFilled: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly orderId: string;
+  readonly price: number;
+  readonly stopping: boolean;
 }
 
 /** What may be sent. */
@@ -2155,9 +2292,13 @@ export interface PmsRecords {
   readonly request: RequestRecord;
   readonly result: Success;
   readonly chase: ChaseRecord;
+  readonly twap: TwapRecord;
   readonly trailStop: TrailStopRecord;
+  readonly twapBasket: TwapBasketRecord;
   readonly activeChase: ChaseRecord;
+  readonly activeTwap: TwapRecord;
   readonly activeTrailStop: TrailStopRecord;
+  readonly activeTwapBasket: TwapBasketRecord;
   readonly openOrders: OrderRecord;
   readonly order: OrderRecord;
   readonly position: PositionRecord;

@@ -7,21 +7,20 @@ from typing import Any
 
 import msgspec
 
-from algos import scalper, scalper_told, trail_stop, trail_told, twap, twap_basket, twap_told
+from algos import trail_stop, trail_told, twap, twap_basket, twap_told
 from algos.chase import start as start_chase
 from algos.chase import step_chase
 from algos.children import ChildReport
 from algos.laws import check_chase
-from algos.scalper_laws import check_scalper
 from algos.step import Action, Identity, Input, View
 from algos.trail_laws import check_trail_stop
 from algos.twap_laws import check_twap, check_twap_basket
 from schemas.chase import ChaseState
 from schemas.events_algos import ChaseEvent
 from schemas.events_orders import Event
+from schemas.keys import Keys
 from schemas.market import ZERO, Instrument, Quote
 from schemas.orders import Origin
-from schemas.scalper import ScalperState
 from schemas.trail_stop import TrailStopState
 from schemas.twap import TwapBasketState, TwapState
 
@@ -32,7 +31,8 @@ Start = Callable[[Identity, Any, Instrument | None, Quote | None, int], Decided]
 class Kind(msgspec.Struct, frozen=True):
     """One kind of algo: its name in keys and events, the letter its ids begin with, its record, its start and step, and
     what the shell reads of a record. `report` is what its parent hears of it, where it may be a child; `waits` whether
-    a record is kept in memory until its `wake_at`, where it says so itself."""
+    a record is kept in memory until its `wake_at`, where it says so itself. `plugin`: it came from an installed
+    package, and has the keys of such."""
 
     name: str
     letter: str
@@ -46,6 +46,17 @@ class Kind(msgspec.Struct, frozen=True):
     check: Callable[[Any, Input | None, Any, tuple[Action, ...]], None]
     event: Callable[[Any, Any, int], Event]
     waits: Callable[[Any], bool] | None = None
+    plugin: bool = False
+
+    def key(self, names: Keys, algo_id: str) -> str:
+        """Where an algo's record stands."""
+        return names.plugin(self.name, algo_id) if self.plugin else names.algo(self.name, algo_id)  # type: ignore[arg-type]
+
+    def active_key(self, names: Keys, sub_account_id: str) -> str:
+        """Where a sub-account's live ones are listed."""
+        if self.plugin:
+            return names.active_plugins(sub_account_id)
+        return names.active(self.name, sub_account_id)  # type: ignore[arg-type]
 
 
 def _view_chase(state: ChaseState) -> View:
@@ -75,13 +86,12 @@ def _report_chase(state: ChaseState) -> ChildReport:
         child_id=state.chase_id,
         slot=state.parent_slot,
         status=state.status,
-        reason=state.paused or state.reason,
+        reason=state.reason,
         filled_quantity=state.filled_quantity,
         quote_filled=state.quote_filled,
         fees=state.fees,
         order_id="" if child is None else child.client_order_id,
         price=ZERO if child is None else child.price,
-        refusals=state.rejections,
     )
 
 
@@ -142,19 +152,4 @@ TWAP_BASKET = Kind(
     event=twap_told.event_basket,
 )
 
-
-SCALPER = Kind(
-    name="scalper",
-    letter="l",
-    origin=Origin.SCALPER,
-    record=ScalperState,
-    version=1,
-    start=scalper.start,
-    step=scalper.step_scalper,
-    view=scalper_told.view_scalper,
-    report=None,
-    check=check_scalper,
-    event=scalper_told.event_scalper,
-)
-
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP, TWAP, TWAP_BASKET, SCALPER)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP, TWAP, TWAP_BASKET)}

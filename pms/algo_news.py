@@ -33,3 +33,5 @@ def alarm_blocked(alarms: Alarms, view: View, reason: str, now: int) -> None:
         alarms.sound("algo_blocked", "warning", view.algo_id, message, now)
     else:
         alarms.clear("algo_blocked", view.algo_id, now)
+    if view.status.terminal:
+        alarms.clear("plugin_missing", view.algo_id, now)

@@ -57,6 +57,7 @@ from pms.margin_ladder import MarginLadder
 from pms.market import Market
 from pms.market_tape import MarketTape, Trades
 from pms.outcomes import Outcomes
+from pms.plugins import Plugins
 from pms.probe import Probe
 from pms.recover import Recovery
 from pms.risk_records import RiskRecords
@@ -160,6 +161,7 @@ class Assembly:
         parts = self.parts
         self.ledger = Ledger(self.names, self.store)
         self.alarms = Alarms(self.ledger)
+        self.plugins = Plugins(self.config.plugins, self.alarms)
         self.trim = Trim(self.caller, self.names, parts.clock, parts.folder, self.alarms)
         self.health = HealthWriter(
             self.store, self.names, parts.clock, parts.folder, hears.read_health, self._redis_down

@@ -70,6 +70,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sub_account_balance: int
     rate_limits: Limits
     log_format: LogFormat
+    plugins: Path
 
     def __repr__(self) -> str:  # the Redis address has a password
         return f"Config({self.mode}, {self.data_dir})"
@@ -122,6 +123,7 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
             orders_1m=_number(env, "PMS_RATE_ORDERS_1M", 0),
         ),
         log_format=log_format(env),
+        plugins=plugins(env),
     )
 
 
@@ -146,6 +148,12 @@ def log_format(environ: Mapping[str, str] | None = None) -> LogFormat:
     """The form of the log, for programs without other settings. Raises ConfigError."""
     env = os.environ if environ is None else environ
     return _choice(env, "PMS_LOG_FORMAT", get_args(LogFormat), "auto")  # type: ignore[return-value]
+
+
+def plugins(environ: Mapping[str, str] | None = None) -> Path:
+    """The list of approved plug-ins: in the data directory where none is named."""
+    env = os.environ if environ is None else environ
+    return Path(env.get("PMS_PLUGINS") or _data_dir(env) / "plugins.txt").absolute()
 
 
 def environment(**more: str) -> dict[str, str]:

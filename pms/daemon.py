@@ -63,6 +63,7 @@ class Daemon(Assembly):
 
     async def start(self) -> None:
         """Take the lease, read everything back, recover, resume, open the doors. Raises Refused, LeaseHeld, Gone."""
+        await self.plugins.load(self.tasks)
         restored = await self._stand_up()
         runners = await self._recover(restored)
         await self._resume(runners, restored)
@@ -81,7 +82,8 @@ class Daemon(Assembly):
     async def _stand_up(self) -> restore.Restored:
         """Lease, records and venue; a live account that nobody has agreed to is not asked anything."""
         whole = await self._take_over()
-        restored = await restore.read(self.caller, self.names, self.ledger, self.parts.clock.now_ms())
+        now, revive = self.parts.clock.now_ms(), self.plugins.revive
+        restored = await restore.read(self.caller, self.names, self.ledger, now, revive)
         self.alarms.open = restored.alarms
         self.halts.begin()
         if not whole:
@@ -123,9 +125,7 @@ class Daemon(Assembly):
         except AuthFailed as error:
             raise Refused(str(error), exits.AUTH) from error
         except Unavailable as error:
-            message = (
-                f"the venue can't be read: {error}. Nothing was sent. See that it can be reached, then start again"
-            )
+            message = f"the venue can't be read: {error}. Nothing was sent. See that it can be reached; start again"
             raise Refused(message, exits.UNAVAILABLE) from error
         if message := other_assets(wallet):
             raise Refused(message, exits.AUTH)
@@ -146,6 +146,7 @@ class Daemon(Assembly):
         alive = last_alive(self.parts.folder)
         down_ms = self.parts.clock.now_ms() - alive if alive else 0
         await self.recovery.resume(runners, self.lease.epoch, down_ms, restored.ended)
+        self.plugins.tell(self.desk.runners, self.desk.now())
         self.watch.tell()
 
     def on_user_stream(self, state: UserStreamState) -> None:

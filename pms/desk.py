@@ -37,13 +37,13 @@ from pms.tasks import Tasks
 from pms.unit import Unit, rewriting
 from pms.withdrawals import Withdrawals
 from schemas.market import ZERO, Instrument
-from schemas.orders import Cause, Order, OrderState
+from schemas.orders import Cause, Order, OrderState, Origin
 from schemas.records import EXTERNAL
 
 if TYPE_CHECKING:
     from pms.exit_orders import ExitOrders
 
-ALGO_ORIGINS = frozenset(kind.origin for kind in KINDS.values())
+ALGO_ORIGINS = frozenset((Origin.ALGO, *(kind.origin for kind in KINDS.values())))
 
 _log = structlog.get_logger("pms.desk")
 

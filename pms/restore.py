@@ -6,12 +6,13 @@ A damaged record goes to quarantine with the reason, never silently away; one of
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
+from algos.plugin_kind import parked
 from algos.registry import KINDS, Kind
 from pms.bus.caller import Caller
 from pms.ledger import Ledger
@@ -20,12 +21,14 @@ from schemas.books import Position, Risk
 from schemas.errors import Invalid
 from schemas.keys import Keys
 from schemas.orders import Order
+from schemas.plugin import ParkedState
 from schemas.records import Alarm, Mode, Quarantined, SubAccount, Watermark
 
 BATCH = 500  # keys a round trip: 10 000 records in 20, without stalling the server
 
 _log = structlog.get_logger("pms.restore")
 T = TypeVar("T", bound=msgspec.Struct)
+Revive = Callable[[ParkedState], tuple[Kind, Any]]
 
 
 class Restored(msgspec.Struct):
@@ -38,8 +41,14 @@ class Restored(msgspec.Struct):
     alarms: dict[str, Alarm]
 
 
-async def read(caller: Caller, names: Keys, ledger: Ledger, now: int) -> Restored:
-    """Fill the ledger. Raises `codec.Newer`; a damaged record is moved to quarantine."""
+def park(state: ParkedState) -> tuple[Kind, Any]:
+    """A plug-in's algo where no plug-in is loaded."""
+    return parked(state.algo), state
+
+
+async def read(caller: Caller, names: Keys, ledger: Ledger, now: int, revive: Revive = park) -> Restored:
+    """Fill the ledger. Raises `codec.Newer`; a damaged record is moved to quarantine. `revive` gives an algo of a
+    plug-in its kind."""
     reader = _Reader(caller, names, now)
     async for _, order, meta in reader.strings(names.order("*"), Order):
         ledger.restore_order(order, meta.rev)
@@ -53,16 +62,16 @@ async def read(caller: Caller, names: Keys, ledger: Ledger, now: int) -> Restore
         ledger.restore_position(position, meta.rev)
     async for key, risk, meta in reader.strings(names.risk("*"), Risk):
         ledger.restore_risk(key.removeprefix(names.risk("")), risk, meta.rev)
-    algos: list[tuple[Kind, Any]] = []
-    ended: dict[str, Any] = {}
+    found: list[tuple[Kind, Any]] = []
     for kind in KINDS.values():
-        async for key, state, meta in reader.strings(names.algos(kind.name), kind.record):  # type: ignore[arg-type]
+        async for key, state, meta in reader.strings(kind.key(names, "*"), kind.record):
             ledger.restore_algo(key, meta.rev)
-            view = kind.view(state)
-            if view.status.terminal:
-                ended[view.algo_id] = state
-            else:
-                algos.append((kind, state))
+            found.append((kind, state))
+    async for key, plugged, meta in reader.strings(names.plugin("*", "*"), ParkedState):
+        ledger.restore_algo(key, meta.rev)
+        found.append(revive(plugged))
+    algos = [(kind, state) for kind, state in found if not kind.view(state).status.terminal]
+    ended = {kind.view(state).algo_id: state for kind, state in found if kind.view(state).status.terminal}
     return Restored(algos, ended, reader.quarantined, await _alarms(caller, names))
 
 

@@ -118,9 +118,9 @@ class Unit:
             self.event(happened)
         ended = view.status.terminal
         self._draft(
-            names.algo(kind.name, view.algo_id),  # type: ignore[arg-type]
+            kind.key(names, view.algo_id),
             state,
-            index=Index(names.active(kind.name, view.sub_account_id), view.algo_id, not ended),  # type: ignore[arg-type]
+            index=Index(kind.active_key(names, view.sub_account_id), view.algo_id, not ended),
             ttl_ms=_TERMINAL_TTL_MS if ended else 0,
             v=kind.version,
         )

@@ -13,7 +13,6 @@ import msgspec
 from schemas import commands_algos as algo
 from schemas import commands_control as control
 from schemas import commands_orders as order
-from schemas import commands_scalper as scalper
 from schemas.door import Visit, read
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import REQUEST_ID, AccountId, Command, Part, RequestId, Secret, TimeMs
@@ -37,7 +36,7 @@ Priced = (
     | algo.Twap
     | algo.TwapBasket
     | algo.TrailStop
-    | scalper.Scalper
+    | algo.Scalper
     | algo.AlgoStart
 )
 _SHORT_FORM = ("symbol", "side", "quantity", "sizeUsdt", "leverage", "reduceOnly")
@@ -67,7 +66,7 @@ AnyCommand = (
     | algo.TwapCancel
     | algo.TwapBasketCancel
     | algo.TrailStopCancel
-    | scalper.ScalperCancel
+    | algo.ScalperCancel
     | algo.TwapPause
     | algo.TwapResume
     | algo.AlgoPause
@@ -97,7 +96,7 @@ SUPERSEDING = frozenset("close close_all cancel_all halt".split())
 # Work to come: answered NOT_AVAILABLE.
 LATER = frozenset(
     "stop take_profit twap twap_basket trail_stop scalper twap_cancel"
-    " twap_basket_cancel trail_stop_cancel scalper_cancel twap_pause twap_resume algo_start algo_cancel".split()
+    " twap_basket_cancel trail_stop_cancel scalper_cancel twap_pause twap_resume".split()
 )
 _LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit"}
 

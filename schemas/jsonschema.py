@@ -121,7 +121,7 @@ def _head(kind: type[msgspec.Struct]) -> dict[str, Schema]:
     """What the atomic function puts in front of an event or a stepwise record."""
     if issubclass(kind, Event):
         return {"seq": _WHOLE, "prevSeq": _WHOLE, "epoch": _WHOLE}
-    if issubclass(kind, Record) or published_name(kind) in ("OrderRecord", "ChaseRecord"):
+    if issubclass(kind, Record) or published_name(kind) in ("OrderRecord", "ChaseRecord", "PluginRecord"):
         return dict.fromkeys(codec.Meta.__struct_fields__, _WHOLE)
     return {}
 

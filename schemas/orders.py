@@ -29,6 +29,7 @@ class Origin(StrEnum):
     STOP = "STOP"
     TAKE_PROFIT = "TAKE_PROFIT"
     BASKET = "BASKET"
+    ALGO = "ALGO"  # an algo of a plug-in
     LIQUIDATION = "LIQUIDATION"
     RECOVERED = "RECOVERED"
     EXTERNAL = "EXTERNAL"

@@ -15,7 +15,6 @@ from schemas.errors import Details, Failure
 from schemas.market import ZERO, PositionSide, Side
 from schemas.orders import OrderState
 from schemas.records import SubAccount
-from schemas.scalper import ScalperLayer
 
 
 class Success(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -144,16 +143,13 @@ class TrailStopReply(Success, frozen=True, kw_only=True):
 
 
 class ScalperReply(Success, frozen=True, kw_only=True):
-    """scalper: the layers of each side, with those that were merged into them because they were under the minimum;
-    `side` and `quantity` are the opening leg's, and its sum."""
+    """scalper: the layers of each side, after merging those under the minimum."""
 
     scalper_id: str
-    long_layers: tuple[ScalperLayer, ...]
-    short_layers: tuple[ScalperLayer, ...]
+    long_layers: tuple[Decimal, ...]
+    short_layers: tuple[Decimal, ...]
     symbol: str
     start_side: PositionSide
-    side: Side
-    quantity: Decimal
 
 
 class AlgoReply(Success, frozen=True, kw_only=True):

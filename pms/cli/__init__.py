@@ -45,6 +45,7 @@ COMMANDS = {
     "why": Command("pms.cli.why", "how an algo, an order or a command came about, step by step"),
     "tail": Command("pms.cli.tail", "events as they happen, without a gap"),
     "recover": Command("pms.cli.recover", "what recovery did, or would do"),
+    "plugins": Command("pms.cli.plugins", "installed packages that bring algos, and what approves them"),
     "redis-cli": Command("pms.cli.console", "redis-cli on the daemon's Redis", raw=True),
     "bench": Command("pms.bench", "measure against the budgets", raw=True),
     "test": Command("pms.selftest", "lint, types and all tests; arguments go to pytest", raw=True),

@@ -43,7 +43,18 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _algos(redis: wire.Redis, keys: Keys) -> Rows:
-    return [row for kind in typing.get_args(AlgoKind) for row in _hashes(redis, keys.active(kind, "*"), kind)]
+    ours = [row for kind in typing.get_args(AlgoKind) for row in _hashes(redis, keys.active(kind, "*"), kind)]
+    plugged = _hashes(redis, keys.active_plugins("*"), "")
+    return ours + [(record["algo"], _flat(record), body) for _, record, body in plugged]
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """A plug-in's record with the sums over the sides that it trades."""
+    legs = record["legs"]
+    filled, quantity = (sum(leg[name] for leg in legs) for name in ("filled", "quantity"))
+    average = sum(leg["quoteFilled"] for leg in legs) / filled if filled else 0
+    told = {"side": "/".join(leg["side"] for leg in legs), "filledQuantity": filled, "quantity": quantity}
+    return record | told | {"fillPrice": average, record["algo"] + "Id": record["algoId"]}
 
 
 def _hashes(redis: wire.Redis, pattern: str, word: str) -> Rows:

@@ -19,18 +19,19 @@ from pms.core import exits
 from pms.desk import Desk
 from pms.exit_goals import Goal, in_flight
 from pms.family import view_of
+from pms.plugins import Plugins, is_parked
 from pms.runner import Runner
 from schemas.commands_algos import (
     AlgoPause,
     AlgoResume,
     ChaseCancel,
+    ScalperCancel,
     TrailStopCancel,
     TwapBasketCancel,
     TwapCancel,
     TwapPause,
     TwapResume,
 )
-from schemas.commands_scalper import ScalperCancel
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command, camel
 from schemas.replies import Success
@@ -50,9 +51,10 @@ CANCELS: dict[type[Command], tuple[str, str]] = {
 class Algos:
     """See the module."""
 
-    def __init__(self, desk: Desk, clock: Clock) -> None:
+    def __init__(self, desk: Desk, clock: Clock, plugins: Plugins) -> None:
         self._desk = desk
         self._clock = clock
+        self._plugins = plugins
 
     def rows(self) -> dict[type[Command], Row]:
         cancels = {command: Row(partial(self._cancel, kind, name)) for command, (kind, name) in CANCELS.items()}
@@ -122,7 +124,12 @@ class Algos:
         return self._paused(self.find(command.algo_id, context.sub_account), context)
 
     async def _resume(self, command: AlgoResume, context: Context) -> Reply:
-        return self._resumed(self.find(command.algo_id, context.sub_account), context)
+        """Raises Invalid (PLUGIN_NOT_APPROVED) for an algo whose plug-in is missing: it can't go on."""
+        runner = self.find(command.algo_id, context.sub_account)
+        if is_parked(runner):
+            message = f"{self._plugins.missing(runner)}. {command.algo_id} stays paused."
+            raise Invalid(ErrorCode.PLUGIN_NOT_APPROVED, message, path="algoId")
+        return self._resumed(runner, context)
 
     async def _pause_twap(self, command: TwapPause, context: Context) -> Reply:
         return self._paused(self.find(command.twap_id, context.sub_account, "twap", "twapId"), context)

@@ -18,6 +18,7 @@ from pms.commands.halting import Halting
 from pms.commands.identity import OwnerIds
 from pms.commands.manual import Manual
 from pms.commands.orders import Orders
+from pms.commands.plugins import PluginAlgos
 from pms.commands.positions import Positions
 from pms.commands.previews import Previews
 from pms.commands.scale import Scales
@@ -30,7 +31,7 @@ from pms.restore import Restored
 def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tuple[Group, ...]:
     """Every group. `gate` says why nothing that adds risk is accepted now, empty when the doors are open for it."""
     desk, clock = parts.desk, parts.parts.clock
-    algos = Algos(desk, clock)
+    algos = Algos(desk, clock, parts.plugins)
     terms, leverage = Terms(desk, clock), parts.leverage
 
     def epoch() -> int:
@@ -50,6 +51,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         algos,
         starts,
         ChaseAmends(desk, terms, algos),
+        PluginAlgos(parts.plugins, starts, terms, algos),
         Orders(manual, asks, previews),
         *several,
         Amends(desk, terms, clock),

@@ -124,17 +124,18 @@ class Starts:
     def rows(self) -> dict[type[Command], Row]:
         return {
             door.command: Row(
-                partial(self._start, door),
+                partial(self.start, door),
                 partial(self._prepared, door),
-                partial(self._was_started, door),
-                partial(self._preview, door),
+                partial(self.was_started, door),
+                partial(self.preview, door),
             )
             for door in self._doors
         }
 
     # --- starting -------------------------------------------------------------------------------------
 
-    async def _start(self, door: Door, command: Command, context: Context) -> Reply:
+    async def start(self, door: Door, command: Command, context: Context) -> Reply:
+        """Start an algo. Raises Invalid, with nothing done."""
         if reason := self._gate():
             raise Invalid(ErrorCode.NOT_READY, f"trading is not open: {reason}. Nothing was done; send it again.")
         needs = door.needs(command, context.sub_account)
@@ -244,7 +245,9 @@ class Starts:
         if not runner.ended:
             self._desk.family.follow(runner)
 
-    async def _was_started(self, door: Door, command: Command, request: Request, tell: Tell) -> Reply | None:
+    async def was_started(self, door: Door, command: Command, request: Request, tell: Tell) -> Reply | None:
+        """What an earlier daemon made of an accepted command: the algo as it stands or ended; None: it had not
+        begun."""
         algo_id = request.ids.get(door.id_name, "")
         runner = self._desk.runners.get(algo_id)
         state = self._ended.get(algo_id) if runner is None else runner.state
@@ -252,7 +255,7 @@ class Starts:
 
     # --- validate -------------------------------------------------------------------------------------
 
-    async def _preview(self, door: Door, command: Command, sub_account: str) -> ValidateReply:
+    async def preview(self, door: Door, command: Command, sub_account: str) -> ValidateReply:
         """What the command would begin with: its first actions, and what its reply would tell. Raises Invalid as it
         would."""
         needs = door.needs(command, sub_account)

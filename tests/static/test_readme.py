@@ -29,8 +29,8 @@ ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box
 
 # Names that nothing writes yet.
 LATER = {
-    *("twap", "scalper", "twapBasket", "plugin", "records"),
-    *("activeTwap", "activeScalper", "activeTwapBasket", "activePlugins"),
+    *("twap", "scalper", "twapBasket", "records"),
+    *("activeTwap", "activeScalper", "activeTwapBasket"),
 }
 ADVICE = {
     Category.VALIDATION: "the command is wrong as it stands: change it",
@@ -76,6 +76,7 @@ ALARMS = {
     "margin": "a sub-account nears what the venue would liquidate: add money or reduce (`PMS_MARGIN_ACTION`)",
     "order_vanished": "the venue no longer knows an order that it confirmed: look at its own screen",
     "other_assets": "the wallet holds more than USDT, which is not kept books of: convert or transfer it",
+    "plugin_missing": "an algo's plug-in is not loaded, its entries leave the market: mend that, or cancel it",
     "position_drift": "books and venue differ: `position_assign` or `drift_accept`; no new risk meanwhile",
     "surplus_order": "the venue took an order that it had refused; it is being cancelled: look at what it filled",
     throttle.STARVING: "entries have waited for 15 s for the venue's rate limit: see who else uses it",

@@ -48,6 +48,7 @@ def start(
         arrival_mid2=quote.mid2,
         offset_e8=pricing.scaled_pct(params.stalk_offset_pct),
         limit_mid2=pricing.adverse_limit2(params.side, quote.mid2, params.max_distance_pct),
+        limit_ticks=instrument.limit_ticks(params.side, params.limit_price),
         deadline_at=now + int(params.deadline_seconds * 1000) if params.deadline_seconds else 0,
     )
     return settle(state, state, now, quote)
@@ -147,6 +148,7 @@ def _amended(state: ChaseState, given: step.AmendRequest) -> ChaseState:
         "stalk_offset_pct": given.stalk_offset_pct,
         "stalk_offset_ticks": given.stalk_offset_ticks,
         "max_distance_pct": given.max_distance_pct,
+        "limit_price": given.limit_price,
     }
     params = _replace(state.params, **{name: value for name, value in changes.items() if value is not None})
     return _replace(
@@ -155,6 +157,7 @@ def _amended(state: ChaseState, given: step.AmendRequest) -> ChaseState:
         quantity=state.quantity if given.quantity is None else given.quantity,
         offset_e8=pricing.scaled_pct(params.stalk_offset_pct),
         limit_mid2=pricing.adverse_limit2(state.side, state.arrival_mid2, params.max_distance_pct),
+        limit_ticks=state.instrument.limit_ticks(state.side, params.limit_price),
         anchor_ticks=0 if given.stalk_mode is not None else state.anchor_ticks,
     )
 
@@ -183,4 +186,5 @@ def _new_grid(state: ChaseState, instrument: Instrument) -> ChaseState:
         arrival_mid2=mid2,
         anchor_ticks=instrument.limit_ticks(state.side, anchor),
         limit_mid2=pricing.adverse_limit2(state.side, mid2, state.params.max_distance_pct),
+        limit_ticks=instrument.limit_ticks(state.side, state.params.limit_price),
     )

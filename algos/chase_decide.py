@@ -127,7 +127,7 @@ def _enter(state: ChaseState, now: int, quote: Quote | None) -> Result:
 def _entry_ticks(state: ChaseState, quote: Quote) -> int:
     if state.taking:
         return pricing.crossing_ticks(state.side, quote, state.params.max_slippage_bps, state.instrument)
-    return _ratchet(state, _target(state, quote))
+    return _bounded(state, _target(state, quote))
 
 
 def _place(state: ChaseState, now: int, ticks: int, price: Decimal, quantity: Decimal) -> Result:
@@ -176,11 +176,13 @@ def _target(state: ChaseState, quote: Quote) -> int:
     )
 
 
-def _ratchet(state: ChaseState, ticks: int) -> int:
-    """Mode `trail`: a buy only moves down, a sell only up."""
-    if state.params.stalk_mode != "trail" or not state.anchor_ticks:
-        return ticks
-    return min(ticks, state.anchor_ticks) if state.side.sign > 0 else max(ticks, state.anchor_ticks)
+def _bounded(state: ChaseState, ticks: int) -> int:
+    """Mode `trail`: a buy only moves down, a sell only up. Beyond its parent's limit price it never stands."""
+    if state.params.stalk_mode == "trail" and state.anchor_ticks:
+        ticks = min(ticks, state.anchor_ticks) if state.side.sign > 0 else max(ticks, state.anchor_ticks)
+    if state.limit_ticks:
+        ticks = min(ticks, state.limit_ticks) if state.side.sign > 0 else max(ticks, state.limit_ticks)
+    return ticks
 
 
 def moved(state: ChaseState, child: Child, quote: Quote) -> bool:
@@ -201,8 +203,8 @@ def moved(state: ChaseState, child: Child, quote: Quote) -> bool:
         )
         - child.ticks
     )
-    if mode == "trail":
-        distance = _ratchet(state, distance + child.ticks) - child.ticks
+    if mode == "trail" or state.limit_ticks:
+        distance = _bounded(state, distance + child.ticks) - child.ticks
     least = params.reprice_min_ticks
     if -least < distance < least:
         return False
@@ -224,7 +226,7 @@ def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
     due = state.retry_at if excess else max(state.repriced_at + state.params.reprice_min_ms, state.retry_at)
     if now < due:
         return _replace(state, wake_at=due), NOTHING
-    ticks = _ratchet(state, _target(state, quote)) if moved(state, child, quote) else child.ticks
+    ticks = _bounded(state, _target(state, quote)) if moved(state, child, quote) else child.ticks
     price = state.instrument.price(ticks)
     quantity = total if resized else child.quantity
     if price <= 0 or not state.instrument.sendable(quantity, price, state.params.reduce_only):

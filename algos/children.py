@@ -34,6 +34,7 @@ class ChildReport(msgspec.Struct, frozen=True):
     order_id: str = ""  # its resting order, empty where none rests
     price: Decimal = ZERO  # ... and where that stands
     arrival_mid: Decimal = ZERO  # the mid that it met at its start
+    refusals: int = 0  # so many times in a row the venue has said the same no
 
 
 class ChildChanged(msgspec.Struct, frozen=True):

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from algos import trail_stop, trail_told, twap, twap_basket, twap_told
+from algos import scalper, scalper_told, trail_stop, trail_told, twap, twap_basket, twap_told
 from algos.chase import start as start_chase
 from algos.chase import step_chase
 from algos.children import ChildReport
 from algos.laws import check_chase
+from algos.scalper_laws import check_scalper
 from algos.step import Action, Identity, Input, View
 from algos.trail_laws import check_trail_stop
 from algos.twap_laws import check_twap, check_twap_basket
@@ -21,6 +22,7 @@ from schemas.events_orders import Event
 from schemas.keys import Keys
 from schemas.market import ZERO, Instrument, Quote
 from schemas.orders import Origin
+from schemas.scalper import ScalperState
 from schemas.trail_stop import TrailStopState
 from schemas.twap import TwapBasketState, TwapState
 
@@ -86,12 +88,13 @@ def _report_chase(state: ChaseState) -> ChildReport:
         child_id=state.chase_id,
         slot=state.parent_slot,
         status=state.status,
-        reason=state.reason,
+        reason=state.paused or state.reason,
         filled_quantity=state.filled_quantity,
         quote_filled=state.quote_filled,
         fees=state.fees,
         order_id="" if child is None else child.client_order_id,
         price=ZERO if child is None else child.price,
+        refusals=state.rejections,
     )
 
 
@@ -152,4 +155,19 @@ TWAP_BASKET = Kind(
     event=twap_told.event_basket,
 )
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP, TWAP, TWAP_BASKET)}
+
+SCALPER = Kind(
+    name="scalper",
+    letter="l",
+    origin=Origin.SCALPER,
+    record=ScalperState,
+    version=1,
+    start=scalper.start,
+    step=scalper.step_scalper,
+    view=scalper_told.view_scalper,
+    report=None,
+    check=check_scalper,
+    event=scalper_told.event_scalper,
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP, TWAP, TWAP_BASKET, SCALPER)}

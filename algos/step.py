@@ -91,6 +91,7 @@ class AmendRequest(msgspec.Struct, frozen=True):
     stalk_offset_pct: Decimal | None = None
     stalk_offset_ticks: int | None = None
     max_distance_pct: Decimal | None = None
+    limit_price: Decimal | None = None
 
 
 class StreamHealth(msgspec.Struct, frozen=True):
@@ -268,7 +269,8 @@ class View(msgspec.Struct, frozen=True):
     basket); `live_children` are its own orders, `child_algos` the ids of its live child algos; `news` is what is
     published at once when it changes; `mid` the last one seen, 0 where none was. `follows` is the price source of what
     protects a position while it waits for its trigger, `missed_since` from when on nobody has looked at that;
-    `milestone` the word of an event that is told once, when it appears."""
+    `milestone` the word of an event that is told once, when it appears. `holds`: it keeps an inventory of its own, and
+    hears when somebody else reduces the position."""
 
     algo_id: str
     root_id: str
@@ -289,3 +291,4 @@ class View(msgspec.Struct, frozen=True):
     follows: TriggerSource | None = None
     missed_since: int = 0
     milestone: str = ""
+    holds: bool = False

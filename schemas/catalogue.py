@@ -16,9 +16,11 @@ from schemas.keys import Keys
 from schemas.orders import Order
 from schemas.plugin import PluginState
 from schemas.replies import Success
+from schemas.scalper import ScalperState
 from schemas.trail_stop import TrailStopState
 from schemas.twap import TwapBasketState, TwapState
 
+_ALGOS = ChaseState | TrailStopState | TwapState | TwapBasketState | ScalperState | PluginState
 RedisType = Literal["string", "hash", "list", "stream", "channel"]
 
 
@@ -72,13 +74,13 @@ def _algos(k: Keys) -> tuple[Row, ...]:
         Row("chase", k.algo("chase", "{id}"), "string", "state of a chase", ChaseState),
         Row("twap", k.algo("twap", "{id}"), "string", "state of a TWAP", TwapState),
         Row("trailStop", k.algo("trail_stop", "{id}"), "string", "state of a trailing stop", TrailStopState),
-        Row("scalper", k.algo("scalper", "{id}"), "string", "state of a scalper"),
+        Row("scalper", k.algo("scalper", "{id}"), "string", "state of a scalper", ScalperState),
         Row("twapBasket", k.algo("twap_basket", "{id}"), "string", "state of a TWAP basket", TwapBasketState),
         Row("plugin", k.plugin("{kind}", "{id}"), "string", "state of an algo of a plug-in", PluginState),
         Row("activeChase", k.active("chase", "{acct}"), "hash", "live chases by id", ChaseState),
         Row("activeTwap", k.active("twap", "{acct}"), "hash", "live TWAPs by id", TwapState),
         Row("activeTrailStop", k.active("trail_stop", "{acct}"), "hash", "live trailing stops by id", TrailStopState),
-        Row("activeScalper", k.active("scalper", "{acct}"), "hash", "live scalpers by id"),
+        Row("activeScalper", k.active("scalper", "{acct}"), "hash", "live scalpers by id", ScalperState),
         Row("activeTwapBasket", k.active("twap_basket", "{acct}"), "hash", "live TWAP baskets by id", TwapBasketState),
         Row("activePlugins", k.active_plugins("{acct}"), "hash", "live algos of plug-ins by id", PluginState),
     )
@@ -127,17 +129,11 @@ def _out(k: Keys) -> tuple[Row, ...]:
     )
 
 
-_KEPT = (
-    *(records.Record, records.Put, Order),
-    *(ChaseState, TrailStopState, TwapState, TwapBasketState, PluginState),
-)
-
-
 def published_name(kind: type[msgspec.Struct]) -> str:
     """The name of a struct in the documents; commands and records say what they are, since events share their words."""
     name = kind.__name__.lstrip("_")
     if issubclass(kind, Command):
         return f"{name}Command"
-    if issubclass(kind, _KEPT):
+    if issubclass(kind, records.Record | records.Put | Order | _ALGOS):
         return f"{name.removesuffix('State')}Record"
     return "Success" if kind is Success else name

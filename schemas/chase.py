@@ -47,7 +47,8 @@ _ENDED = frozenset(
 
 
 class ChaseParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What was asked, in the words of algos.md; `quantity` is on the step grid, already converted from `sizeUsdt`."""
+    """What was asked, in the words of algos.md; `quantity` is on the step grid, already converted from `sizeUsdt`.
+    `limit_price` is asked by parents only: a following buy never stands above it, a sell never below; 0 for none."""
 
     symbol: str
     side: Side
@@ -67,6 +68,7 @@ class ChaseParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     reprice_min_ticks: int = 1
     on_stop: StopAction = "cancel"
     max_slippage_bps: int = 50
+    limit_price: Decimal = ZERO
 
 
 class Child(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -95,10 +97,11 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves
     the market meanwhile. `blocked` is why nothing that adds risk may be done now (freeze, halt, mode REDUCE).
     `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven gone; `taking` names
-    the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and `anchor_ticks` are whole ticks;
-    `offset_e8` is stalkOffsetPct × 10^8. `throttle`: the venue's rate budget is scarce (repriceMinTicks is widened), or
-    used up and the next request waits for its turn (execution.md 18). `id_epoch` is the epoch that child ids carry, the
-    lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`.
+    the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid), `anchor_ticks` and `limit_ticks`
+    (the limit price) are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `throttle`: the venue's rate budget is
+    scarce (repriceMinTicks is widened), or used up and the next request waits for its turn (execution.md 18).
+    `id_epoch` is the epoch that child ids carry, the lease's at the last start (execution.md 19); the head of the
+    stored record has its own `epoch`.
     """
 
     chase_id: str
@@ -134,6 +137,7 @@ class ChaseState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     arrival_mid2: int = 0
     offset_e8: int = 0
     limit_mid2: int = 0
+    limit_ticks: int = 0
     anchor_ticks: int = 0
     deadline_at: int = 0
     hold: str = ""

@@ -13,6 +13,7 @@ import msgspec
 from schemas import commands_algos as algo
 from schemas import commands_control as control
 from schemas import commands_orders as order
+from schemas import commands_scalper as scalper
 from schemas.door import Visit, read
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import REQUEST_ID, AccountId, Command, Part, RequestId, Secret, TimeMs
@@ -36,7 +37,7 @@ Priced = (
     | algo.Twap
     | algo.TwapBasket
     | algo.TrailStop
-    | algo.Scalper
+    | scalper.Scalper
     | algo.AlgoStart
 )
 _SHORT_FORM = ("symbol", "side", "quantity", "sizeUsdt", "leverage", "reduceOnly")
@@ -66,7 +67,7 @@ AnyCommand = (
     | algo.TwapCancel
     | algo.TwapBasketCancel
     | algo.TrailStopCancel
-    | algo.ScalperCancel
+    | scalper.ScalperCancel
     | algo.TwapPause
     | algo.TwapResume
     | algo.AlgoPause

@@ -12,15 +12,12 @@ from schemas.commands_orders import Leg
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import (
     LEGS_MAX,
-    Amount,
     CallbackPct,
     Command,
-    Count,
     DistancePct,
     HoldMs,
     Interval,
     JitterPct,
-    Layers,
     Leverage,
     Lots,
     Minutes,
@@ -30,7 +27,6 @@ from schemas.fields import (
     Price,
     Seconds,
     Size,
-    Skew,
     SlippageBps,
     SomeTicks,
     Symbol,
@@ -191,33 +187,6 @@ class TrailStop(Command, frozen=True, kw_only=True, tag="trail_stop"):
         at_most_one(callbackPct=self.callback_pct, callbackAbs=self.callback_abs, callbackTicks=self.callback_ticks)
 
 
-class Scalper(Command, frozen=True, kw_only=True, tag="scalper"):
-    """A two-sided ladder of child chases. What is left out for the short side is as for the long one."""
-
-    symbol: Symbol
-    start_side: PositionSide = PositionSide.LONG
-    leverage: Leverage = 1
-    neutral_mode: bool = False
-    child_count: Layers = 1
-    long_offset_pct: OffsetPct = Decimal("0.1")
-    short_offset_pct: OffsetPct | None = None
-    long_size_usd: Size
-    short_size_usd: Size | None = None
-    skew: Skew = ZERO
-    long_max_price: Price | None = None
-    short_min_price: Price | None = None
-    pin_long_to_entry: bool = False
-    pin_short_to_entry: bool = False
-    allow_loss: bool | None = None
-    min_fill_spread_pct: OffsetPct = ZERO
-    fill_decay_half_life_ms: HoldMs = 30_000
-    min_refill_delay_ms: HoldMs = 0
-    max_fills_per_minute: Count = 0
-    max_loss_per_close_bps: SlippageBps = 0
-    max_position_usd: Amount | None = None
-    on_stop: StopAction = "cancel"
-
-
 class ChaseCancel(Command, frozen=True, kw_only=True, tag="chase_cancel"):
     """End a chase: its child is cancelled, and proven terminal before the chase is."""
 
@@ -243,13 +212,6 @@ class TrailStopCancel(Command, frozen=True, kw_only=True, tag="trail_stop_cancel
     """Take a trailing stop and its backstop away."""
 
     trail_stop_id: ObjectId
-    close_positions: bool = False
-
-
-class ScalperCancel(Command, frozen=True, kw_only=True, tag="scalper_cancel"):
-    """End a scalper: children are cancelled and proven terminal."""
-
-    scalper_id: ObjectId
     close_positions: bool = False
 
 

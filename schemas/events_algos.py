@@ -15,6 +15,7 @@ from schemas.chase import AlgoStatus, ChaseState, StalkMode
 from schemas.errors import Details
 from schemas.events_orders import Event
 from schemas.market import ZERO, PositionSide, Side
+from schemas.scalper import LayerSlot
 
 ChaseEventType = Literal["chase_started", "chase_progress", "chase_filled", "chase_cancelled", "chase_failed"]
 
@@ -155,7 +156,8 @@ class TrailStopEvent(Event, frozen=True, kw_only=True):
 
 
 class ScalperSlot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One layer of a scalper. `paused_reason` says which guard holds it, until `retry_at` (Unix ms)."""
+    """One layer of a scalper. `paused_reason` says which guard holds it, until `retry_at` (Unix ms) at the earliest, 0
+    where that depends on the market."""
 
     layer_idx: int
     client_order_id: str = ""
@@ -166,10 +168,39 @@ class ScalperSlot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status: AlgoStatus
     paused_reason: str = ""
     retry_at: int = 0
+    chase_id: str = ""
+    offset_ticks: int = 0
+
+    @classmethod
+    def of(cls, slot: LayerSlot) -> ScalperSlot:
+        """A slot as its record stands: active by its child's own word, paused without one."""
+        child, layer = slot.child, slot.layer
+        told = cls(
+            layer_idx=layer.layer_idx,
+            quantity=layer.quantity,
+            offset_ticks=layer.offset_ticks,
+            fill_count=slot.fill_count,
+            status=AlgoStatus.PAUSED,
+            paused_reason=slot.reason,
+            retry_at=slot.retry_at,
+        )
+        if child is None:
+            return told
+        return msgspec.structs.replace(
+            told,
+            client_order_id=child.order_id,
+            chase_id=child.child_id,
+            price=child.price,
+            quantity=child.asked,
+            filled_quantity=child.filled,
+            status=AlgoStatus.STOPPING if child.stopping else child.status,
+            paused_reason=child.stopping or child.reason,
+        )
 
 
 class _ScalperEvent(Event, frozen=True, kw_only=True):
-    """The scalper as it is after the event."""
+    """The scalper as it is after the event. `inventory` is signed; averages are 0 before the first fill of their side;
+    `slippage_bps` is over all fills against the mid at arrival, negative where the spread was earned."""
 
     scalper_id: str
     symbol: str
@@ -180,16 +211,28 @@ class _ScalperEvent(Event, frozen=True, kw_only=True):
     long_slots: tuple[ScalperSlot, ...]
     short_slots: tuple[ScalperSlot, ...]
     reason: str = ""
+    filled_quantity: Decimal = ZERO
+    avg_buy_price: Decimal = ZERO
+    avg_sell_price: Decimal = ZERO
+    inventory: Decimal = ZERO
+    entry_price: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+    fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    arrival_mid: Decimal = ZERO
+    slippage_bps: Decimal = ZERO
+
+
+ScalperEventType = Literal["scalper_started", "scalper_progress", "scalper_cancelled", "scalper_failed"]
 
 
 class ScalperEvent(_ScalperEvent, frozen=True, kw_only=True):
     """A scalper as a whole."""
 
-    type: Literal["scalper_started", "scalper_progress", "scalper_cancelled", "scalper_failed"]
+    type: ScalperEventType
 
 
 class ScalperFilled(_ScalperEvent, frozen=True, kw_only=True):
-    """A layer of a scalper filled."""
+    """A layer of a scalper filled: its child has ended with so much, at this average price."""
 
     type: Literal["scalper_filled"] = "scalper_filled"
     side: Side

@@ -15,6 +15,7 @@ from schemas.errors import Details, Failure
 from schemas.market import ZERO, PositionSide, Side
 from schemas.orders import OrderState
 from schemas.records import SubAccount
+from schemas.scalper import ScalperLayer
 
 
 class Success(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -143,13 +144,16 @@ class TrailStopReply(Success, frozen=True, kw_only=True):
 
 
 class ScalperReply(Success, frozen=True, kw_only=True):
-    """scalper: the layers of each side, after merging those under the minimum."""
+    """scalper: the layers of each side, with those that were merged into them because they were under the minimum;
+    `side` and `quantity` are the opening leg's, and its sum."""
 
     scalper_id: str
-    long_layers: tuple[Decimal, ...]
-    short_layers: tuple[Decimal, ...]
+    long_layers: tuple[ScalperLayer, ...]
+    short_layers: tuple[ScalperLayer, ...]
     symbol: str
     start_side: PositionSide
+    side: Side
+    quantity: Decimal
 
 
 class AlgoReply(Success, frozen=True, kw_only=True):

@@ -105,8 +105,7 @@ def declarations(definitions: Definitions) -> str:
         _mapping("SuccessOf", {word: published_name(reply_of(word)) for word in COMMANDS}),
         _RESULT,
         "export type Reply<T extends CommandType = CommandType> = SuccessOf[T] | Failure;\n",
-        "/** What the keys hold, as JSON. */\n"
-        + _mapping("PmsRecords", held),
+        "/** What the keys hold, as JSON. */\n" + _mapping("PmsRecords", held),
         "export type PmsRecord = PmsRecords[keyof PmsRecords];\n",
         _keys(),
     ]

@@ -19,8 +19,9 @@ from pms.cli import lines, request, wire
 from pms.cli.feed import Event, Feed, read
 from schemas import codec
 from schemas.commands import decode_command
-from schemas.commands_algos import Chase, Scalper, TrailStop, Twap, TwapBasket
+from schemas.commands_algos import Chase, TrailStop, Twap, TwapBasket
 from schemas.commands_orders import Leg
+from schemas.commands_scalper import Scalper
 from schemas.errors import Invalid
 from schemas.fields import Command, camel
 from schemas.records import MAIN

@@ -25,13 +25,13 @@ from schemas.commands_algos import (
     AlgoPause,
     AlgoResume,
     ChaseCancel,
-    ScalperCancel,
     TrailStopCancel,
     TwapBasketCancel,
     TwapCancel,
     TwapPause,
     TwapResume,
 )
+from schemas.commands_scalper import ScalperCancel
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command, camel
 from schemas.replies import Success

@@ -158,6 +158,10 @@ class Account:
             raise missing
         return order
 
+    def known(self, order_id: int) -> Order | None:
+        """An order by its id, None where it is not kept."""
+        return self._by_id.get(order_id)
+
     def notionals(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Open bid and ask notional of the symbol; reduce-only orders need no margin and do not count."""
         bids = asks = _ZERO

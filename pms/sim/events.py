@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from pms.sim.accounts import Account, Position
+from pms.sim.conditional_model import Conditional
 from pms.sim.margin import ASSET, maintenance
 from pms.sim.model import Order, Rules, Trade
 from pms.sim.numbers import money, padded, trimmed
@@ -167,3 +168,39 @@ def leverage_update(symbol: str, leverage: int, now: int) -> dict[str, object]:
 
 def asset_mode_update(multi_assets: bool, now: int) -> dict[str, object]:
     return {"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, "ai": {"j": multi_assets}}
+
+
+def algo_update(row: Conditional, now: int) -> dict[str, object]:
+    """ALGO_UPDATE: a conditional order in its present state; what it became is told once there is such an order."""
+    new, order = row.new, row.order
+    body: dict[str, object] = {
+        "caid": new.client_id,
+        "aid": row.algo_id,
+        "at": "CONDITIONAL",
+        "o": new.type,
+        "s": new.symbol,
+        "S": new.side,
+        "ps": "BOTH",
+        "f": new.time_in_force,
+        "q": trimmed(new.quantity),
+        "X": row.status,
+        "ai": "" if order is None else str(order.order_id),
+        "tp": trimmed(new.trigger),
+        "p": trimmed(new.price),
+        "V": new.stp,
+        "wt": new.working,
+        "pm": new.price_match,
+        "cp": new.close_position,
+        "pP": new.price_protect,
+        "R": new.reduce_only,
+        "tt": row.triggered_at,
+        "gtd": new.good_till,
+        "ia": row.activated,
+    }
+    if order is not None:
+        body |= {"ap": trimmed(money(order.average)), "aq": trimmed(order.filled), "act": order.type}
+    if row.reason:
+        body["rm"] = row.reason
+    if new.is_trailing:
+        body |= {"AP": trimmed(new.activate), "cr": trimmed(new.callback)}
+    return {"e": "ALGO_UPDATE", "T": row.updated_at, "E": now, "o": body}

@@ -15,6 +15,8 @@ from typing import Literal
 
 from pms.sim import events, margin, switches
 from pms.sim import rules as refusals
+from pms.sim.conditional import Conditionals
+from pms.sim.conditional_model import Conditional, NewConditional
 from pms.sim.funding import Funding
 from pms.sim.inquiries import Inquiries, Settings
 from pms.sim.journal import Journal
@@ -62,11 +64,21 @@ class Exchange(Inquiries):
         self._matching = Matching(self._settlement, now)
         self._entry = OrderEntry(self._matching, self._settlement, now, self._mark_price)
         self.funding = Funding(self._accounts, self._markets, self._settlement, outbox, now)
+        self.conditionals = Conditionals(self._accounts, self._entry, outbox, now)
         self.liquidation = Liquidation(
-            self._accounts, self._markets, self._entry, self._settlement, outbox, now, self._mark_price
+            self._accounts,
+            self._markets,
+            self._entry,
+            self._settlement,
+            outbox,
+            now,
+            self._mark_price,
+            self.conditionals.expire,
         )
         if journal is not None:
-            newest = restore(journal.load(), self._open, self._markets, self._settlement, self.funding)
+            newest = restore(
+                journal.load(), self._open, self._markets, self._settlement, self.funding, self.conditionals
+            )
             self._entry.order_id = max(self._entry.order_id, newest)
 
     # --- orders -----------------------------------------------------------------------------------
@@ -122,6 +134,23 @@ class Exchange(Inquiries):
             self._entry.cancel(market, order)
         self._commit(market)
         return orders
+
+    def place_conditional(self, account: str, new: NewConditional) -> Conditional:
+        """Accept an order that waits for a price."""
+        row = self.conditionals.place(self._account(account), self._market(new.symbol), new)
+        self._outbox.commit()
+        return row
+
+    def cancel_conditional(self, row: Conditional) -> None:
+        """Take one away; -2011 when it does not wait any more."""
+        self.conditionals.cancel(row)
+        self._outbox.commit()
+
+    def cancel_conditionals(self, account: str, symbol: str) -> None:
+        """Take away all of the account's that wait on the symbol."""
+        for row in self.conditionals.open(self._account(account).name, self._market(symbol).symbol):
+            self.conditionals.cancel(row)
+        self._outbox.commit()
 
     def countdown(self, account: str, symbol: str, countdown_ms: int) -> None:
         """Cancel all of the symbol's orders `countdown_ms` from now unless called again; 0 stops the countdown."""
@@ -247,6 +276,8 @@ class Exchange(Inquiries):
 
     def _commit(self, market: Market) -> None:
         """End one operation: say what changed in the book, journal, tell."""
+        while self.conditionals.look(market):
+            market.book.settle()
         now = self._now()
         market.tell(now)
         if self._durable:

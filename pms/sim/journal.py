@@ -16,12 +16,14 @@ from typing import Protocol
 
 import msgspec
 
+from pms.sim.conditional_model import CLOSED, ConditionalRecord
 from pms.sim.model import Order, Trade
 from pms.sim.views import Income
 
 FILE_NAME = "venue.jsonl"
 KEPT_CLOSED_ORDERS = 200_000  # over all accounts, newest; bounds the file and the time to load it
 KEPT_TRADES = 400_000
+KEPT_CONDITIONAL = 20_000
 KEPT_INCOME = 20_000  # over all accounts; the venue's rule is three months
 
 
@@ -91,7 +93,16 @@ class FundingRecord(msgspec.Struct, frozen=True, tag="funding"):
     mark: Decimal
 
 
-Record = OrderRecord | TradeRecord | PositionRecord | WalletRecord | SymbolRecord | IncomeRecord | FundingRecord
+Record = (
+    OrderRecord
+    | TradeRecord
+    | PositionRecord
+    | WalletRecord
+    | SymbolRecord
+    | IncomeRecord
+    | FundingRecord
+    | ConditionalRecord
+)
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Record])
 
@@ -186,6 +197,7 @@ def newest(records: Iterable[Record]) -> list[Record]:
     trades: dict[tuple[str, int, int], TradeRecord] = {}
     income: dict[int, IncomeRecord] = {}
     funding: dict[tuple[int, str], FundingRecord] = {}
+    conditional: dict[int, ConditionalRecord] = {}
     for record in records:
         match record:
             case OrderRecord():
@@ -196,6 +208,8 @@ def newest(records: Iterable[Record]) -> list[Record]:
                 income[record.income.tran_id] = record
             case FundingRecord():
                 funding[record.time, record.symbol] = record
+            case ConditionalRecord():
+                conditional[record.row.algo_id] = record
             case PositionRecord():
                 settings["position", record.account, record.symbol] = record
             case WalletRecord():
@@ -211,7 +225,15 @@ def newest(records: Iterable[Record]) -> list[Record]:
         kept_trades.sort(key=lambda record: (record.trade.symbol, record.trade.trade_id, record.trade.order_id))
     kept_orders = [orders[order_id] for order_id in sorted(orders)]
     rows = [income[tran_id] for tran_id in sorted(income)[-KEPT_INCOME:]]
-    return [*settings.values(), *kept_orders, *kept_trades, *rows, *(funding[key] for key in sorted(funding))]
+    paid = (funding[key] for key in sorted(funding))
+    return [*settings.values(), *kept_orders, *kept_trades, *rows, *paid, *_kept_conditional(conditional)]
+
+
+def _kept_conditional(rows: dict[int, ConditionalRecord]) -> list[ConditionalRecord]:
+    """Those that are on the way, and the newest of the others."""
+    ended = sorted(algo_id for algo_id, record in rows.items() if record.row.status in CLOSED)
+    dropped = set(ended[: max(len(ended) - KEPT_CONDITIONAL, 0)])
+    return [rows[algo_id] for algo_id in sorted(rows) if algo_id not in dropped]
 
 
 def _read(path: Path) -> Iterable[Record]:

@@ -37,7 +37,9 @@ class Liquidation:
         outbox: Outbox,
         now: Callable[[], int],
         marks: Callable[[str], Decimal],
+        expire_conditional: Callable[[Account], None],
     ) -> None:
+        self._expire_conditional = expire_conditional
         self._accounts = accounts
         self._markets = markets
         self._entry = entry
@@ -71,7 +73,8 @@ class Liquidation:
         self._outbox.user_event(account.name, events.margin_call(account, held, self._marks, self._now()))
 
     def liquidate(self, account: Account) -> None:
-        """Expire every open order (er 5), then close every position."""
+        """Expire every open order (er 5) and what waits for a price, then close every position."""
+        self._expire_conditional(account)
         for order in account.open_orders():
             self._settlement.end(self._markets[order.symbol], order, "EXPIRED", events.LIQUIDATED)
         for symbol in [row.symbol for row in account.positions.values() if row.amount]:

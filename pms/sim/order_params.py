@@ -1,7 +1,7 @@
 """The parameters of an order and their error codes: from text to a `NewOrder` (binance.md 3.3, 4).
 
 Owns what is legal in form and in combination. Refuses to know filters, margin and state, which the exchange checks, and
-HTTP. Conditional orders do not exist here and are refused with the venue's code.
+HTTP. Conditional orders have routes of their own (pms.sim.routes_conditional) and are refused here.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ def _type(params: Params) -> Literal["LIMIT", "MARKET"]:
     return cast(Literal["LIMIT", "MARKET"], kind)
 
 
-def _position_side(params: Params) -> PositionSide:
+def position_side(params: Params) -> PositionSide:
+    """BOTH where none was sent; -4060 for anything unknown."""
     side = params.get("positionSide") or "BOTH"
     if side not in get_args(PositionSide):
         raise VenueError(-4060, "Invalid position side.")
     return cast(PositionSide, side)
 
 
-def _good_till(params: Params, time_in_force: TimeInForce) -> int:
+def good_till(params: Params, time_in_force: TimeInForce) -> int:
     """Compulsory with GTD and refused without; what is finer than a second is cut (binance.md 4)."""
     if time_in_force == "GTD":
         return params.needed_integer("goodTillDate") // SECOND_MS * SECOND_MS
@@ -70,7 +71,8 @@ def price_match(params: Params, kind: str) -> str:
     return match
 
 
-def _stp(params: Params) -> Literal["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]:
+def stp(params: Params) -> Literal["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]:
+    """Self-trade prevention; -5039 for an unknown mode."""
     mode = params.get("selfTradePreventionMode") or "EXPIRE_MAKER"
     if mode not in _STP:
         raise VenueError(-5039, "Invalid self trade prevention mode.")
@@ -88,10 +90,15 @@ def _time_in_force(params: Params, kind: str) -> TimeInForce:
     return cast(TimeInForce, value)
 
 
+def conditional_time_in_force(params: Params) -> TimeInForce:
+    """Of what a conditional order becomes: GTC where none was sent."""
+    return _time_in_force(params, "LIMIT") if "timeInForce" in params else "GTC"
+
+
 def new_order(symbol: str, params: Params, new_id: Callable[[], str]) -> NewOrder:
     """The order that the parameters ask for; `new_id` makes the client order id when none was sent."""
     buy_or_sell, kind = side(params), _type(params)
-    position_side = _position_side(params)
+    of_side = position_side(params)
     if params.flag("closePosition"):
         raise VenueError(-4136, f"Target strategy invalid for orderType {kind},closePosition true")
     time_in_force = _time_in_force(params, kind)
@@ -108,10 +115,10 @@ def new_order(symbol: str, params: Params, new_id: Callable[[], str]) -> NewOrde
         client_id=params.client_id("newClientOrderId") or new_id(),
         time_in_force=time_in_force,
         reduce_only=params.flag("reduceOnly") or False,
-        stp=_stp(params),
+        stp=stp(params),
         price_match=match,
-        position_side=position_side,
-        good_till=_good_till(params, time_in_force),
+        position_side=of_side,
+        good_till=good_till(params, time_in_force),
     )
     return order if price is None else msgspec.structs.replace(order, price=price)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from pms.sim.accounts import Account
+from pms.sim.conditional import Conditionals
+from pms.sim.conditional_model import ConditionalRecord
 from pms.sim.funding import Funding
 from pms.sim.journal import (
     FundingRecord,
@@ -30,6 +32,7 @@ def restore(
     markets: Mapping[str, Market],
     settlement: Settlement,
     funding: Funding,
+    conditionals: Conditionals,
 ) -> int:
     """Apply the newest record of every key; returns the highest order id. Open orders go to the back of the queues."""
     newest = 0
@@ -53,6 +56,8 @@ def restore(
                 settlement.restore(record, account(record.account))
             case FundingRecord() if record.symbol in markets:
                 funding.restore(record)
+            case ConditionalRecord() if record.row.symbol in markets:
+                conditionals.restore(record, lambda name, order_id: account(name).known(order_id))
             case _:
                 continue  # of a symbol that is not listed any more
     for order in sorted(resting, key=lambda row: (row.updated_at, row.order_id)):

@@ -24,13 +24,14 @@ from pms.sim.model import FeedEvent
 from pms.sim.params import Params, Request
 from pms.sim.rest import Call, Rest
 from pms.sim.routes_account import ROUTES as ACCOUNT_ROUTES
+from pms.sim.routes_conditional import ROUTES as CONDITIONAL_ROUTES
 from pms.sim.routes_market import ROUTES as MARKET_ROUTES
 from pms.sim.routes_orders import ROUTES as ORDER_ROUTES
 from pms.sim.session import GOING_AWAY, Session, address_of
 from pms.sim.streams import Reads, Streams
 from pms.sim.views import Kline
 
-ROUTES = (*MARKET_ROUTES, *ORDER_ROUTES, *ACCOUNT_ROUTES)
+ROUTES = (*MARKET_ROUTES, *ORDER_ROUTES, *CONDITIONAL_ROUTES, *ACCOUNT_ROUTES)
 # A timer that is set between two looks (a countdown, an aggregate) is seen this late at most.
 HEARTBEAT_MS = 100
 

@@ -340,7 +340,7 @@ export interface ChaseEvent {
   readonly reason: string;
 }
 
-/** What was asked, in the words of algos.md; `quantity` is on the step grid, already converted from `sizeUsdt`. */
+/** What was asked, in the words of algos.md; `quantity` is on the step grid, already converted from `sizeUsdt`. `limit_price` is asked by parents only: a following buy never stands above it, a sell never below; 0 for none. */
 export interface ChaseParams {
   readonly symbol: string;
   readonly side: Side;
@@ -360,9 +360,10 @@ export interface ChaseParams {
   readonly repriceMinTicks: number;
   readonly onStop: "cancel" | "leave";
   readonly maxSlippageBps: number;
+  readonly limitPrice: number;
 }
 
-/** The record `pms:chase:{id}`.  `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves the market meanwhile. `blocked` is why nothing that adds risk may be done now (freeze, halt, mode REDUCE). `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid) and `anchor_ticks` are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `throttle`: the venue's rate budget is scarce (repriceMinTicks is widened), or used up and the next request waits for its turn (execution.md 18). `id_epoch` is the epoch that child ids carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`. */
+/** The record `pms:chase:{id}`.  `hold` names what is missing while prices, the user stream or Redis are gone; `withdraw` says that the child leaves the market meanwhile. `blocked` is why nothing that adds risk may be done now (freeze, halt, mode REDUCE). `ending`/`ending_reason` are set when the chase is to end and its child is still to be proven gone; `taking` names the limit that turned it to crossing. `arrival_mid2`, `limit_mid2` (twice a mid), `anchor_ticks` and `limit_ticks` (the limit price) are whole ticks; `offset_e8` is stalkOffsetPct × 10^8. `throttle`: the venue's rate budget is scarce (repriceMinTicks is widened), or used up and the next request waits for its turn (execution.md 18). `id_epoch` is the epoch that child ids carry, the lease's at the last start (execution.md 19); the head of the stored record has its own `epoch`. */
 export interface ChaseRecord {
   readonly v: number;
   readonly epoch: number;
@@ -401,6 +402,7 @@ export interface ChaseRecord {
   readonly arrivalMid2: number;
   readonly offsetE8: number;
   readonly limitMid2: number;
+  readonly limitTicks: number;
   readonly anchorTicks: number;
   readonly deadlineAt: number;
   readonly hold: string;
@@ -655,6 +657,12 @@ export interface Failure {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** How many fills fell in one second (Unix s). */
+export interface FillSecond {
+  readonly second: number;
+  readonly count: number;
+}
+
 /** Let the sub-account only reduce: entry children are cancelled, their algos blocked. */
 export interface FreezeCommand {
   readonly type: "freeze";
@@ -742,6 +750,46 @@ export interface Instrument {
   readonly maxOrders: number;
   readonly marketMaxQty: number;
   readonly trading: boolean;
+}
+
+/** A layer's child chase as its scalper knows it. `asked` is its total; `filled`, `quote_filled` and `fees` are sums over its life, `refusals` how often in a row the venue has said the same no. `stopping` is why it was asked to leave, `failing` whether that counts as a failed placement. `limit_price` is the worst price it may stand at, 0 for none. */
+export interface LayerChild {
+  readonly childId: string;
+  readonly asked: number;
+  readonly reduceOnly: boolean;
+  readonly spawnedAt: number;
+  readonly limitPrice: number;
+  readonly filled: number;
+  readonly quoteFilled: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly status: AlgoStatus;
+  readonly reason: string;
+  readonly orderId: string;
+  readonly price: number;
+  readonly refusals: number;
+  readonly stopping: string;
+  readonly failing: boolean;
+}
+
+/** A layer whose child has ended with fills: their average price and sum. */
+export interface LayerFill {
+  readonly side: Side;
+  readonly layerIdx: number;
+  readonly fillPrice: number;
+  readonly fillQty: number;
+}
+
+/** One layer at work. `ended` are its last children, for late fills. Without a child, `reason` says which guard holds it, until `retry_at` at the earliest (0: until the price or the inventory has changed). `rest_until` and `rest_reason`: not armed again before, whatever the other guards say. */
+export interface LayerSlot {
+  readonly layer: ScalperLayer;
+  readonly child: LayerChild | null;
+  readonly ended: ReadonlyArray<LayerChild>;
+  readonly fillCount: number;
+  readonly reason: string;
+  readonly retryAt: number;
+  readonly restUntil: number;
+  readonly restReason: string;
+  readonly failures: number;
 }
 
 /** `pms:lease` while it is held: by whom, under which epoch. */
@@ -1472,7 +1520,7 @@ export interface ScalperCancelCommand {
   readonly signature?: string | null;
 }
 
-/** A two-sided ladder of child chases. What is left out for the short side is as for the long one. */
+/** A two-sided ladder of child chases. What is left out for the short side is as for the long one; `on_stop` left out: what adds risk is cancelled, what only reduces stays. */
 export interface ScalperCommand {
   readonly type: "scalper";
   readonly symbol: string;
@@ -1496,7 +1544,7 @@ export interface ScalperCommand {
   readonly maxFillsPerMinute?: number;
   readonly maxLossPerCloseBps?: number;
   readonly maxPositionUsd?: number | string | null;
-  readonly onStop?: "cancel" | "leave";
+  readonly onStop?: "cancel" | "leave" | null;
   readonly requestId?: string | null;
   readonly subAccountId?: string | null;
   readonly issuedAt?: number | null;
@@ -1526,9 +1574,18 @@ export interface ScalperEvent {
   readonly longSlots: ReadonlyArray<ScalperSlot>;
   readonly shortSlots: ReadonlyArray<ScalperSlot>;
   readonly reason: string;
+  readonly filledQuantity: number;
+  readonly avgBuyPrice: number;
+  readonly avgSellPrice: number;
+  readonly inventory: number;
+  readonly entryPrice: number;
+  readonly realizedPnl: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly arrivalMid: number;
+  readonly slippageBps: number;
 }
 
-/** A layer of a scalper filled. */
+/** A layer of a scalper filled: its child has ended with so much, at this average price. */
 export interface ScalperFilled {
   readonly seq: number;
   readonly prevSeq: number;
@@ -1547,24 +1604,126 @@ export interface ScalperFilled {
   readonly longSlots: ReadonlyArray<ScalperSlot>;
   readonly shortSlots: ReadonlyArray<ScalperSlot>;
   readonly reason: string;
+  readonly filledQuantity: number;
+  readonly avgBuyPrice: number;
+  readonly avgSellPrice: number;
+  readonly inventory: number;
+  readonly entryPrice: number;
+  readonly realizedPnl: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly arrivalMid: number;
+  readonly slippageBps: number;
   readonly side: Side;
   readonly layerIdx: number;
   readonly fillPrice: number;
   readonly fillQty: number;
 }
 
-/** scalper: the layers of each side, after merging those under the minimum. */
+/** One side. `streak` counts its fills since the other side's last one; `fill_price` and `filled_at` are the last fill's; `fill_seconds` counts the fills of the last minute by second. */
+export interface ScalperLadder {
+  readonly slots: ReadonlyArray<LayerSlot>;
+  readonly streak: number;
+  readonly fillPrice: number;
+  readonly filledAt: number;
+  readonly fillSeconds: ReadonlyArray<FillSecond>;
+}
+
+/** One layer of a side as it is planned: how far behind the touch it stands and what it asks for. `merged` are the layers that were too small to stand alone and whose size it has taken over. */
+export interface ScalperLayer {
+  readonly layerIdx: number;
+  readonly offsetPct: number;
+  readonly offsetTicks: number;
+  readonly quantity: number;
+  readonly merged: ReadonlyArray<number>;
+}
+
+/** What was asked, in the words of algos.md, defaults filled in. Prices that bound nothing are 0; a `max_position_usd` of 0 is the larger side's size; without `on_stop`, what adds risk is cancelled and what only reduces stays. */
+export interface ScalperParams {
+  readonly symbol: string;
+  readonly startSide: PositionSide;
+  readonly leverage: number;
+  readonly neutralMode: boolean;
+  readonly childCount: number;
+  readonly longOffsetPct: number;
+  readonly shortOffsetPct: number;
+  readonly longSizeUsd: number;
+  readonly shortSizeUsd: number;
+  readonly skew: number;
+  readonly longMaxPrice: number;
+  readonly shortMinPrice: number;
+  readonly pinLongToEntry: boolean;
+  readonly pinShortToEntry: boolean;
+  readonly allowLoss: boolean;
+  readonly minFillSpreadPct: number;
+  readonly fillDecayHalfLifeMs: number;
+  readonly minRefillDelayMs: number;
+  readonly maxFillsPerMinute: number;
+  readonly maxLossPerCloseBps: number;
+  readonly maxPositionUsd: number;
+  readonly onStop: "cancel" | "leave" | null;
+}
+
+/** The record `pms:scalper:{id}`.  `long` are the legs that buy, `short` those that sell. `inventory` (signed) and `entry_price` are what the scalper's own fills have built up, less what others closed of it; `closed_elsewhere` is the sum of that. `cap_quantity` is maxPositionUsd at the price of the start. `armed`: an opening leg has filled. `child_number` is that of the newest child. `just_filled` is the layer whose fill this very step has booked. `awaits_price`: the next quote is to be looked at whatever it says. The other fields are as in a chase's record. */
+export interface ScalperRecord {
+  readonly scalperId: string;
+  readonly subAccountId: string;
+  readonly tag: string;
+  readonly symbol: string;
+  readonly params: ScalperParams;
+  readonly instrument: Instrument;
+  readonly idEpoch: number;
+  readonly startedAt: number;
+  readonly updatedAt: number;
+  readonly long: ScalperLadder;
+  readonly short: ScalperLadder;
+  readonly capQuantity: number;
+  readonly requestId: string;
+  readonly rootId: string;
+  readonly parentId: string;
+  readonly parentSlot: number;
+  readonly status: AlgoStatus;
+  readonly reason: string;
+  readonly childNumber: number;
+  readonly armed: boolean;
+  readonly inventory: number;
+  readonly entryPrice: number;
+  readonly realizedPnl: number;
+  readonly closedElsewhere: number;
+  readonly bought: number;
+  readonly boughtQuote: number;
+  readonly sold: number;
+  readonly soldQuote: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly totalFillCount: number;
+  readonly justFilled: LayerFill | null;
+  readonly arrivalMid: number;
+  readonly bid: number;
+  readonly ask: number;
+  readonly hold: string;
+  readonly blocked: string;
+  readonly paused: string;
+  readonly throttle: "" | "queued" | "scarce";
+  readonly ending: AlgoStatus | null;
+  readonly endingReason: string;
+  readonly stoppedAt: number;
+  readonly awaitsPrice: boolean;
+  readonly wakeAt: number;
+}
+
+/** scalper: the layers of each side, with those that were merged into them because they were under the minimum; `side` and `quantity` are the opening leg's, and its sum. */
 export interface ScalperReply {
   readonly success: true;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly scalperId: string;
-  readonly longLayers: ReadonlyArray<number>;
-  readonly shortLayers: ReadonlyArray<number>;
+  readonly longLayers: ReadonlyArray<ScalperLayer>;
+  readonly shortLayers: ReadonlyArray<ScalperLayer>;
   readonly symbol: string;
   readonly startSide: PositionSide;
+  readonly side: Side;
+  readonly quantity: number;
 }
 
-/** One layer of a scalper. `paused_reason` says which guard holds it, until `retry_at` (Unix ms). */
+/** One layer of a scalper. `paused_reason` says which guard holds it, until `retry_at` (Unix ms) at the earliest, 0 where that depends on the market. */
 export interface ScalperSlot {
   readonly layerIdx: number;
   readonly clientOrderId: string;
@@ -1575,6 +1734,8 @@ export interface ScalperSlot {
   readonly status: AlgoStatus;
   readonly pausedReason: string;
   readonly retryAt: number;
+  readonly chaseId: string;
+  readonly offsetTicks: number;
 }
 
 /** The numbering goes on at `to` without continuity: read the state keys again. */
@@ -2363,11 +2524,13 @@ export interface PmsRecords {
   readonly chase: ChaseRecord;
   readonly twap: TwapRecord;
   readonly trailStop: TrailStopRecord;
+  readonly scalper: ScalperRecord;
   readonly twapBasket: TwapBasketRecord;
   readonly plugin: PluginRecord;
   readonly activeChase: ChaseRecord;
   readonly activeTwap: TwapRecord;
   readonly activeTrailStop: TrailStopRecord;
+  readonly activeScalper: ScalperRecord;
   readonly activeTwapBasket: TwapBasketRecord;
   readonly activePlugins: PluginRecord;
   readonly openOrders: OrderRecord;

@@ -7,12 +7,11 @@ names the one thing that differs from it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import NamedTuple
 
+from tests.contract.sim_wire.cases_conditional import CONDITIONAL_CASES
 from tests.contract.sim_wire.client import START
+from tests.contract.sim_wire.rows import BTC, V1, V2, V3, Base, Case, Step, limit_cases, symbol_cases, window_cases
 
-V1, V2, V3 = "/fapi/v1", "/fapi/v2", "/fapi/v3"
 LIMIT = {
     "symbol": "BTCUSDT",
     "side": "BUY",
@@ -22,9 +21,7 @@ LIMIT = {
     "price": "84000.00",
 }
 MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.010"}
-BTC = {"symbol": "BTCUSDT"}
 
-Step = tuple[str, str, Mapping[str, str]]
 RESTING: Step = ("POST", f"{V1}/order", {**LIMIT, "newClientOrderId": "one"})
 LONG: Step = ("POST", f"{V1}/order", MARKET)
 GONE: Step = ("DELETE", f"{V1}/order", {**BTC, "origClientOrderId": "one"})
@@ -35,101 +32,32 @@ CLOSER: Step = ("POST", f"{V1}/order", {**LIMIT, "side": "SELL", "price": "86000
                                          "newClientOrderId": "one"})  # fmt: skip
 
 
-class Case(NamedTuple):
-    """One row: `code` None means success. `given` are requests made before."""
-
-    method: str
-    path: str
-    parameter: str
-    what: str
-    params: Mapping[str, str]
-    code: int | None = None
-    status: int = 400
-    given: tuple[Step, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.path} {self.parameter}: {self.what}"
-
-
-class Base(NamedTuple):
-    """A request that succeeds, and the cases that differ from it."""
-
-    method: str
-    path: str
-    params: Mapping[str, str]
-    given: tuple[Step, ...] = ()
-
-    def fine(self, parameter: str = "", what: str = "as it should be", **changes: str | None) -> Case:
-        """A case that succeeds."""
-        return Case(self.method, self.path, parameter, what, self._changed(changes), None, 200, self.given)
-
-    def but(self, parameter: str, what: str, value: str | None, code: int, **more: str | None) -> Case:
-        """`parameter` set to `value` (None: left out) is refused with `code`."""
-        changed = self._changed({parameter: value, **more})
-        return Case(self.method, self.path, parameter, what, changed, code, 400, self.given)
-
-    def after(self, what: str, *given: Step, code: int | None, parameter: str = "", **changes: str | None) -> Case:
-        """The same request in another state of the venue."""
-        status = 200 if code is None else 400
-        return Case(self.method, self.path, parameter, what, self._changed(changes), code, status, given)
-
-    def _changed(self, changes: Mapping[str, str | None]) -> dict[str, str]:
-        return {name: value for name, value in {**self.params, **changes}.items() if value is not None}
-
-
-def _symbol(base: Base, compulsory: bool = True) -> list[Case]:
-    cases = [base.but("symbol", "unknown", "XYZUSDT", -1121), base.but("symbol", "lower case", "btcusdt", -1121)]
-    if compulsory:
-        return [base.but("symbol", "missing", None, -1102), base.but("symbol", "empty", "", -1102), *cases]
-    return [*cases, base.but("symbol", "empty", "", -1105)]
-
-
-def _limit(base: Base, highest: int) -> list[Case]:
-    return [
-        base.fine("limit", f"{highest}, the most", limit=str(highest)),
-        base.but("limit", "0", "0", -1130),
-        base.but("limit", f"{highest + 1}", str(highest + 1), -1130),
-        base.but("limit", "not a number", "ten", -1100),
-    ]
-
-
-def _window(base: Base, longest_ms: int) -> list[Case]:
-    start = START - 1_000
-    return [
-        base.fine("startTime", "a window", startTime=str(start), endTime=str(START)),
-        base.but("startTime", "after endTime", str(START), -1023, endTime=str(start)),
-        base.but("endTime", "window too long", str(start + longest_ms + 1), -4166, startTime=str(start)),
-        base.but("startTime", "not a number", "yesterday", -1100),
-    ]
-
-
 def _public() -> list[Case]:
     cases = [Base("GET", f"{V1}/{name}", {}).fine() for name in ("ping", "time", "exchangeInfo")]
     depth = Base("GET", f"{V1}/depth", BTC)
-    cases += [depth.fine(), *_symbol(depth), depth.fine("limit", "1000", limit="1000")]
+    cases += [depth.fine(), *symbol_cases(depth), depth.fine("limit", "1000", limit="1000")]
     cases += [depth.but("limit", "not of the list", "7", -4021), depth.but("limit", "not a number", "x", -1100)]
     klines = Base("GET", f"{V1}/klines", {**BTC, "interval": "5m"})
-    cases += [klines.fine(), *_symbol(klines), *_limit(klines, 1500)]
+    cases += [klines.fine(), *symbol_cases(klines), *limit_cases(klines, 1500)]
     cases += [klines.but("interval", "missing", None, -1102), klines.but("interval", "unknown", "7m", -1120)]
     cases += [klines.but("startTime", "after endTime", "2", -1023, endTime="1")]
     agg = Base("GET", f"{V1}/aggTrades", BTC)
-    cases += [agg.fine(), *_symbol(agg), *_limit(agg, 1000), *_window(agg, 3_600_000)]
+    cases += [agg.fine(), *symbol_cases(agg), *limit_cases(agg, 1000), *window_cases(agg, 3_600_000)]
     cases += [agg.fine("fromId", "alone", fromId="1"), agg.but("fromId", "with a time", "1", -1128, startTime="1")]
     trades = Base("GET", f"{V1}/trades", BTC)
-    cases += [trades.fine(), *_symbol(trades), *_limit(trades, 1000)]
+    cases += [trades.fine(), *symbol_cases(trades), *limit_cases(trades, 1000)]
     past = Base("GET", f"{V1}/fundingRate", BTC)
-    cases += [past.fine(), past.fine("symbol", "missing: all", symbol=None), *_symbol(past, compulsory=False)]
-    cases += _limit(past, 1000)
+    cases += [past.fine(), past.fine("symbol", "missing: all", symbol=None), *symbol_cases(past, compulsory=False)]
+    cases += limit_cases(past, 1000)
     for path in (f"{V1}/premiumIndex", f"{V1}/ticker/bookTicker", f"{V1}/ticker/price", f"{V2}/ticker/price"):
         one = Base("GET", path, BTC)
-        cases += [one.fine(), one.fine("symbol", "missing: all", symbol=None), *_symbol(one, compulsory=False)]
+        cases += [one.fine(), one.fine("symbol", "missing: all", symbol=None), *symbol_cases(one, compulsory=False)]
     return cases
 
 
 def _place() -> list[Case]:
     limit, market = Base("POST", f"{V1}/order", LIMIT), Base("POST", f"{V1}/order", MARKET)
-    cases = [limit.fine("type", "LIMIT"), market.fine("type", "MARKET"), *_symbol(limit)]
+    cases = [limit.fine("type", "LIMIT"), market.fine("type", "MARKET"), *symbol_cases(limit)]
     for name in ("side", "type", "timeInForce", "quantity", "price"):
         cases += [limit.but(name, "missing", None, -1102), limit.but(name, "empty", "", -1102)]
     cases += [
@@ -221,7 +149,7 @@ def _filters(limit: Base, market: Base) -> list[Case]:
 def _amend() -> list[Case]:
     params = {**BTC, "side": "BUY", "quantity": "0.010", "price": "84001.00", "origClientOrderId": "one"}
     amend = Base("PUT", f"{V1}/order", params, (RESTING,))
-    cases = [amend.fine(), *_symbol(amend)]
+    cases = [amend.fine(), *symbol_cases(amend)]
     cases += [amend.but(name, "missing", None, -1102) for name in ("side", "quantity", "price")]
     return [
         *cases,
@@ -248,7 +176,7 @@ def _one_order(method: str, path: str, closed: int | None, unknown: int) -> list
     base = Base(method, path, {**BTC, "origClientOrderId": "one"}, (RESTING,))
     return [
         base.fine(),
-        *_symbol(base),
+        *symbol_cases(base),
         base.but("origClientOrderId", "neither it nor orderId", None, -1102),
         base.but("origClientOrderId", "unknown", "two", unknown),
         base.but("origClientOrderId", "illegal character", "a b", -1100),
@@ -276,7 +204,7 @@ def _batches() -> list[Case]:
         *cases,
         cancel.fine("origClientOrderIdList", "one known and one not: 200 with both answers"),
         cancel.fine("orderIdList", "alone", orderIdList="[1]", origClientOrderIdList=None),
-        *_symbol(cancel),
+        *symbol_cases(cancel),
         cancel.but("orderIdList", "with origClientOrderIdList", "[1]", -1128),
         cancel.but("orderIdList", "neither list", None, -1102, origClientOrderIdList=None),
         cancel.but("orderIdList", "not a list of numbers", '["x"]', -1130, origClientOrderIdList=None),
@@ -293,26 +221,26 @@ def _many_orders() -> list[Case]:
     week = 7 * 86_400_000
     return [
         every.fine(),
-        *_symbol(every),
+        *symbol_cases(every),
         countdown.fine(),
-        *_symbol(countdown),
+        *symbol_cases(countdown),
         countdown.fine("countdownTime", "0 stops it", countdownTime="0"),
         countdown.but("countdownTime", "missing", None, -1102),
         countdown.but("countdownTime", "negative", "-1", -1130),
         countdown.but("countdownTime", "not a number", "soon", -1100),
         open_orders.fine(),
         open_orders.fine("symbol", "missing: all", symbol=None),
-        *_symbol(open_orders, compulsory=False),
+        *symbol_cases(open_orders, compulsory=False),
         history.fine(),
         history.fine("symbol", "missing: all", symbol=None),
-        *_symbol(history, compulsory=False),
-        *_limit(history, 1000),
-        *_window(history, week),
+        *symbol_cases(history, compulsory=False),
+        *limit_cases(history, 1000),
+        *window_cases(history, week),
         history.but("orderId", "not a number", "x", -1100),
         trades.fine(),
-        *_symbol(trades),
-        *_limit(trades, 1000),
-        *_window(trades, week),
+        *symbol_cases(trades),
+        *limit_cases(trades, 1000),
+        *window_cases(trades, week),
         trades.fine("fromId", "alone", fromId="1"),
         trades.but("fromId", "with a time", "1", -1128, startTime="1"),
         trades.but("orderId", "not a number", "x", -1100),
@@ -323,27 +251,33 @@ def _account() -> list[Case]:
     cases = []
     for path in (f"{V3}/positionRisk", f"{V2}/positionRisk", f"{V1}/symbolConfig", f"{V1}/leverageBracket"):
         base = Base("GET", path, BTC)
-        cases += [base.fine(), base.fine("symbol", "missing: all", symbol=None), *_symbol(base, compulsory=False)]
+        cases += [base.fine(), base.fine("symbol", "missing: all", symbol=None), *symbol_cases(base, compulsory=False)]
     for path in (f"{V3}/account", f"{V2}/account", f"{V3}/balance", f"{V2}/balance", f"{V1}/accountConfig",
                  f"{V1}/positionSide/dual", f"{V1}/multiAssetsMargin", f"{V1}/rateLimit/order"):  # fmt: skip
         cases.append(Base("GET", path, {}).fine())
     rate = Base("GET", f"{V1}/commissionRate", BTC)
     income = Base("GET", f"{V1}/income", BTC)
-    cases += [rate.fine(), *_symbol(rate), income.fine(), *_symbol(income, compulsory=False), *_limit(income, 1000)]
+    cases += [
+        rate.fine(),
+        *symbol_cases(rate),
+        income.fine(),
+        *symbol_cases(income, compulsory=False),
+        *limit_cases(income, 1000),
+    ]
     leverage = Base("POST", f"{V1}/leverage", {**BTC, "leverage": "10"})
     kind = Base("POST", f"{V1}/marginType", {**BTC, "marginType": "ISOLATED"})
     dual = Base("POST", f"{V1}/positionSide/dual", {"dualSidePosition": "false"})
     return [
         *cases,
         leverage.fine(),
-        *_symbol(leverage),
+        *symbol_cases(leverage),
         leverage.but("leverage", "missing", None, -1102),
         leverage.but("leverage", "0", "0", -4028),
         leverage.but("leverage", "126", "126", -4028),
         leverage.but("leverage", "not a number", "x", -1100),
         leverage.after("lowered with an isolated position", ISOLATED, LONG, code=-4161, parameter="leverage"),
         kind.fine(),
-        *_symbol(kind),
+        *symbol_cases(kind),
         kind.but("marginType", "missing", None, -1102),
         kind.but("marginType", "unknown", "BOTH", -1130),
         kind.but("marginType", "as it is", "CROSSED", -4046),
@@ -381,14 +315,14 @@ def _forced() -> list[Case]:
     return [
         forced.fine(),
         forced.fine("symbol", "missing: all", symbol=None),
-        *_symbol(forced, compulsory=False),
-        *_limit(forced, 100),
-        *_window(forced, 90 * 86_400_000),
+        *symbol_cases(forced, compulsory=False),
+        *limit_cases(forced, 100),
+        *window_cases(forced, 90 * 86_400_000),
         *[forced.fine("autoCloseType", kind, autoCloseType=kind) for kind in ("LIQUIDATION", "ADL")],
         forced.but("autoCloseType", "unknown", "SETTLEMENT", -1130),
         quantile.fine(),
         quantile.fine("symbol", "missing: those in use", symbol=None),
-        *_symbol(quantile, compulsory=False),
+        *symbol_cases(quantile, compulsory=False),
     ]
 
 
@@ -416,4 +350,5 @@ CASES: list[Case] = [
     *_account(),
     *_forced(),
     *_listen_key(),
+    *CONDITIONAL_CASES,
 ]

@@ -461,3 +461,40 @@ def test_a_chase_that_sends_nothing_wrong_starts_on_any_grid() -> None:
     assert prices(stage) == [D(100)]
     state, _ = chase.start(WHO, params(), stage.state.instrument, quote(40, 41), T0)
     assert state.arrival_mid == D("101.25")
+
+
+# --- a parent's limit price ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side, limit, beyond, stands", [(BUY, "100.24", 1, "100.2"), (SELL, "100.76", -1, "100.8")])
+def test_a_parents_limit_price_is_never_passed(side, limit: str, beyond: int, stands: str) -> None:
+    """It follows up to there, on the grid, and stays while the market goes on."""
+    stage = Stage(side=side, limit_price=limit)
+    stage.accept()
+    for step_ in range(1, 6):
+        stage.move(1000 + beyond * step_, 1010 + beyond * step_)
+        if stage.child.request:
+            stage.accept()
+    assert stage.child.price == D(stands)
+    stage.move(1000 - beyond, 1010 - beyond)
+    stage.accept()
+    assert stage.child.price == D("100") - D("0.1") * beyond + (1 if side is SELL else 0)
+
+
+def test_a_limit_price_that_becomes_tighter_moves_the_order_at_once() -> None:
+    stage = Stage()
+    stage.accept()
+    stage.run(1000)
+    (amend,) = stage.give(step.AmendRequest(stage.now, stage.touch, limit_price=D("99.5")))
+    assert amend.price == D("99.5")
+    stage.accept()
+    stage.run(1000)
+    (amend,) = stage.give(step.AmendRequest(stage.now, stage.touch, limit_price=D(0)))
+    assert amend.price == D("100")
+
+
+def test_a_limit_price_is_counted_anew_in_new_ticks() -> None:
+    stage = Stage(limit_price="99.95")
+    assert stage.child.price == D("99.9")
+    stage.give(step.InstrumentChanged(stage.now, rules(tick="0.05"), stage.touch))
+    assert stage.state.limit_ticks == 1999

@@ -355,11 +355,11 @@ def test_a_bare_validate_means_a_trade() -> None:
 
 def test_a_chase_has_exactly_the_algos_parameters() -> None:
     own = set(Chase.__struct_fields__)
-    assert set(ChaseParams.__struct_fields__) <= own
+    assert set(ChaseParams.__struct_fields__) - own == {"limit_price"}, "asked by parents only"
     assert own - set(ChaseParams.__struct_fields__) == {"size_usdt", "stop_loss", "take_profit"}
     for field in ChaseParams.__struct_fields__:
         default = dict(zip(ChaseParams.__struct_fields__[::-1], ChaseParams.__struct_defaults__[::-1], strict=False))
-        if field in default and field != "on_stop":
+        if field in default and field not in ("on_stop", "limit_price"):
             command = decode_command("chase", body("chase", {}), strict=True).command
             assert getattr(command, field) == default[field], field
 

@@ -33,8 +33,8 @@ Start = Callable[[Identity, Any, Instrument | None, Quote | None, int], Decided]
 class Kind(msgspec.Struct, frozen=True):
     """One kind of algo: its name in keys and events, the letter its ids begin with, its record, its start and step, and
     what the shell reads of a record. `report` is what its parent hears of it, where it may be a child; `waits` whether
-    a record is kept in memory until its `wake_at`, where it says so itself. `plugin`: it came from an installed
-    package, and has the keys of such."""
+    a record is kept in memory until its `wake_at`, where it says so itself; `blind` the event of one that protects a
+    position and sees no price. `plugin`: it came from an installed package, and has the keys of such."""
 
     name: str
     letter: str
@@ -48,6 +48,7 @@ class Kind(msgspec.Struct, frozen=True):
     check: Callable[[Any, Input | None, Any, tuple[Action, ...]], None]
     event: Callable[[Any, Any, int], Event]
     waits: Callable[[Any], bool] | None = None
+    blind: Callable[[Any, int], Event] | None = None
     plugin: bool = False
 
     def key(self, names: Keys, algo_id: str) -> str:
@@ -125,6 +126,7 @@ TRAIL_STOP = Kind(
     check=check_trail_stop,
     event=trail_told.event_trail_stop,
     waits=trail_told.unwritten,
+    blind=trail_told.event_blind,
 )
 
 TWAP = Kind(

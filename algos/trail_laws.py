@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from algos.children import ChildDone, Exit, ExitDone, Spawn, StopChild
 from algos.laws import require
-from algos.step import Action, Input, InstrumentChanged, Recovered
+from algos.step import Action, Input, InstrumentChanged
 from schemas.chase import ChaseParams
 from schemas.trail_stop import TrailStopState
 
@@ -30,9 +30,9 @@ def check_trail_stop(
 
 
 def _free(before: TrailStopState, given: Input | None) -> bool:
-    """Whether nothing closes any more that did before: its end was told, or it was an exit of a former life."""
+    """Whether nothing closes any more that did before: its end was told."""
     if before.exiting:
-        return isinstance(given, ExitDone | Recovered)
+        return isinstance(given, ExitDone)
     return before.chase is None or not before.chase.live or isinstance(given, ChildDone)
 
 

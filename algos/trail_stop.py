@@ -84,7 +84,8 @@ def _absorb(state: TrailStopState, given: Input) -> TrailStopState:
         case ExitDone():
             return trail_exit.exit_over(state, given)
         case step.CancelRequest():
-            return trail_exit.end(state, AlgoStatus.CANCELLED, given.reason)
+            going = _replace(state, hold="") if state.hold == RECOVERING else state  # a recovery's own last word
+            return trail_exit.end(going, AlgoStatus.CANCELLED, given.reason)
         case step.PauseRequest():
             return _replace(state, paused=given.reason)
         case step.ResumeRequest():
@@ -103,23 +104,16 @@ def _absorb(state: TrailStopState, given: Input) -> TrailStopState:
 
 def _health(state: TrailStopState, given: step.StreamHealth) -> TrailStopState:
     """Nothing holds a stop up; what is missing is shown. A new life begins with `recovering`: from the record's last
-    word on, prices are not known until `Missed` tells of them."""
-    since = state.updated_at if given.hold == RECOVERING and not state.missed_since else state.missed_since
-    return _replace(state, hold=given.hold, missed_since=since)
+    word on, prices are not known until `Missed` tells of them, and whatever exit was under way is so no more."""
+    if given.hold != RECOVERING:
+        return _replace(state, hold=given.hold)
+    since = state.missed_since or state.updated_at
+    return _replace(state, hold=RECOVERING, missed_since=since, exiting=False)
 
 
 def _recovered(state: TrailStopState, given: step.Recovered) -> TrailStopState:
-    """A new life goes on: no exit is under way, whatever the old one had begun."""
-    return _replace(
-        state,
-        id_epoch=given.epoch,
-        hold="",
-        missed_since=0,
-        stopped_at=0,
-        exiting=False,
-        exit_failures=0,
-        retry_at=0,
-    )
+    """A new life goes on."""
+    return _replace(state, id_epoch=given.epoch, hold="", missed_since=0, stopped_at=0, exit_failures=0, retry_at=0)
 
 
 def _waits(state: TrailStopState) -> bool:

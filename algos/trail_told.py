@@ -5,6 +5,8 @@ from __future__ import annotations
 from algos import tally
 from algos.step import View
 from schemas.events_algos import TrailStopEvent, TrailStopEventType
+from schemas.events_orders import ProtectionEvent
+from schemas.orders import Origin
 from schemas.trail_stop import TrailStopState
 
 _OF_STATE = tuple(name for name in TrailStopEvent.__struct_fields__ if name in TrailStopState.__struct_fields__)
@@ -50,3 +52,24 @@ def event_trail_stop(kind: TrailStopEventType, state: TrailStopState, ts: int) -
     told |= {name: getattr(state.params, name) for name in _OF_PARAMS}
     slippage = tally.slippage_bps(state.side, state.avg_price, state.arrival_mid)
     return TrailStopEvent(type=kind, ts=ts, slippage_bps=slippage, **told)
+
+
+def event_blind(state: TrailStopState, ts: int) -> ProtectionEvent:
+    """The event of a stop that sees no price."""
+    return ProtectionEvent(
+        type="protection_blind",
+        ts=ts,
+        sub_account_id=state.sub_account_id,
+        trail_stop_id=state.trail_stop_id,
+        origin=Origin.TRAIL_STOP,
+        position_id=state.position_id,
+        symbol=state.symbol,
+        side=state.side,
+        quantity=state.quantity,
+        callback_pct=state.params.callback_pct,
+        activated=state.activated,
+        extreme_price=state.extreme_price,
+        trigger_price=state.trigger_price,
+        status=state.status.value,
+        reason=f"on_blind_{state.params.on_blind}",
+    )

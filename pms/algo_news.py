@@ -13,10 +13,12 @@ from schemas.events_orders import Event
 
 
 def event_of(runner: Runner, view: View, started: bool, now: int) -> Event | None:
-    """The event of a step, None where nothing is to be told yet. A status, children and fills are told at once, the
-    rest once a second."""
+    """The event of a step, None where nothing is to be told yet. A status, children, fills and a
+    milestone are told at once, the rest once a second."""
     kind = runner.kind
     word = "started" if started else view.status.value if view.status.terminal else "progress"
+    if word == "progress" and view.milestone != runner.milestone:
+        runner.milestone = word = view.milestone
     if word == "progress" and view.news == runner.told and now - runner.told_at < PROGRESS_MS:
         return None
     runner.told, runner.told_at = view.news, now

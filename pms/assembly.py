@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from pms import command_keys
 from pms.account_guard import AccountGuard
 from pms.account_watch import AccountWatch
 from pms.accounts import Accounts
@@ -22,8 +23,6 @@ from pms.audit import Audit
 from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.market_stream import MarketStream
 from pms.binance.transport import Http, Sockets
-from pms.bus import auth
-from pms.bus.auth import Keyring
 from pms.bus.caller import Caller
 from pms.bus.lease import Lease
 from pms.bus.link import Link
@@ -33,7 +32,7 @@ from pms.bus.trim import Trim
 from pms.clock import Clock
 from pms.commands.identity import OwnerIds
 from pms.commands.scope import Scope
-from pms.config import Config, ConfigError
+from pms.config import Config
 from pms.core import limits
 from pms.core.backoff import Connects
 from pms.desk import Desk
@@ -61,6 +60,7 @@ from pms.plugins import Plugins
 from pms.probe import Probe
 from pms.recover import Recovery
 from pms.risk_records import RiskRecords
+from pms.sight import Sight
 from pms.surplus import Surplus
 from pms.tasks import Tasks
 from pms.throttle import Throttle
@@ -107,7 +107,7 @@ class Assembly:
         self.parts = parts
         self.tasks = Tasks(hears.on_failure)
         self.names = Keys(config.namespace)
-        self.keyring = _keyring(config)
+        self.keyring = command_keys.keyring(config)
         self._compose_bus(hears)
         self._compose_venue()
         self._compose_desk(hears)
@@ -177,6 +177,7 @@ class Assembly:
         self._compose_account()
         self._compose_execution(hears)
         self.draining = Draining(self.desk, parts.clock)
+        self.sight = Sight(self.desk, self.venue, parts.clock, self.tasks)
         self.disk = self._disk(parts.folder)
         self._compose_books()
 
@@ -207,7 +208,7 @@ class Assembly:
 
     def _compose_market(self) -> None:
         clock, trades = self.parts.clock, Trades()
-        told = (self.watch.on_book, self.health.on_price, trades.on_trade)
+        told = (self.watch.on_book, self.health.on_price, trades.on_trade, self._on_mark)
         self.market = Market(self.data, clock, self.tasks, self.parts.chance, *told)
         self.tape = MarketTape(self.caller, self.names, self.market, trades, clock, self.tasks)
 
@@ -218,6 +219,9 @@ class Assembly:
             self.ledger, self.venue, desk.books.brackets, desk.mark, lambda: self.watch.refusal(False)
         )
         self.account_watch = AccountWatch(self.venue, desk, self.halts, self.leverage, self._look_soon)
+
+    def _on_mark(self, symbol: str, price: Decimal) -> None:
+        self.sight.on_mark(symbol, price)
 
     def _look_soon(self) -> None:
         self.audit.ask()
@@ -286,15 +290,3 @@ class Assembly:
 
     def _redis_down(self) -> bool:
         return self.store.down_since is not None
-
-
-def _keyring(config: Config) -> Keyring:
-    """Who may command. Raises ConfigError, with nothing of the setting in it."""
-    if not config.command_keys:
-        return Keyring(())
-    try:
-        return Keyring(auth.parse(config.command_keys.reveal()))
-    except ValueError as error:
-        raise ConfigError(
-            f"PMS_COMMAND_KEYS can't be used: {error}. Set a JSON list of keyId, secret, subAccounts, roles."
-        ) from error

@@ -32,6 +32,7 @@ from pms.fates import Fates
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.order_entry import OrderEntry
+from pms.protections import Protections
 from pms.runner import Decided, Runner
 from pms.tasks import Tasks
 from pms.unit import Unit, rewriting
@@ -82,6 +83,7 @@ class Desk:
         self.fates = Fates()
         self.closers = Closers(self)
         self.family = Family(self)
+        self.protections = Protections()
 
     # --- runners --------------------------------------------------------------------------------------
 
@@ -95,13 +97,13 @@ class Desk:
         self.runners[view.algo_id] = runner
 
     def follow(self, runner: Runner) -> None:
-        """Quotes and its alarm reach a runner from now on, and its children. The symbol, where it has one, is watched
-        on its behalf (`Market.watch`)."""
+        """Quotes and its alarm reach a runner and its children from now on. Its symbol is watched (`Market.watch`)."""
         view = runner.kind.view(runner.state)
         self._following.add(view.algo_id)
         if view.symbol:
-            self.market.subscribe(view.symbol, runner)
-        self._arm(runner, view.wake_at)
+            self.market.subscribe(view.symbol, runner, touches=view.follows == "touch")
+            self.protections.add(view, runner)
+        runner.arm(view.wake_at)
         for child in view.child_algos:
             if child in self.runners:
                 self.family.follow(self.runners[child])
@@ -114,6 +116,7 @@ class Desk:
             self._following.discard(algo_id)
             if symbol:
                 self.market.unsubscribe(symbol, runner)
+                self.protections.discard(symbol, algo_id)
                 self.tasks.spawn(self.market.release(symbol), f"release {symbol}")
 
     def follows(self, algo_id: str) -> bool:
@@ -125,10 +128,8 @@ class Desk:
         with self.step(request_id):
             runner.offer(given)
 
-    def _arm(self, runner: Runner, wake_at: int) -> None:
-        runner.set_wake(wake_at, lambda: self._wake(runner))
-
-    def _wake(self, runner: Runner) -> None:
+    def on_wake(self, runner: Runner) -> None:
+        """StepTaker: what a record waited for has come."""
         runner.woken()
         due = runner.kind.view(runner.state).wake_at  # milliseconds are cut: an alarm may ring within the one before
         self.offer(runner, step.Timer(max(self.now(), due), self.quote_of(runner)))
@@ -221,7 +222,7 @@ class Desk:
         if view.status.terminal:
             self._detach(runner, view.algo_id, view.symbol)
         else:
-            self._arm(runner, view.wake_at)
+            runner.arm(view.wake_at)
 
     def on_broken(self, runner: Runner, error: Exception) -> None:
         """StepTaker: an algo's code failed; its children leave the market and it is told."""

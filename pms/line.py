@@ -24,7 +24,7 @@ from pms.core.book import Book, Touch, Verdict
 from pms.core.own import OwnOrders
 from pms.fanout import Fanout
 from pms.market_data import DepthFrame, MarketData, TouchFrame
-from pms.quotes import Mark, conflated, widened
+from pms.quotes import Mark, conflated, reaching, widened
 from pms.tasks import Tasks
 from pms.venue import Unavailable
 from schemas.market import Instrument, Quote
@@ -59,6 +59,7 @@ class Line:
         self.own = own
         self.book = Book(instrument.tick, instrument.step)
         self.fanout = Fanout(self.symbol, clock, tasks)
+        self.touched: set[int] = set()  # receivers that follow one side of the touch
         self.mark: Mark | None = None
         self.reason = "no data yet"
         self.received = 0  # Unix ms when the book was last heard or proven, to a beat
@@ -103,7 +104,7 @@ class Line:
         if not self.fresh or not self.book.ticker(frame):
             return
         bid, ask = frame.bid, frame.ask
-        if self.own.places or bid <= 0.0 or bid >= ask:
+        if self.own.places or self.touched or bid <= 0.0 or bid >= ask:
             self._changed()
             return
         self._touch = None
@@ -117,8 +118,8 @@ class Line:
 
     def _changed(self) -> None:
         """The book has moved: have the pump run if the touch is another. Numbers are made exact there, once a burst."""
-        if self.own.places:
-            self._changed_among_own()
+        if self.own.places or self.touched:
+            self._changed_exactly()
             return
         touch = self.book.touch()
         if touch == self._touch and self.fresh:
@@ -136,14 +137,15 @@ class Line:
         if not self._due:
             self._schedule()
 
-    def _changed_among_own(self) -> None:
-        """The touch as decoded does not tell what is left of it, so each frame is looked at."""
+    def _changed_exactly(self) -> None:
+        """The touch as decoded does not tell what is left of it beside our own orders, nor how far a side reached
+        (`touched`), so each frame is looked at."""
         self._touch = None
         quote = self._turn()
         if quote is not self._newest:
             self._newest = quote
             if quote is not None:
-                self._passed = conflated(self._passed, quote)
+                self._passed = conflated(self._passed, reaching(quote) if self.touched else quote)
                 if not self._due:
                     self._schedule()
 

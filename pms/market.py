@@ -26,6 +26,7 @@ PRICE_AGAIN_S = 10.0  # an unchanged price is told again: its record lives 30 s
 
 OnHealth = Callable[[str, bool, str], None]
 OnTrade = Callable[[str, Decimal, Decimal, Side], None]
+OnMark = Callable[[str, Decimal], None]
 OnPrice = Callable[[Instrument, Quote, Mark | None], None]
 
 
@@ -33,8 +34,8 @@ class Market:
     """Implements `venue.MarketSink`; its owner calls `data.start(market)` and `start`, and closes `tasks`.
 
     `on_health(symbol, fresh, reason)` is told each change; `on_price(instrument, quote, mark)` the newest price of each
-    fresh symbol, at most every `BEAT_S`, `on_trade` each trade of others. All
-    are plain calls that return at once. `chance` gives [0, 1).
+    fresh symbol, at most every `BEAT_S`, `on_trade` each trade of others, `on_mark` each mark price. All are plain
+    calls that return at once. `chance` gives [0, 1).
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Market:
         on_health: OnHealth = lambda symbol, fresh, reason: None,
         on_price: OnPrice = lambda instrument, quote, mark: None,
         on_trade: OnTrade = lambda symbol, price, quantity, taker: None,
+        on_mark: OnMark = lambda symbol, price: None,
     ) -> None:
         self._data = data
         self._clock = clock
@@ -54,6 +56,7 @@ class Market:
         self._on_health = on_health
         self._on_price = on_price
         self._on_trade = on_trade
+        self._on_mark = on_mark
         self._lines: dict[str, Line] = {}
         self._own: dict[str, OwnOrders] = {}
         self._priced: dict[str, tuple[Quote, Mark | None, float]] = {}
@@ -86,14 +89,18 @@ class Market:
         line.watchers -= 1
         line.idle_since = self._clock.monotonic()
 
-    def subscribe(self, symbol: str, receiver: Receiver) -> None:
-        """Serve `receiver` from the symbol's pump. Raises KeyError where the symbol is not watched."""
+    def subscribe(self, symbol: str, receiver: Receiver, touches: bool = False) -> None:
+        """Serve `receiver` from the symbol's pump, with how far each side of the touch reached where it asks for
+        `touches`. Raises KeyError where the symbol is not watched."""
         line = self._lines[symbol]
+        if touches:
+            line.touched.add(id(receiver))
         line.fanout.add(receiver, line.quote)
 
     def unsubscribe(self, symbol: str, receiver: Receiver) -> None:
         line = self._lines.get(symbol)
         if line is not None:
+            line.touched.discard(id(receiver))
             line.fanout.remove(receiver)
 
     def listen(self, symbol: str, callback: Callback) -> Listener:
@@ -172,6 +179,7 @@ class Market:
         line = self._lines.get(symbol)
         if line is not None:
             line.mark = Mark(price, time, self._clock.now_ms())
+            self._on_mark(symbol, price)
 
     def on_trade(self, symbol: str, price: Decimal, quantity: Decimal, taker: Side, time: int) -> None:
         self._on_trade(symbol, price, quantity, taker)

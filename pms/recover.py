@@ -21,6 +21,7 @@ from pms.config import ForeignPolicy
 from pms.desk import Desk
 from pms.family import view_of
 from pms.hands import DeskHands
+from pms.missed import Missed
 from pms.runner import Runner
 from pms.unit import Unit
 from pms.venue import Reads, Unavailable
@@ -155,10 +156,11 @@ class Recovery:
     async def resume(self, runners: list[Runner], epoch: int, down_ms: int, ended: Mapping[str, Any]) -> None:
         """Give each live algo its symbol back and let it go on, children before their parents, or pause it with the
         reason (execution.md 25)."""
+        missed = Missed(self._desk, self._venue, self._clock, runners)
         for runner in sorted(runners, key=self._depth, reverse=True):
             self._desk.family.reunite(runner, ended)
             if not runner.ended:
-                await self._resume(runner, epoch, down_ms)
+                await self._resume(runner, epoch, down_ms, missed)
         self._desk.withdrawals.resume()
 
     def _depth(self, runner: Runner) -> int:
@@ -166,7 +168,7 @@ class Recovery:
         parent = self._desk.runners.get(view_of(runner).parent_id)
         return 0 if parent is None else 1 + self._depth(parent)
 
-    async def _resume(self, runner: Runner, epoch: int, down_ms: int) -> None:
+    async def _resume(self, runner: Runner, epoch: int, down_ms: int, missed: Missed) -> None:
         desk, view, quote = self._desk, view_of(runner), None
         if view.symbol:
             instrument = desk.instruments.get(view.symbol)
@@ -176,7 +178,9 @@ class Recovery:
             await desk.market.watch(instrument)
             if instrument != view.instrument:
                 desk.offer(runner, step.InstrumentChanged(desk.now(), instrument))
-            quote = await self._quote(view.symbol)
+            await missed.tell(runner)
+            protects = runner.kind.blind is not None  # then no price is waited for: the first one there is will do
+            quote = desk.market.quote(view.symbol) if protects else await self._quote(view.symbol)
         if pause := self._reason_to_pause(view, quote, down_ms):
             if not view.parent_id:  # what its parent does with that is told of the parent
                 message = f"{view.algo_id} stays paused: {pause}. Resume or cancel it."

@@ -41,6 +41,10 @@ class StepTaker(Protocol):
 
     def on_decided(self, runner: Runner, decided: Decided) -> None: ...
 
+    def on_wake(self, runner: Runner) -> None:
+        """The record's alarm rang."""
+        ...
+
     def on_broken(self, runner: Runner, error: Exception) -> None:
         """The algo's code failed: the runner is in status `failed`, its children must leave the market."""
         ...
@@ -56,12 +60,14 @@ class Runner:
         self._now = now
         self._taker = taker
         self._step = kind.step
+        self._waits = kind.waits
         self._waiting: deque[Input] = deque()
         self._busy = False
         self._wake: Alarm | None = None
         self._wake_at = 0
         self.told_at = 0
         self.told: tuple[object, ...] = ()
+        self.milestone = kind.view(state).milestone  # what was told of it, by a former life as well
         self.quote: Quote | None = None
 
     @property
@@ -110,7 +116,10 @@ class Runner:
             self._broken(error)
             return
         self.state = state
-        self._taker.on_decided(self, Decided(state, actions))
+        if self._waits is not None and not actions and self._waits(state):
+            self.arm(self.kind.view(state).wake_at)  # kept in memory until then
+        else:
+            self._taker.on_decided(self, Decided(state, actions))
 
     def _broken(self, error: Exception) -> None:
         _log.error("algo_failed", algo=self.kind.view(self.state).algo_id, error=repr(error), exc_info=error)
@@ -118,8 +127,8 @@ class Runner:
         self.state = msgspec.structs.replace(self.state, status=AlgoStatus.FAILED, reason=reason)
         self._taker.on_broken(self, error)
 
-    def set_wake(self, at_ms: int, call: Any) -> None:
-        """Arrange `call()` for `at_ms` (venue-corrected ms); 0 for none."""
+    def arm(self, at_ms: int) -> None:
+        """Have the alarm ring at `at_ms` (venue-corrected ms); 0 for none."""
         if at_ms == self._wake_at:
             return
         if self._wake is not None:
@@ -127,7 +136,8 @@ class Runner:
             self._wake = None
         self._wake_at = at_ms
         if at_ms:
-            self._wake = self._clock.call_later(max(0, at_ms - self._now()) / 1000, call)
+            seconds = max(0, at_ms - self._now()) / 1000
+            self._wake = self._clock.call_later(seconds, lambda: self._taker.on_wake(self))
 
     def woken(self) -> None:
         """The alarm rang."""

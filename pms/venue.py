@@ -15,7 +15,7 @@ import msgspec
 
 from pms.core.margin import Brackets
 from pms.notices import Notice, Unserved
-from schemas.market import Instrument, Side
+from schemas.market import Candle, Instrument, Side
 from schemas.orders import Cause, Fill, OrderType, TimeInForce
 from schemas.reports import FundingRate, Income, Report, VenuePosition
 
@@ -179,6 +179,11 @@ class Reads(Protocol):
 
     async def mark(self, symbol: str) -> Decimal:
         """The mark price now, of a symbol that need not be watched."""
+        ...
+
+    async def candles(self, symbol: str, since_ms: int, marks: bool = False) -> list[Candle]:
+        """A symbol's one-minute candles from the minute of a time on, oldest first, the running one last; of its
+        trades, or of its `marks`. Pages by itself."""
         ...
 
     async def instruments(self) -> dict[str, Instrument]: ...

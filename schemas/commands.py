@@ -96,10 +96,10 @@ REDUCING = frozenset(
 SUPERSEDING = frozenset("close close_all cancel_all halt".split())
 # Work to come: answered NOT_AVAILABLE.
 LATER = frozenset(
-    "stop take_profit twap twap_basket trail_stop scalper twap_cancel"
-    " twap_basket_cancel trail_stop_cancel scalper_cancel twap_pause twap_resume".split()
+    "stop take_profit twap twap_basket scalper twap_cancel"
+    " twap_basket_cancel scalper_cancel twap_pause twap_resume".split()
 )
-_LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit"}
+_LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit", "backstop_pct": "backstopPct"}
 
 # Fields that name an owned thing, whose owner then need not be named; and what concerns no single sub-account.
 _OWNED = "client_order_id chase_id twap_id twap_basket_id trail_stop_id scalper_id algo_id position_id".split()

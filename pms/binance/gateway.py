@@ -45,7 +45,7 @@ from pms.venue import (
     Unknown,
     Venue,
 )
-from schemas.market import Instrument
+from schemas.market import Candle, Instrument
 from schemas.orders import Fill
 from schemas.reports import FundingRate, Income, Report, VenuePosition
 
@@ -172,6 +172,9 @@ class BinanceVenue(Venue):
 
     async def mark(self, symbol: str) -> Decimal:
         return await self.rest.read(queries.public("/fapi/v1/premiumIndex", symbol=symbol), money.mark)
+
+    async def candles(self, symbol: str, since_ms: int, marks: bool = False) -> list[Candle]:
+        return await history.candles(self.rest, symbol, since_ms, self.time_ms(), marks)
 
     async def instruments(self) -> dict[str, Instrument]:
         return await self.rest.read(queries.public("/fapi/v1/exchangeInfo"), self._rules)

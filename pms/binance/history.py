@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from pms.binance import codec, money, queries
 from pms.binance.rest import Rest
+from schemas.market import Candle
 from schemas.orders import Fill
 from schemas.reports import FundingRate, Income, Report
 
 WINDOW_MS = 7 * 86_400_000 - 1  # both ends count, and the venue takes no more than seven days
 KEPT_MS = 89 * 86_400_000  # trades are kept for three months, orders for 90 days; the shortest three months have 89
 ROWS_MAX = 1000  # a page of this size was cut
+MINUTE_MS = 60_000
+CANDLES_MAX = 1500
 
 
 async def trades(rest: Rest, symbol: str, since_ms: int, now_ms: int, order_id: int | None = None) -> list[Fill]:
@@ -93,3 +96,19 @@ async def funding(rest: Rest, symbol: str, since_ms: int) -> list[FundingRate]:
     `Unavailable`."""
     request = queries.public("/fapi/v1/fundingRate", symbol=symbol, startTime=since_ms, limit=ROWS_MAX)
     return sorted(await rest.read(request, money.funding), key=lambda row: row.time)
+
+
+async def candles(rest: Rest, symbol: str, since_ms: int, now_ms: int, marks: bool) -> list[Candle]:
+    """One-minute candles from the minute of a time on, oldest first. Raises `Unavailable`."""
+    path = "/fapi/v1/markPriceKlines" if marks else "/fapi/v1/klines"
+    found: list[Candle] = []
+    start = since_ms - since_ms % MINUTE_MS
+    while start <= now_ms:
+        limit = min((now_ms - start) // MINUTE_MS + 1, CANDLES_MAX)
+        request = queries.public(path, symbol=symbol, interval="1m", startTime=start, limit=limit)
+        rows = await rest.read(request, money.candles)
+        found += rows
+        if len(rows) < CANDLES_MAX:
+            break
+        start = rows[-1].time + MINUTE_MS
+    return found

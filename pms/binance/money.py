@@ -1,5 +1,5 @@
-"""REST answers about money as values of the venue port: income, funding, leverage brackets, mark price (binance.md 3.2,
-3.5). Pure.
+"""REST answers about money and prices as values of the venue port: income, funding, leverage brackets, mark price,
+candles (binance.md 3.2, 3.5). Pure.
 
 Refuses to know requests. What does not decode raises `msgspec.MsgspecError`.
 """
@@ -11,6 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from pms.core.margin import Bracket, Brackets
+from schemas.market import Candle
 from schemas.reports import FundingRate, Income, IncomeKind
 
 _KINDS = {
@@ -57,11 +58,19 @@ class _Premium(msgspec.Struct, rename="camel"):
     mark_price: Decimal
 
 
+class _CandleRow(msgspec.Struct, array_like=True):
+    open_time: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+
+
 _income = msgspec.json.Decoder(list[_IncomeRow]).decode
 _funding = msgspec.json.Decoder(list[_FundingRow]).decode
 _brackets = msgspec.json.Decoder(list[_SymbolBrackets]).decode
 _symbol_config = msgspec.json.Decoder(list[_SymbolConfig]).decode
 _premium = msgspec.json.Decoder(_Premium).decode
+_candles = msgspec.json.Decoder(list[_CandleRow]).decode
 
 
 def income(body: bytes) -> list[Income]:
@@ -107,3 +116,7 @@ def leverage(body: bytes) -> int:
 
 def mark(body: bytes) -> Decimal:
     return _premium(body).mark_price
+
+
+def candles(body: bytes) -> list[Candle]:
+    return [Candle(row.open_time, row.high, row.low) for row in _candles(body)]

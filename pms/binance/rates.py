@@ -35,6 +35,8 @@ _OF_ALL_SYMBOLS: dict[str, int] = {  # without `symbol`
 }
 _DEPTH = "/fapi/v1/depth"
 _DEPTH_WEIGHTS = ((50, 2), (100, 5), (500, 10), (1000, 20))  # by limit
+_CANDLES = ("/fapi/v1/klines", "/fapi/v1/markPriceKlines")
+_CANDLE_WEIGHTS = ((99, 1), (499, 2), (1000, 5), (1500, 10))  # by limit
 # Without these nothing else works: the venue's time, the listen key, the rules, the dead-man timer.
 _VITAL = frozenset(
     (
@@ -48,15 +50,17 @@ _RECOVERY = frozenset(
         *("/fapi/v1/order", "/fapi/v1/openOrders", "/fapi/v1/allOrders", "/fapi/v1/userTrades"),
         *("/fapi/v3/positionRisk", "/fapi/v3/balance", "/fapi/v3/account", "/fapi/v1/income", "/fapi/v1/fundingRate"),
         *("/fapi/v1/openAlgoOrders", "/fapi/v1/allAlgoOrders", "/fapi/v1/algoOrder", "/fapi/v1/premiumIndex"),
+        *_CANDLES,
     )
 )
 
 
 def charge(path: str, params: Mapping[str, object]) -> Charge:
     """The cost of a read."""
-    if path == _DEPTH:
+    if path == _DEPTH or path in _CANDLES:
         rows = int(str(params.get("limit") or 500))
-        return Charge(weight=next((weight for limit, weight in _DEPTH_WEIGHTS if rows <= limit), 20))
+        weights = _DEPTH_WEIGHTS if path == _DEPTH else _CANDLE_WEIGHTS
+        return Charge(weight=next((weight for limit, weight in weights if rows <= limit), weights[-1][1]))
     if path in _OF_ALL_SYMBOLS and params.get("symbol") is None:
         return Charge(weight=_OF_ALL_SYMBOLS[path])
     return Charge(weight=_WEIGHTS.get(path, 1))

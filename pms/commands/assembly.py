@@ -25,6 +25,7 @@ from pms.commands.scale import Scales
 from pms.commands.starting import Door, Starts
 from pms.commands.table import Group
 from pms.commands.terms import Terms
+from pms.commands.trail_stops import TrailStopDoor
 from pms.restore import Restored
 
 
@@ -38,7 +39,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         return parts.lease.epoch
 
     ids, arrived = OwnerIds(), parts.tape.arrived
-    doors: tuple[Door, ...] = (ChaseDoor(terms),)
+    doors: tuple[Door, ...] = (ChaseDoor(terms), TrailStopDoor(desk, terms))
     starts = Starts(desk, parts.accounts, terms, leverage, ids, epoch, gate, restored.ended, arrived, doors)
     manual = Manual(desk, parts.accounts, terms, leverage, ids, epoch, gate, clock, arrived)
     asks, previews = Asks(desk, terms), Previews(manual)

@@ -44,7 +44,7 @@ _NOBODY = "0000000000"  # the id of an algo that is only looked at
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """A symbol that an algo trades. `priced`: it can't begin without a price."""
+    """A symbol that an algo trades. `leverage` 0: as it stands. `priced`: it can't begin without a price."""
 
     symbol: str
     leverage: int = 1
@@ -164,7 +164,7 @@ class Starts:
             needs = door.needs(command, sub_account)
         except Invalid:
             return True  # refused before anything is done
-        return all(self._leverage.is_set(need.symbol, need.leverage) for need in needs)
+        return all(self._leverage.is_set(need.symbol, need.leverage) for need in needs if need.leverage)
 
     @asynccontextmanager
     async def _watched(self, needs: Sequence[Needs]) -> AsyncIterator[dict[str, Quote]]:
@@ -289,4 +289,5 @@ def _leverages(needs: Sequence[Needs], planned: Sequence[Planned]) -> list[tuple
     return [
         (need.symbol, need.leverage, sum((one.adds for one in planned if one.symbol == need.symbol), ZERO))
         for need in needs
+        if need.leverage
     ]

@@ -264,7 +264,7 @@ class Exchange(Inquiries):
             case Print():
                 self._matching.print(market, event)
             case _:
-                market.mark = event
+                market.take_mark(event)
                 self._outbox.marked(event)
                 self.liquidation.look(event.symbol)
         if market.book.has_own:

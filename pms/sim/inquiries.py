@@ -166,9 +166,13 @@ class Inquiries:
         price = market.mark_price()
         return Mark(symbol, self._now(), price, price)
 
-    def klines(self, symbol: str, *, start: int | None = None, end: int | None = None, limit: int = 500) -> list[Kline]:
-        """One-minute candles by ascending open time, the running one last; the newest, or from `start` the oldest."""
-        rows = list(self._market(symbol).tape.klines)
+    def klines(
+        self, symbol: str, *, start: int | None = None, end: int | None = None, limit: int = 500, marks: bool = False
+    ) -> list[Kline]:
+        """One-minute candles of trades or `marks` by ascending open time, the running one last; the newest, or from
+        `start` the oldest."""
+        market = self._market(symbol)
+        rows = list(market.mark_candles if marks else market.tape.klines)
         return window(rows, _opened_at, start, end, limit, oldest=start is not None)
 
     def agg_trades(

@@ -7,13 +7,17 @@ Refuses to know accounts.
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal
+
+import msgspec
 
 from pms.sim.book import Book, Levels
 from pms.sim.journal import SymbolRecord
 from pms.sim.model import DepthDiff, DepthSnapshot, Mark, Print, Rules, Touch
 from pms.sim.outbox import Outbox
-from pms.sim.tape import Tape
+from pms.sim.tape import MINUTE_MS, RECENT_KLINES, Tape
+from pms.sim.views import Kline
 
 TRADE_ID_BLOCK = 100_000  # ids reserved per journal line: an hour of a quiet tape, a minute of the wildest
 UPDATE_ID_BLOCK = 50_000_000  # recorded ids rise by about 60 000 a second: one line in a quarter of an hour
@@ -30,6 +34,7 @@ class Market:
         self.book = Book()
         self.tape = Tape(rules.symbol)
         self.mark: Mark | None = None
+        self.mark_candles: deque[Kline] = deque(maxlen=RECENT_KLINES)
         self.depth_id = 0  # last id of a told depth change
         self.newest_id = 0  # highest id of any change, touches included
         self._fed_id = 0  # the feed's own newest id (shifted): ours may have run ahead of it
@@ -53,6 +58,18 @@ class Market:
         return (bid + ask) / 2 if bid and ask else _ZERO
 
     # --- the feed -----------------------------------------------------------------------------------
+
+    def take_mark(self, mark: Mark) -> None:
+        """Another mark price; its one-minute candles have no volume."""
+        self.mark = mark
+        price, opened = mark.mark, mark.time - mark.time % MINUTE_MS
+        if self.mark_candles and self.mark_candles[-1].open_time >= opened:
+            last = self.mark_candles.pop()
+            high, low = max(last.high, price), min(last.low, price)
+            self.mark_candles.append(msgspec.structs.replace(last, high=high, low=low, close=price))
+        else:
+            closes, nil = opened + MINUTE_MS - 1, _ZERO
+            self.mark_candles.append(Kline(opened, price, price, price, price, nil, closes, nil, 0, nil, nil, 0, 0))
 
     def take_snapshot(self, snapshot: DepthSnapshot) -> None:
         """Replace the external book."""

@@ -81,6 +81,15 @@ def depth(call: Call) -> object:
 
 def klines(call: Call) -> object:
     """Candles of any interval, built from one-minute candles."""
+    return _klines(call, marks=False)
+
+
+def mark_klines(call: Call) -> object:
+    """The same of mark prices."""
+    return _klines(call, marks=True)
+
+
+def _klines(call: Call, marks: bool) -> object:
     symbol = call.symbol()
     interval = call.params.text("interval")
     if interval not in KLINE_INTERVALS:
@@ -93,7 +102,8 @@ def klines(call: Call) -> object:
         last = min(call.now, end if end is not None else call.now)
         start = last - last % length - (limit - 1) * length
     start = -(-start // length) * length  # candles that open at or after startTime
-    minutes = call.exchange.klines(symbol, start=start, end=end, limit=limit * (length // candles.MINUTE_MS))
+    count = limit * (length // candles.MINUTE_MS)
+    minutes = call.exchange.klines(symbol, start=start, end=end, limit=count, marks=marks)
     found = candles.grouped(minutes, length)
     found = found[-limit:] if newest else found[:limit]
     return [rows.kline(candle, call.rules[symbol]) for candle in found]
@@ -211,6 +221,7 @@ ROUTES = (
     Route("GET", "/fapi/v1/exchangeInfo", "NONE", 1, exchange_info),
     Route("GET", "/fapi/v1/depth", "NONE", _depth_weight, depth),
     Route("GET", "/fapi/v1/klines", "NONE", _klines_weight, klines),
+    Route("GET", "/fapi/v1/markPriceKlines", "NONE", _klines_weight, mark_klines),
     Route("GET", "/fapi/v1/aggTrades", "NONE", 20, agg_trades),
     Route("GET", "/fapi/v1/trades", "NONE", 5, trades),
     Route("GET", "/fapi/v1/premiumIndex", "NONE", by_symbol(1, 10), premium_index),

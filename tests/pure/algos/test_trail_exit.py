@@ -284,14 +284,26 @@ def test_a_restart_with_a_resting_chase_goes_on_with_it() -> None:
     assert stage.give(step.Recovered(stage.now, EPOCH + 1, stage.touch)) == (Exit("BTCUSDT", LONG, D("0.9")),)
 
 
-def test_a_position_closed_by_hand_while_down_ends_it_after_the_recovery() -> None:
+@pytest.mark.parametrize("fires", [False, True])
+def test_a_position_closed_by_hand_while_down_ends_it_without_an_order(fires) -> None:
     stage = TrailStage()
+    if fires:
+        stage.move(990)
+        stage.sent.clear()
     stage.wake()
     stage.hold("0")
-    assert not stage.state.status.terminal
+    assert not stage.state.status.terminal, "not before all is booked"
     stage.give(step.Recovered(stage.now, EPOCH + 1, None))
     assert (stage.state.status, stage.state.reason) == (AlgoStatus.COMPLETED, "position_closed")
     assert not stage.sent
+
+
+def test_cancelled_while_recovering_it_ends() -> None:
+    """Its symbol is gone, and nobody resumes it."""
+    stage = fired()
+    stage.wake()
+    stage.give(step.CancelRequest(stage.now, "symbol_gone"))
+    assert (stage.state.status, stage.state.reason) == (AlgoStatus.CANCELLED, "symbol_gone")
 
 
 def test_at_a_stop_the_extreme_is_written() -> None:

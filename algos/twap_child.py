@@ -30,7 +30,7 @@ def booked(state: TwapState, quantity: Decimal, quote: Decimal, fees: tally.Fees
         avg_price=tally.average(paid, filled),
         fees=tally.added(state.fees, fees),
         filled_lots=twap_plan.plan(state.params, state.seed).lots_in(filled),
-        residual=max(state.quantity - filled, ZERO) if state.status.terminal else ZERO,
+        residual=max(state.quantity - filled, ZERO) or ZERO if state.status.terminal else ZERO,
         updated_at=now,
     )
 

@@ -238,7 +238,7 @@ def _finish(state: TwapState) -> TwapState:
     status = AlgoStatus.COMPLETED if not state.rest else state.ending
     assert status is not None, "a TWAP ends by a decision or by being filled"
     reason = state.ending_reason or ("" if not state.rest else state.reason)
-    return _replace(state, status=status, reason=reason, residual=state.rest, slot_left=ZERO, wake_at=0)
+    return _replace(state, status=status, reason=reason, residual=state.rest or ZERO, slot_left=ZERO, wake_at=0)
 
 
 def _status(state: TwapState) -> AlgoStatus:

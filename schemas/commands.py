@@ -95,10 +95,7 @@ REDUCING = frozenset(
 # These first take what still waits at both doors in their scope, and answer it SUPERSEDED where it adds risk.
 SUPERSEDING = frozenset("close close_all cancel_all halt".split())
 # Work to come: answered NOT_AVAILABLE.
-LATER = frozenset(
-    "stop take_profit twap twap_basket scalper twap_cancel"
-    " twap_basket_cancel scalper_cancel twap_pause twap_resume".split()
-)
+LATER = frozenset("stop take_profit scalper scalper_cancel".split())
 _LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit", "backstop_pct": "backstopPct"}
 
 # Fields that name an owned thing, whose owner then need not be named; and what concerns no single sub-account.

@@ -26,6 +26,7 @@ from pms.commands.starting import Door, Starts
 from pms.commands.table import Group
 from pms.commands.terms import Terms
 from pms.commands.trail_stops import TrailStopDoor
+from pms.commands.twaps import TwapBasketDoor, TwapDoor
 from pms.restore import Restored
 
 
@@ -39,7 +40,8 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
         return parts.lease.epoch
 
     ids, arrived = OwnerIds(), parts.tape.arrived
-    doors: tuple[Door, ...] = (ChaseDoor(terms), TrailStopDoor(desk, terms))
+    twaps = TwapDoor(desk, terms)
+    doors: tuple[Door, ...] = (ChaseDoor(terms), TrailStopDoor(desk, terms), twaps, TwapBasketDoor(twaps))
     starts = Starts(desk, parts.accounts, terms, leverage, ids, epoch, gate, restored.ended, arrived, doors)
     manual = Manual(desk, parts.accounts, terms, leverage, ids, epoch, gate, clock, arrived)
     asks, previews = Asks(desk, terms), Previews(manual)

@@ -29,8 +29,8 @@ ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box
 
 # Names that nothing writes yet.
 LATER = {
-    *("twap", "scalper", "twapBasket", "records"),
-    *("activeTwap", "activeScalper", "activeTwapBasket"),
+    *("scalper", "records"),
+    "activeScalper",
 }
 ADVICE = {
     Category.VALIDATION: "the command is wrong as it stands: change it",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from schemas.ids import OrderId, parse
+from tests.world.twap_books import check_twaps
 
 if TYPE_CHECKING:
     from tests.world.world import World
@@ -33,6 +34,7 @@ async def check_books(world: World, lied: bool = False) -> None:
     await _check_positions(world, events)
     await _check_balances(world)
     await _check_chases(world, events, orders)
+    await check_twaps(world, events, orders)
     await _check_open_orders(world, orders)
 
 

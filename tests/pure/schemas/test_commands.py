@@ -399,6 +399,7 @@ def test_what_is_there_already_is_not_among_the_work_to_come() -> None:
     there |= {"trade", "limit", "scale", "basket", "amend"}
     there |= {"trail_stop", "trail_stop_cancel"}
     there |= {"subaccount_put", "limits_put", "position_assign", "drift_accept"}
+    there |= {"twap", "twap_basket", "twap_cancel", "twap_basket_cancel", "twap_pause", "twap_resume"}
     there |= {"close", "close_all", "admin_close", "freeze", "unfreeze", "halt", "resume"}
     assert set(commands.COMMANDS) - commands.LATER == there
 
@@ -407,12 +408,13 @@ def test_what_is_there_already_is_not_among_the_work_to_come() -> None:
     "command_type, changes, missing",
     [
         ("chase", {}, ""),
-        ("twap", {}, "twap"),
+        ("twap", {}, ""),
+        ("stop", {}, "stop"),
         ("chase", {"stopLoss": 1}, "chase with stopLoss"),
         ("chase_cancel", {"closePositions": True}, ""),
         ("validate", {}, ""),
         ("validate", {"command": {"type": "trade", **LEG}}, ""),
-        ("validate", {"command": {"type": "twap", **LEG}}, "twap"),
+        ("validate", {"command": {"type": "stop", "positionId": "a", "triggerPrice": 1}}, "stop"),
     ],
 )
 def test_what_is_not_available_yet_is_named(command_type, changes, missing) -> None:

@@ -128,7 +128,7 @@ def test_a_start_removes_stale_prices_and_nothing_else(still) -> None:
     first.kill()
     stale = [KEYS.price(f"OLD{number}USDT") for number in range(2_500)]  # several pages of a SCAN
     foreign = dict.fromkeys(("price:BTCUSDT", "another:price:X", "pm", f"{KEYS.namespace}x:price:Y"), "theirs")
-    ours = {KEYS.plugin("x", "t1"): "of later work", KEYS.quarantine("q"): "{}", KEYS.records: "{}"}
+    ours = {f"{KEYS.namespace}:later:t1": "of later work", KEYS.quarantine("q"): "{}", KEYS.records: "{}"}
     still.redis.mset(dict.fromkeys(stale, "{}") | foreign | ours)
     before = set(still.redis.scan_iter(count=1000))
 

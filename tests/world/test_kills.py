@@ -421,7 +421,7 @@ async def test_an_order_of_a_live_chase_that_redis_forgot_is_adopted_by_it(world
 
 @in_world()
 async def test_started_on_a_used_redis_only_prices_are_gone(world: World) -> None:
-    kept = {"other:key": "1", "pms:result:old": "{}", "pms:algo:x:old": '{"v":1}', "pmsx:price:BTCUSDT": "1"}
+    kept = {"other:key": "1", "pms:result:old": "{}", "pms:later:old": '{"v":1}', "pmsx:price:BTCUSDT": "1"}
     for key, value in {**kept, "pms:price:BTCUSDT": "{}", "pms:price:OLDUSDT": "{}"}.items():
         await world.redis.set(key, value)
     await world.start()
@@ -432,7 +432,7 @@ async def test_started_on_a_used_redis_only_prices_are_gone(world: World) -> Non
     await world.command("chase_cancel", chaseId=chase)
     await world.stop()
     assert not {"KEYS", "FLUSHDB", "FLUSHALL", "DEL"} & world.life.commands
-    await world.redis.delete("pms:algo:x:old")
+    await world.redis.delete("pms:later:old")
 
 
 @in_world()

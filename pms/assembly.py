@@ -17,10 +17,10 @@ from pms import command_keys
 from pms.account_guard import AccountGuard
 from pms.account_watch import AccountWatch
 from pms.accounts import Accounts
+from pms.adapter import adapter
 from pms.alarms import Alarms
 from pms.allowances import Allowances
 from pms.audit import Audit
-from pms.binance.gateway import BinanceVenue, Credentials
 from pms.binance.market_stream import MarketStream
 from pms.binance.transport import Http, Sockets
 from pms.bus.caller import Caller
@@ -133,19 +133,9 @@ class Assembly:
 
     def _compose_venue(self) -> None:
         config, parts = self.config, self.parts
-        credentials = Credentials(config.api_key.reveal(), config.api_secret.reveal())
         self.throttle = Throttle(lambda: self.desk)
         self.governor = Governor(parts.clock, self._venue_ms, self.throttle, config.rate_limits)
-        self.venue = BinanceVenue(
-            parts.http,
-            parts.sockets,
-            config.stream_url,
-            credentials,
-            parts.clock,
-            self.tasks,
-            parts.chance,
-            self.governor,
-        )
+        self.venue = adapter(config, parts.http, parts.sockets, parts.clock, self.tasks, parts.chance, self.governor)
         self.data = MarketStream(
             self.venue.rest,
             parts.sockets,

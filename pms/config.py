@@ -19,6 +19,7 @@ from pms.core.limiter import Limits
 Mode = Literal["paper", "shadow", "testnet", "live"]
 ForeignPolicy = Literal["cancel", "ours", "report"]
 LogFormat = Literal["auto", "json", "text"]
+KeyType = Literal["hmac", "ed25519", "rsa"]
 
 PAPER_KEY = "paper"
 PAPER_SECRET = "paper"  # the simulator's own account, on loopback, with play money
@@ -59,6 +60,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     stream_url: str
     api_key: Secret
     api_secret: Secret
+    key_type: KeyType
+    private_key: Secret
     foreign_policy: ForeignPolicy
     admin_door_only: bool
     command_keys: Secret
@@ -108,6 +111,8 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         stream_url=env.get("PMS_STREAM_URL", "").rstrip("/"),
         api_key=_secret(env, "PMS_API_KEY", PAPER_KEY if mode == "paper" else ""),
         api_secret=_secret(env, "PMS_API_SECRET", PAPER_SECRET if mode == "paper" else ""),
+        key_type=_choice(env, "PMS_API_KEY_TYPE", get_args(KeyType), "hmac"),  # type: ignore[arg-type]
+        private_key=_private_key(env),
         foreign_policy=_policy(mode, policy),
         command_keys=Secret(env.get("PMS_COMMAND_KEYS", "")),
         admin_door_only=env.get("PMS_ADMIN_DOOR", "only" if mode == "live" else "open") == "only",
@@ -186,6 +191,18 @@ def _secret(env: Mapping[str, str], name: str, default: str) -> Secret:
     return Secret(value)
 
 
+def _private_key(env: Mapping[str, str]) -> Secret:
+    """The text of the key file of an Ed25519 or RSA key; empty for an HMAC key, whose secret needs no file."""
+    if env.get("PMS_API_KEY_TYPE", "hmac") == "hmac":
+        return Secret("")
+    try:
+        return Secret(Path(env.get("PMS_API_KEY_FILE", "")).read_text("ascii"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"PMS_API_KEY_FILE can't be read ({type(error).__name__}). Set it to the file of the private key, in PEM."
+        ) from None
+
+
 def _redis_url(env: Mapping[str, str]) -> str:
     """Refused here where it can't be read: the parser's own error would show a part of the password."""
     text = env.get("PMS_REDIS_URL", "")
@@ -215,10 +232,10 @@ def _check_mode(env: Mapping[str, str], mode: str, live_label: str) -> None:
             "PMS_MODE=live trades real money, and needs `--live LABEL` with the same label as PMS_ACCOUNT_LABEL. "
             "Nothing was started. Set both, or leave PMS_MODE out for paper trading."
         )
-    missing = [
-        name for name in ("PMS_API_KEY", "PMS_API_SECRET", "PMS_REST_URL", "PMS_STREAM_URL") if not env.get(name)
-    ]
-    if missing:
+    needed = ["PMS_API_KEY", "PMS_API_SECRET", "PMS_REST_URL", "PMS_STREAM_URL"]
+    if env.get("PMS_API_KEY_TYPE", "hmac") != "hmac":
+        needed[1] = "PMS_API_KEY_FILE"  # a secret would be its passphrase
+    if missing := [name for name in needed if not env.get(name)]:
         raise ConfigError(f"PMS_MODE=live needs {', '.join(missing)}. Nothing was started.")
 
 

@@ -17,7 +17,8 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 
-from pms.binance.gateway import BinanceVenue, Credentials
+from pms.adapter import adapter
+from pms.binance.gateway import BinanceVenue
 from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
 from pms.clock import Clock
@@ -51,11 +52,10 @@ class Halted(msgspec.Struct, frozen=True, rename="camel"):
 async def reached(config: Config, clock: Clock) -> AsyncIterator[BinanceVenue]:
     """The venue by its REST address, without streams."""
     tasks = Tasks()
-    venue = BinanceVenue(
+    venue = adapter(
+        config,
         HttpClient(config.rest_url),
         WebSockets(clock, random.random),
-        config.stream_url or "ws://127.0.0.1",
-        Credentials(config.api_key.reveal(), config.api_secret.reveal()),
         clock,
         tasks,
         random.random,

@@ -140,6 +140,7 @@ def settled(config: Config, redis: Endpoint | None, venue: Listening | None) -> 
             stream_url=venue.streams,
             api_key=Secret(PAPER_KEY),
             api_secret=Secret(PAPER_SECRET),
+            key_type="hmac",
         )
     return config
 

@@ -20,7 +20,7 @@ from pms.binance.errors import Verdict
 from pms.binance.gate import Gate
 from pms.binance.queries import Request
 from pms.binance.rest import Declined, Passage, Rest
-from pms.binance.signing import Signing
+from pms.binance.signing import Credentials, Signing
 from pms.binance.transport import Http, Response, Sockets
 from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
@@ -56,16 +56,6 @@ _log = structlog.get_logger("pms.binance.gateway")
 CLOCK_S = 20.0
 
 
-class Credentials(msgspec.Struct, frozen=True):
-    """An API key with its HMAC secret; never printed."""
-
-    key: str
-    secret: str
-
-    def __repr__(self) -> str:
-        return "Credentials(...)"
-
-
 class BinanceVenue(Venue):
     """Implements `pms.venue.Venue`. `stream_url` is the stream host without a route; `chance` gives [0, 1).
 
@@ -88,7 +78,7 @@ class BinanceVenue(Venue):
         self._venue_clock = VenueClock(clock)
         self._governor = governor
         self.gate = Gate(http, clock, self._venue_clock, governor)
-        self.rest = Rest(self.gate, self._venue_clock, tasks, credentials.key, credentials.secret)
+        self.rest = Rest(self.gate, self._venue_clock, tasks, credentials)
         connects = Connects(chance, clock.monotonic)
         private = stream_url.rstrip("/") + "/private"
         self._timekeeper: asyncio.Task[None] | None = None

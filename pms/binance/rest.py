@@ -18,7 +18,7 @@ from pms.binance import codec, errors, queries
 from pms.binance.errors import Fate, Pause, Verdict
 from pms.binance.gate import Gate, Held
 from pms.binance.queries import Request
-from pms.binance.signing import Signer, Signing, unsaid
+from pms.binance.signing import Credentials, Signing, unsaid
 from pms.binance.transport import Lost, NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.core.limiter import Lane
@@ -62,14 +62,14 @@ class Passage(msgspec.Struct, frozen=True):
 class Rest:
     """Requests of one API key."""
 
-    def __init__(self, gate: Gate, venue: VenueClock, tasks: Tasks, key: str, secret: str) -> None:
+    def __init__(self, gate: Gate, venue: VenueClock, tasks: Tasks, credentials: Credentials) -> None:
         self._gate = gate
         self._governor = gate.governor
         self._venue = venue
         self._tasks = tasks
-        self._signer = Signer(secret)
-        self._key = key
-        self._headers = {"X-MBX-APIKEY": key}
+        self._signer = credentials.signer()
+        self._key = credentials.key
+        self._headers = {"X-MBX-APIKEY": credentials.key}
         self._reads = {lane: asyncio.Semaphore(READS_MAX) for lane in Lane}
         self._measuring = False
         self._worked = False

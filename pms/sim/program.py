@@ -31,6 +31,7 @@ STREAM_PORT = 18_081
 PAPER_KEY = "paper:paper-secret"
 FAILED = 1  # exit code: the market or the timers broke, which the log tells
 REFUSED = 2  # exit code: nothing was started, the message says why
+_KEY_HELP = f"an API key with its secret, repeatable ({PAPER_KEY}); KEY:@FILE with the PEM of its public key"
 _SAY = partial(print, flush=True)  # whoever waits for the ports may read a pipe
 
 
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rest-port", type=int, default=REST_PORT, help="REST port on loopback, 0 for a free one")
     add("--stream-port", type=int, default=STREAM_PORT, help="WebSocket port on loopback, 0 for a free one")
     add("--data", type=Path, default=Path(".pms/venue"), help="where accounts, orders and trades are kept")
-    add("--key", action="append", metavar="KEY:SECRET", help=f"an API key with its secret, repeatable ({PAPER_KEY})")
+    add("--key", action="append", metavar="KEY:SECRET", help=_KEY_HELP)
     add("--replay", nargs="+", type=Path, default=[], metavar="FILE", help="recorded market instead of the synthetic")
     add("--once", action="store_true", help="let the recorded market end instead of starting over")
     add("--speed", type=float, default=1.0, help="of the market; 0 is as fast as the venue takes it")
@@ -61,6 +62,7 @@ def options_of(args: argparse.Namespace) -> Options:
     keys = dict(text.partition(":")[::2] for text in args.key or [PAPER_KEY])
     if not all(keys) or not all(keys.values()):
         raise ValueError("--key needs KEY:SECRET, both not empty")
+    keys = {key: Path(held[1:]).read_text() if held.startswith("@") else held for key, held in keys.items()}
     parts = [int(part) for part in args.latency.split(",")]
     if len(parts) != 4 or min(parts) < 0:
         raise ValueError("--latency needs four numbers from 0 up: engine,answer,stream,jitter")

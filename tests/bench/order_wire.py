@@ -17,8 +17,9 @@ import msgspec
 import uvloop
 from pms.binance.sockets import AioSockets
 
-from pms.binance.gateway import BinanceVenue, Credentials
+from pms.binance.gateway import BinanceVenue
 from pms.binance.http import HttpClient
+from pms.binance.signing import Credentials
 from pms.clock import SystemClock
 from pms.governor import Governor
 from pms.tasks import Tasks

@@ -121,7 +121,7 @@ SENDERS = {
     "pms/hands.py": "the recovery cancels orphans; it places and amends nothing",
     "pms/surplus.py": "cancels what the venue took though it had refused it",
     "pms/leverage.py": "sets leverage, before the order that wants it is judged",
-    "pms/assembly.py": "composes the adapter and hands it to those above",
+    "pms/adapter.py": "makes the adapter from the settings",
     "pms/binance/*": "the adapter itself",
 }
 _SENDING = frozenset(("prepare", "place", "amend", "cancel", "cancel_many", "cancel_all", "set_leverage"))

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from pms.binance.gateway import BinanceVenue, Credentials
+from pms.binance.gateway import BinanceVenue
 from pms.binance.http import HttpClient
 from pms.binance.modes import HEDGE, MULTI_ASSETS
+from pms.binance.signing import Credentials
 from pms.binance.ws import WebSockets
 from pms.clock import SystemClock
 from pms.governor import Governor

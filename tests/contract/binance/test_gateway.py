@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pms.binance.gateway import CLOCK_S, BinanceVenue, Credentials
+from pms.binance.gateway import CLOCK_S, BinanceVenue
+from pms.binance.signing import Credentials
 from pms.binance.transport import Lost, Response
 from pms.governor import Governor
 from pms.tasks import Tasks

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pms.binance import history
 from pms.binance.gate import Gate
 from pms.binance.rest import Rest
+from pms.binance.signing import Credentials
 from pms.binance.transport import Lost, Response
 from pms.binance.venue_clock import VenueClock
 from pms.governor import Governor
@@ -65,7 +66,7 @@ class Venue:
         self.http = FakeHttp(self.answer)
         venue_clock = VenueClock(self.clock)
         gate = Gate(self.http, self.clock, venue_clock, Governor(self.clock, self.clock.now_ms))
-        self.rest = Rest(gate, venue_clock, Tasks(), "k", "s")
+        self.rest = Rest(gate, venue_clock, Tasks(), Credentials("k", "s"))
 
     def answer(self, asked: Asked) -> Response:
         params = {name: int(value) for name, value in asked.params.items() if name not in ("symbol", "signature")}

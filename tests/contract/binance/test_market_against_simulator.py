@@ -14,6 +14,7 @@ from pms.binance import frames
 from pms.binance.gate import Gate
 from pms.binance.market_stream import MarketStream
 from pms.binance.rest import Rest
+from pms.binance.signing import Credentials
 from pms.binance.transport import Response
 from pms.binance.venue_clock import VenueClock
 from pms.clock import LoopClock
@@ -86,7 +87,9 @@ async def test_the_quote_is_the_simulated_venues_touch_through_a_cut() -> None:
     venue = Venue(VenueSettings({"k": "s"}, ("BTCUSDT",)), clock.now_ms)
     wire = Wire(venue, clock)
     venue_clock = VenueClock(clock)
-    rest = Rest(Gate(wire, clock, venue_clock, Governor(clock, clock.now_ms)), venue_clock, tasks, "k", "s")
+    rest = Rest(
+        Gate(wire, clock, venue_clock, Governor(clock, clock.now_ms)), venue_clock, tasks, Credentials("k", "s")
+    )
     paces = [Connects(lambda: 0.5, clock.monotonic) for _ in range(2)]
     stream = MarketStream(rest, wire, "wss://sim", clock, tasks, *paces)
     told: list[tuple[bool, str]] = []

@@ -17,6 +17,7 @@ from pms.binance.gate import Gate
 from pms.binance.market_stream import MarketStream
 from pms.binance.rest import Rest
 from pms.binance.route import SILENT_S, STREAMS_MAX
+from pms.binance.signing import Credentials
 from pms.binance.transport import NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.clock import LoopClock
@@ -146,7 +147,7 @@ class Setting:
         clock = LoopClock(asyncio.get_running_loop(), 1_790_526_539_000)
         venue_clock = VenueClock(clock)
         gate = Gate(self.venue, clock, venue_clock, Governor(clock, clock.now_ms))
-        rest = Rest(gate, venue_clock, self.tasks, "key", "secret")
+        rest = Rest(gate, venue_clock, self.tasks, Credentials("key", "secret"))
 
         def connects() -> Connects:
             return Connects(lambda: 0.5, clock.monotonic)

@@ -13,6 +13,7 @@ import pytest
 from pms.binance import codec, queries
 from pms.binance.gate import Gate
 from pms.binance.rest import READS_MAX, Declined, Rest
+from pms.binance.signing import Credentials
 from pms.binance.transport import Lost, NotSent, Response
 from pms.binance.venue_clock import VenueClock
 from pms.governor import Governor
@@ -50,7 +51,7 @@ class World:
         self.venue_clock = VenueClock(self.clock)
         self.governor = Governor(self.clock, self.venue_clock.now_ms)
         self.gate = Gate(self.http, self.clock, self.venue_clock, self.governor)
-        self.rest = Rest(self.gate, self.venue_clock, self.tasks, "key", "secret")
+        self.rest = Rest(self.gate, self.venue_clock, self.tasks, Credentials("key", "secret"))
 
     def answers(self, *answers: Response | Exception | Answering) -> None:
         """Answer with these in turn; the last one stays."""

@@ -21,8 +21,9 @@ import pytest
 import structlog
 
 from pms import config, log
-from pms.binance.gateway import BinanceVenue, Credentials
+from pms.binance.gateway import BinanceVenue
 from pms.binance.http import HttpClient
+from pms.binance.signing import Credentials
 from pms.binance.ws import WebSockets
 from pms.clock import SystemClock
 from pms.governor import Governor

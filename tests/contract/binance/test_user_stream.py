@@ -11,6 +11,7 @@ import pytest
 from pms.binance import user_stream
 from pms.binance.gate import Gate
 from pms.binance.rest import Rest
+from pms.binance.signing import Credentials
 from pms.binance.transport import Lost, Response
 from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
@@ -68,7 +69,7 @@ class World:
         self.notes = Notes()
         venue_clock = VenueClock(self.clock)
         gate = Gate(self.http, self.clock, venue_clock, Governor(self.clock, self.clock.now_ms))
-        rest = Rest(gate, venue_clock, self.tasks, "key", "secret")
+        rest = Rest(gate, venue_clock, self.tasks, Credentials("key", "secret"))
         connects = Connects(lambda: 0.5, self.clock.monotonic)
         self.stream = UserStream(rest, self.sockets, "wss://venue/private", self.clock, self.tasks, connects)
         self.keys = 0

@@ -35,6 +35,7 @@ async def check_books(world: World, lied: bool = False) -> None:
     await _check_balances(world)
     await _check_chases(world, events, orders)
     await check_twaps(world, events, orders)
+    await _check_plugins(world, orders)
     await _check_open_orders(world, orders)
 
 
@@ -140,6 +141,23 @@ async def _check_chases(world: World, events: list[dict[str, Any]], orders: dict
         assert chase["child"] is None or chase["status"] not in ("filled", "cancelled", "failed"), chase
     starts = Counter(event["chaseId"] for event in events if event["type"] == "chase_started")
     assert starts == Counter(list(chases)), "each chase starts once"
+
+
+async def _check_plugins(world: World, orders: dict[str, dict[str, Any]]) -> None:
+    """An algo of a plug-in knows what its orders filled, and is listed while it lives."""
+    listed: set[str] = set()
+    async for key in world.redis.scan_iter("pms:active_algo:*"):
+        listed |= {name.decode() for name in await world.redis.hkeys(key)}
+    algos = {name.split(":")[1]: algo for name, algo in (await _records(world, "pms:algo:*")).items()}
+    assert listed == {
+        name for name, algo in algos.items() if algo["status"] not in ("completed", "cancelled", "failed")
+    }
+    for name, algo in algos.items():
+        children = [order for order in orders.values() if order["parentId"] == name]
+        for leg in algo["legs"]:
+            filled = sum((order["filledQty"] for order in children if order["side"] == leg["side"]), ZERO)
+            assert leg["filled"] == filled <= leg["quantity"], algo
+        assert not algo["orders"] or name in listed or algo["status"] == "failed", algo
 
 
 async def _check_open_orders(world: World, orders: dict[str, dict[str, Any]]) -> None:

@@ -154,7 +154,7 @@ def _amended(state: ChaseState, given: step.AmendRequest) -> ChaseState:
     return _replace(
         state,
         params=params,
-        quantity=state.quantity if given.quantity is None else given.quantity,
+        quantity=state.quantity if given.quantity is None else max(given.quantity, state.filled_quantity),
         offset_e8=pricing.scaled_pct(params.stalk_offset_pct),
         limit_mid2=pricing.adverse_limit2(state.side, state.arrival_mid2, params.max_distance_pct),
         limit_ticks=state.instrument.limit_ticks(state.side, params.limit_price),

@@ -30,6 +30,7 @@ def book_fill(state: ChaseState, update: OrderUpdate) -> ChaseState:
     return _replace(
         state,
         child=child,
+        quantity=max(state.quantity, filled),  # fills overtook an amend to less: what is done was asked for
         filled_quantity=filled,
         quote_filled=quote_filled,
         fill_price=quote_filled / filled,

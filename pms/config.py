@@ -21,6 +21,7 @@ ForeignPolicy = Literal["cancel", "ours", "report"]
 LogFormat = Literal["auto", "json", "text"]
 KeyType = Literal["hmac", "ed25519", "rsa"]
 
+_LATER_MODES = ("shadow", "testnet")
 PAPER_KEY = "paper"
 PAPER_SECRET = "paper"  # the simulator's own account, on loopback, with play money
 
@@ -149,6 +150,26 @@ def reach(environ: Mapping[str, str] | None = None) -> Reach:
     return Reach(_namespace(env), _data_dir(env), _redis_url(env))
 
 
+class Notify(msgspec.Struct, frozen=True):
+    """Where a service manager listens, "" where none does; and within how many seconds it waits for a sign of life, 0
+    where it does not."""
+
+    address: str = ""
+    watchdog_s: float = 0.0
+
+
+def notify(environ: Mapping[str, str] | None = None) -> Notify:
+    """What systemd gives to what it starts (sd_notify(3)): NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID."""
+    env = os.environ if environ is None else environ
+    address = env.get("NOTIFY_SOCKET", "")
+    if address[:1] not in ("/", "@"):
+        return Notify()
+    address = "\0" + address[1:] if address.startswith("@") else address  # "@" names one outside the file system
+    microseconds = env.get("WATCHDOG_USEC", "")
+    ours = env.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    return Notify(address, int(microseconds) / 1_000_000 if ours and microseconds.isdecimal() else 0.0)
+
+
 def log_format(environ: Mapping[str, str] | None = None) -> LogFormat:
     """The form of the log, for programs without other settings. Raises ConfigError."""
     env = os.environ if environ is None else environ
@@ -221,6 +242,11 @@ def _redis_url(env: Mapping[str, str]) -> str:
 
 def _check_mode(env: Mapping[str, str], mode: str, live_label: str) -> None:
     label = env.get("PMS_ACCOUNT_LABEL", "")
+    if mode in _LATER_MODES:  # with addresses of the production venue they would trade there, unasked
+        raise ConfigError(
+            f"PMS_MODE={mode} is not available yet. Nothing was started. Leave PMS_MODE out for paper trading, or set "
+            "it to live."
+        )
     if mode != "live":
         if live_label:
             raise ConfigError(

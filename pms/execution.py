@@ -28,6 +28,7 @@ PLACE_SETTLE_MS = 2_000 + 10_000  # execution.md 2: recvWindow of a place + 10 s
 AMEND_SETTLE_MS = 1_000 + 2_000  # recvWindow of an amend + the matching engine's own delay
 LOOK_UPS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between look-ups of an unknown outcome; the last repeats
 EXIT_LOOK_UPS = (0.25,) * 12  # execution.md 5: an exit of unknown fate is asked for each 250 ms while it may yet arrive
+VANISHED_S = 30.0  # between look-ups of an order that the venue once confirmed and no longer knows
 LOOK_UPS_LEAST = 3  # execution.md 2: proof of absence needs at least so many
 CLOCKS_MS = 10_000  # our venue time when an order was made, against the venue's own
 REPEATED = "the command was accepted before: nothing of this step stands, its maker takes it back"
@@ -51,8 +52,9 @@ class Outcomes(Protocol):
 
     def on_unknown(self, client_id: str, action: str, message: str) -> None: ...
 
-    def on_absent(self, client_id: str) -> None:
-        """Proven never to have arrived."""
+    def on_absent(self, client_id: str) -> bool:
+        """Proven never to have arrived. False where that is no outcome, since the venue once confirmed the order: it is
+        asked for again, slowly."""
         ...
 
     def on_trades(self, client_id: str, fills: list[Fill]) -> None: ...
@@ -210,8 +212,9 @@ class Execution:
                     self._fetch_where_missing(request.client_id)
                     return
                 if answered and report is None:
-                    self._outcomes.on_absent(request.client_id)
-                    return
+                    if self._outcomes.on_absent(request.client_id):
+                        return
+                    pauses = (VANISHED_S,)
             await self._clock.sleep(pauses[min(attempt, len(pauses) - 1)])
 
     def _resolves(

@@ -99,12 +99,9 @@ class Leverage:
         return min(asked, margin.max_leverage(table, gross))
 
     async def _set(self, symbol: str, target: int) -> None:
-        if stopped := self._refusal():
-            message = f"leverage {target} was not set: {stopped}. Nothing was done; send it again."
-            raise Invalid(ErrorCode.NOT_READY, message)
         sent = self._sent[symbol]
         sent.append(target)
-        outcome = await self._venue.set_leverage(symbol, target)
+        outcome = await self._venue.set_leverage(symbol, target, self._refusal)
         if isinstance(outcome, Refused | NotDone) and target in sent:
             sent.remove(target)
         match outcome:
@@ -113,7 +110,8 @@ class Leverage:
                     ErrorCode.EXCHANGE_REJECTED, f"leverage {target} was refused: {message}", code=code, msg=message
                 )
             case NotDone(message=message):
-                raise Invalid(ErrorCode.EXCHANGE_UNAVAILABLE, f"leverage {target} could not be set: {message}")
+                word = ErrorCode.NOT_READY if message == self._refusal() else ErrorCode.EXCHANGE_UNAVAILABLE
+                raise Invalid(word, f"leverage {target} was not set: {message}. Nothing was done; send it again.")
             case Unknown(message=message):
                 self._standing.pop(symbol, None)
                 if await self._read(symbol) != target:

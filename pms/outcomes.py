@@ -110,13 +110,19 @@ class Outcomes:
         order = self._desk.ledger.orders[client_id]
         self._desk.changed(orders.unknown(order, f"{action}: {message}", self._desk.now()))
 
-    def on_absent(self, client_id: str) -> None:
+    def on_absent(self, client_id: str) -> bool:
         order = self._desk.ledger.orders[client_id]
+        if order.state.terminal:
+            return True
         if order.exchange_order_id or order.filled_qty:
-            message = "the venue no longer knows an order that it once confirmed. Look at it in the venue's own screen."
+            message = (
+                "the venue no longer knows an order that it once confirmed. Look at it on the venue's own screen; it "
+                "is asked for every half minute, and taken up again where it shows."
+            )
             self._desk.alarms.sound("order_vanished", "critical", client_id, message, self._desk.now())
-            return
+            return False
         self._failed(client_id, Failure("place", Cause.NONE, "never_arrived", "never arrived", refused=False))
+        return True
 
     def placed_at(self, client_id: str) -> int:
         return self._desk.ledger.orders[client_id].created_at
@@ -169,6 +175,8 @@ class Outcomes:
 
     def _apply(self, order: Order, report: Report, answers: bool, while_down: bool = False) -> None:
         self._surplus(order, report)
+        if self._desk.alarms.open:
+            self._desk.alarms.clear("order_vanished", order.client_order_id, self._desk.now())
         change = orders.reported(order, report, self._desk.now(), answers)
         self._desk.changed(change, cause=report.cause, while_down=while_down)
         execution = self._desk.execution

@@ -1,7 +1,7 @@
 """One recovery by itself, without a running daemon: planned only, or carried out with the doors closed.
 
 Owns putting a daemon together for that. Refuses while another daemon holds the account. A dry run takes no lease,
-writes nothing to Redis but damaged records into quarantine, and asks the venue by GET only.
+writes nothing to Redis, and asks the venue by GET only; damaged records are a part of its plan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pms.config import Config
 from pms.daemon import Daemon, Refused
 from pms.venue import Unavailable
 from recovery import reconcile
-from schemas.records import Lease, RecoveryRun
+from schemas.records import Lease, Quarantined, RecoveryRun, RecoveryStep
 
 PLANNED = "planned"
 _STILL = ("--profile", "still")  # a paper market must not trade while we look
@@ -54,7 +54,7 @@ async def examine(daemon: Daemon) -> None:
     """Give a daemon that was not started the plan as its last run. Raises Refused, Gone."""
     clock = daemon.parts.clock
     await _refuse_beside_another(daemon)
-    restored = await restore.read(daemon.caller, daemon.names, daemon.ledger, clock.now_ms())
+    restored = await restore.read(daemon.caller, daemon.names, daemon.ledger, clock.now_ms(), dry=True)
     for kind, state in restored.algos:
         daemon.desk.register(daemon.desk.begin(kind, state))
     try:
@@ -68,6 +68,10 @@ async def examine(daemon: Daemon) -> None:
         cause="dry_run",
         started_at=started,
         finished_at=daemon.desk.now(),
-        steps=tuple(recover.described(verdict, PLANNED) for verdict in made.verdicts),
+        steps=(*map(_quarantine, restored.quarantined), *(recover.described(one, PLANNED) for one in made.verdicts)),
         unresolved=made.unresolved,
     )
+
+
+def _quarantine(found: Quarantined) -> RecoveryStep:
+    return RecoveryStep(action="quarantine", subject=found.key, evidence=found.reason, outcome=PLANNED)

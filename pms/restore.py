@@ -46,10 +46,12 @@ def park(state: ParkedState) -> tuple[Kind, Any]:
     return parked(state.algo), state
 
 
-async def read(caller: Caller, names: Keys, ledger: Ledger, now: int, revive: Revive = park) -> Restored:
-    """Fill the ledger. Raises `codec.Newer`; a damaged record is moved to quarantine. `revive` gives an algo of a
-    plug-in its kind."""
-    reader = _Reader(caller, names, now)
+async def read(
+    caller: Caller, names: Keys, ledger: Ledger, now: int, revive: Revive = park, dry: bool = False
+) -> Restored:
+    """Fill the ledger. Raises `codec.Newer`; a damaged record is moved to quarantine, but for a `dry` run, which only
+    names it and writes nothing. `revive` gives an algo of a plug-in its kind."""
+    reader = _Reader(caller, names, now, dry)
     async for _, order, meta in reader.strings(names.order("*"), Order):
         ledger.restore_order(order, meta.rev)
     async for _, account, meta in reader.strings(names.subaccount("*"), SubAccount):
@@ -87,7 +89,8 @@ async def _hash(caller: Caller, key: str) -> dict[bytes, bytes]:
 
 
 class _Reader:
-    def __init__(self, caller: Caller, names: Keys, now: int) -> None:
+    def __init__(self, caller: Caller, names: Keys, now: int, dry: bool) -> None:
+        self._dry = dry
         self._caller = caller
         self._names = names
         self._now = now
@@ -140,10 +143,12 @@ class _Reader:
         """Copy first, then remove: a crash between leaves both, never neither."""
         subject = f"{key}:{field}" if field else key
         found = Quarantined(key=subject, body=body.decode(errors="replace"), reason=reason, at=self._now)
+        self.quarantined.append(found)
+        if self._dry:
+            return
         await self._caller.call("SET", self._names.quarantine(subject), codec.encode(found))
         if field:
             await self._caller.call("HDEL", key, field)
         else:
             await self._caller.call("DEL", key)
-        self.quarantined.append(found)
         _log.error("record_quarantined", key=subject, reason=reason)

@@ -27,11 +27,12 @@ from pms.bus.batch import Gone
 from pms.bus.lease import LeaseHeld
 from pms.bus.link import WireLink
 from pms.clock import Clock
-from pms.config import PAPER_KEY, PAPER_SECRET, Config, ConfigError, Secret
+from pms.config import PAPER_KEY, PAPER_SECRET, Config, ConfigError, Secret, notify
 from pms.daemon import Daemon, Refused
 from pms.datadir import DataDir
 from pms.embedded import EmbeddedRedis, Endpoint
 from pms.paper import Listening, PaperVenue
+from pms.service_manager import ServiceManager
 from pms.tasks import Tasks
 from schemas.codec import Newer
 from schemas.keys import Keys
@@ -172,7 +173,7 @@ async def composed(config: Config, clock: Clock) -> AsyncIterator[Daemon]:
 
 async def _live(config: Config, clock: Clock, children: Children, announced: Callable[[Daemon], None]) -> int:
     """The daemon from start to stop. Raises Refused."""
-    tasks, told = Tasks(), asyncio.Event()
+    tasks, told, manager = Tasks(), asyncio.Event(), ServiceManager(notify())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     try:
@@ -187,13 +188,17 @@ async def _live(config: Config, clock: Clock, children: Children, announced: Cal
                 if (refused := starting.result()) is not None:
                     raise refused
                 announced(daemon)
+                manager.ready()
+                tasks.spawn(manager.watch(clock), "watchdog")
                 await asyncio.wait((signalled, drained, daemon.ended), return_when=asyncio.FIRST_COMPLETED)
+            manager.stopping()
             starting.cancel()
             if daemon.ended.done():
                 raise daemon.ended.result()
             return exits.OK
     finally:
         await tasks.close()
+        manager.close()
 
 
 async def attempt(start: Coroutine[None, None, None]) -> Refused | None:

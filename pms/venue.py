@@ -249,8 +249,10 @@ class Venue(Reads, Protocol):
         symbol is ours to cancel: it does not tell whose it takes."""
         ...
 
-    async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
-        """None when the venue has it so now."""
+    async def set_leverage(
+        self, symbol: str, leverage: int, refusal: Callable[[], str]
+    ) -> Refused | NotDone | Unknown | None:
+        """None when the venue has it so now. `refusal` is asked right before it leaves: empty, or why it may not."""
         ...
 
 

@@ -181,8 +181,10 @@ class BinanceVenue(Venue):
     async def leverage(self, symbol: str) -> int:
         return await self.rest.read(queries.read("/fapi/v1/symbolConfig", symbol=symbol), money.leverage)
 
-    async def set_leverage(self, symbol: str, leverage: int) -> Refused | NotDone | Unknown | None:
-        answer = await self.rest.send(queries.leverage(symbol, leverage))
+    async def set_leverage(
+        self, symbol: str, leverage: int, refusal: Callable[[], str]
+    ) -> Refused | NotDone | Unknown | None:
+        answer = await self.rest.send(queries.leverage(symbol, leverage), refusal)
         return errors.outcome(answer) if isinstance(answer, Verdict) else None
 
     def time_ms(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -102,21 +103,22 @@ class Rest:
         except msgspec.MsgspecError as error:
             raise Unavailable(f"{request.path}: the answer can't be read ({error}): {self._head(answer)}") from error
 
-    async def send(self, request: Request) -> bytes | Verdict:
-        """The body of a success, or the verdict. Raises `AuthFailed`.
+    async def send(self, request: Request, refusal: Callable[[], str] | None = None) -> bytes | Verdict:
+        """The body of a success, or the verdict. Raises `AuthFailed`. `refusal` is asked right before it leaves.
 
         The request runs on by itself if the caller is cancelled (execution.md 6).
         """
-        carry = self._queued(request) if request.queued else self._carry(request)
+        passage = None if refusal is None else Passage(refusal, partial(_in_its_turn, request))
+        carry = self._queued(request, passage) if request.queued else self._carry(request, passage=passage)
         return await asyncio.shield(self._tasks.spawn(carry, f"{request.method} {request.path}"))
 
     async def measure_clock(self) -> None:
         """Measure the venue's time anew. Raises `Unavailable`."""
         await self._venue.measure(lambda: self.read(queries.public("/fapi/v1/time"), codec.server_time))
 
-    async def _queued(self, request: Request) -> bytes | Verdict:
+    async def _queued(self, request: Request, passage: Passage | None) -> bytes | Verdict:
         async with self._reads[request.lane]:
-            return await self._carry(request)
+            return await self._carry(request, passage=passage)
 
     async def _carry(
         self, request: Request, signing: Signing | None = None, passage: Passage | None = None
@@ -146,7 +148,7 @@ class Rest:
 
     async def _turn(self, request: Request, passage: Passage | None) -> Verdict | None:
         """Wait in line for the rate budget. None: it may leave, now."""
-        errand = Errand(request.lane, patience_s=READ_PATIENCE_S) if passage is None else passage.errand()
+        errand = _in_its_turn(request) if passage is None else passage.errand()
         try:
             await self._governor.turn(request.charge, errand)
         except Short as short:
@@ -194,3 +196,8 @@ class Rest:
     def _unsaid(self, body: bytes) -> str:
         """An error page may repeat the request: our key and signature end with us."""
         return unsaid(body.decode("utf-8", "replace"), self._key)
+
+
+def _in_its_turn(request: Request) -> Errand:
+    """Where in line what is no order stands."""
+    return Errand(request.lane, patience_s=READ_PATIENCE_S)

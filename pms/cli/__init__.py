@@ -11,6 +11,7 @@ import argparse
 import importlib
 import os
 import sys
+from types import ModuleType
 from typing import NamedTuple, NoReturn
 
 from pms import exits
@@ -78,6 +79,16 @@ def main(argv: list[str]) -> int:
 def _run(name: str, rest: list[str]) -> int:
     command = COMMANDS[name]
     module = importlib.import_module(command.module)
+    from pms.config import ConfigError  # a command that reads settings has loaded it: most do
+
+    try:
+        return _ended(name, command, module, rest)
+    except ConfigError as error:
+        print(f"{error} (exit code {exits.CONFIG})", file=sys.stderr)
+        return exits.CONFIG
+
+
+def _ended(name: str, command: Command, module: ModuleType, rest: list[str]) -> int:
     if command.raw:
         code: int = module.main(rest)
         return code

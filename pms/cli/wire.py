@@ -11,7 +11,7 @@ import select
 import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import hiredis
 
@@ -28,7 +28,7 @@ class Unreachable(Exception):
 
 
 class Refused(Exception):
-    """An error reply of Redis."""
+    """An error reply of Redis, or that it does not let us in; the text says what to do."""
 
 
 class Redis:
@@ -42,11 +42,19 @@ class Redis:
             self._socket = _connect(url)
         except OSError as error:
             raise self._lost(error) from error
+        self._greet(parts)
+
+    def _greet(self, parts: SplitResult) -> None:
+        """Come in as the address says. Raises `Refused` with a sentence for a person where Redis does not let us."""
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        if password:
-            self.call("AUTH", *([user] if user else []), password)
-        if parts.scheme != "unix" and parts.path.strip("/") not in ("", "0"):
-            self.call("SELECT", parts.path.strip("/"))
+        number = "" if parts.scheme == "unix" else parts.path.strip("/")
+        try:
+            if password:
+                self.call("AUTH", *([user] if user else []), password)
+            self.call("SELECT", number or "0")
+        except Refused as refused:
+            self.close()
+            raise Refused(f"Redis at {self._where} {_why_not_in(str(refused), number)}") from refused
 
     def _lost(self, error: OSError) -> Unreachable:
         hint = "Is the daemon running? Start it with: python3 -m pms up"
@@ -99,6 +107,23 @@ class Redis:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _why_not_in(said: str, number: str) -> str:
+    """What is wrong with an address, by the first word of Redis' refusal."""
+    match said.partition(" ")[0]:
+        case "WRONGPASS":
+            return f"does not take this user and password ({said}). Put the right ones into PMS_REDIS_URL."
+        case "NOAUTH":
+            return (
+                f"wants a password ({said}). Put user and password into PMS_REDIS_URL, as redis://USER:PASSWORD@HOST."
+            )
+        case "NOPERM":
+            return f"does not let this user do it ({said}). Take another user in PMS_REDIS_URL, or mend its ACL."
+        case "LOADING":
+            return f"is still reading its data ({said}). Try again in a moment."
+        case _:
+            return f"has no database {number} ({said}). Leave the number at the end of PMS_REDIS_URL out."
 
 
 def _connect(url: str) -> socket.socket:

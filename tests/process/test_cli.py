@@ -267,3 +267,31 @@ def test_drain_ends_the_daemon_with_zero_when_nothing_runs_any_more(tmp_path: Pa
     assert "NOT_READY" in stack.pms("chase", "BTCUSDT", "BUY", "0.010").stderr
     stack.pms("cancel", chase_id)
     assert stack.ended_with() == exits.OK
+
+
+COMMANDS = (
+    ("algos",),
+    ("orders",),
+    ("tail",),
+    ("recover",),
+    ("cancel", "cabc"),
+    ("halt",),
+    ("chase", "BTCUSDT", "BUY", "1"),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_password_that_is_wrong_or_missing_is_told_in_a_sentence(up: Up, words: tuple[str, ...]) -> None:
+    host = up.told["redis"]["address"]
+    for address, said in (
+        (f"redis://:not-the-one@{host}", "does not take this user and password"),
+        (f"redis://{host}", "wants a password"),
+        (f"http://:not-the-one@{host}", "is no Redis address"),
+    ):
+        done = up.pms(*words, PMS_REDIS_URL=address)
+        assert done.returncode == (exits.CONFIG if address.startswith("http") else exits.UNAVAILABLE), done.stderr
+        assert said in done.stderr
+        assert "PMS_REDIS_URL" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "not-the-one" not in done.stderr
+        assert done.stdout == ""

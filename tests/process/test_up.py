@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -85,12 +86,17 @@ def test_live_without_its_two_words_is_refused_and_nothing_is_started(data: Path
     assert not data.exists()
 
 
+@pytest.mark.parametrize("words", [("run",), ("up",), ("recover", "--dry-run"), ("halt", "--direct")])
 @pytest.mark.parametrize("mode", ["testnet", "shadow"])
-def test_a_mode_without_addresses_is_refused_and_nothing_is_started(data: Path, mode: str) -> None:
-    done = pms(data, "run", PMS_MODE=mode)
-    assert done.returncode == exits.CONFIG
-    assert "PMS_REST_URL" in done.stderr
-    assert not data.exists()
+def test_a_mode_of_later_work_is_refused_and_nothing_is_started(data: Path, mode: str, words: tuple[str, ...]) -> None:
+    """With addresses too: they may be the production venue's, and nobody has said live."""
+    addresses = {"PMS_REST_URL": "http://127.0.0.1:1", "PMS_STREAM_URL": "ws://127.0.0.1:1"}
+    for settings in ({}, addresses):
+        done = pms(data, *words, PMS_MODE=mode, **settings)
+        assert done.returncode == exits.CONFIG
+        assert f"PMS_MODE={mode} is not available yet" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not data.exists()
 
 
 def test_a_redis_or_a_venue_that_is_not_there_is_named(data: Path) -> None:
@@ -197,3 +203,18 @@ def test_an_error_of_ours_has_a_code_of_its_own() -> None:
     done = subprocess.run([sys.executable, "-c", broken], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == exits.BROKEN
     assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_service_manager_hears_that_it_is_ready_and_that_it_stops(data: Path) -> None:
+    data.parent.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(data.parent / "notify"))
+        manager.settimeout(10)
+        up = Up(data, NOTIFY_SOCKET=str(data.parent / "notify"), WATCHDOG_USEC="200000")
+        assert [manager.recv(100), manager.recv(100)] == [b"READY=1", b"WATCHDOG=1"]
+        assert manager.recv(100) == b"WATCHDOG=1"
+        assert up.end(signal.SIGTERM) == exits.OK
+        told = b""
+        while told != b"STOPPING=1":
+            told = manager.recv(100)
+            assert told in (b"WATCHDOG=1", b"STOPPING=1")

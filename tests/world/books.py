@@ -121,7 +121,12 @@ async def _check_balances(world: World) -> None:
 
 
 async def _check_chases(world: World, events: list[dict[str, Any]], orders: dict[str, dict[str, Any]]) -> None:
-    newest = {event["chaseId"]: event for event in events if "chaseId" in event and event["type"] != "command_result"}
+    told = [event for event in events if "chaseId" in event and event["type"] != "command_result"]
+    newest = {event["chaseId"]: event for event in told}
+    asked: defaultdict[str, Decimal] = defaultdict(Decimal)  # the most that was ever wanted, of what was not filled yet
+    for event in told:
+        if event["filledQuantity"] < event["quantity"]:
+            asked[event["chaseId"]] = max(asked[event["chaseId"]], event["quantity"])
     chases = await _records(world, "pms:chase:*")
     listed: set[str] = set()
     async for key in world.redis.scan_iter("pms:active_chase:*"):
@@ -133,6 +138,7 @@ async def _check_chases(world: World, events: list[dict[str, Any]], orders: dict
         children = [order for order in orders.values() if order["parentId"] == name]
         filled = sum((order["filledQty"] for order in children), ZERO)
         assert chase["filledQuantity"] == filled <= chase["quantity"], chase
+        assert filled <= asked[name], f"more than anybody asked for: {chase}"
         if filled:
             paid = sum(order["filledQty"] * order["avgFillPrice"] for order in children)
             assert chase["fillPrice"].quantize(ENTRY_DIGITS) == (paid / filled).quantize(ENTRY_DIGITS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -119,3 +120,19 @@ async def test_what_only_asks_sets_nothing(world: World) -> None:
     await world.command("validate", command={"type": "limit", "leverage": 7, **LIMIT})
     await world.command("limit", leverage=7, **LIMIT | {"price": "61000.05"})
     assert settings(world) == 0
+
+
+@in_world()
+async def test_it_is_not_set_while_nothing_that_adds_risk_may_leave(world: World) -> None:
+    """execution.md 19 and 20: whether it may leave is read right before it does."""
+    await world.start()
+    body = {"subAccountId": "main", "requestId": "away", "leverage": 7, **LIMIT}
+    await world.redis.lpush("pms:cmd:limit", json.dumps(body))
+    await world.run(0.3)  # it was taken, and waits for the first price
+    world.redis_goes()
+    await world.run(4)
+    assert (leverage(world), settings(world)) == (20, 0)
+    world.redis_comes()
+    reply = await world.reply("away")
+    assert (reply["errorCode"], reply["retryable"], world.placed()) == ("NOT_READY", True, []), reply
+    assert "redis_unavailable" in reply["error"]

@@ -147,9 +147,27 @@ async def test_an_order_that_the_venue_forgot_is_never_given_an_invented_outcome
     assert state["status"] not in ("filled", "cancelled", "failed")
     assert (await world.record(f"order:{order.client_id}"))["state"] == "unknown"
     assert "order_vanished" in [alarm["code"] for alarm in await world.events("alarm")]
+    asked = len(look_ups(world))
+    await world.run(120)
+    assert 3 <= len(look_ups(world)) - asked <= 8, "it is asked for on and on, slowly"
+    assert (await world.record(f"order:{order.client_id}"))["state"] == "unknown"
     other = await world.chase(subAccountId="second")  # everybody else trades on
     await world.until(lambda: len(world.resting()) == 1, 5)
     assert other
+    world.heal()
+    await world.run(40)
+    assert (await world.record(f"order:{order.client_id}"))["state"] == "cancelled"
+    assert not await world.redis.hexists("pms:alarms", f"order_vanished:{order.client_id}")
+    assert [alarm["cleared"] for alarm in await world.events("alarm") if alarm["code"] == "order_vanished"] == [
+        False,
+        True,
+    ]
+    assert (await world.state(chase))["child"] is None
+
+
+def look_ups(world: World) -> list[str]:
+    """Questions for one order."""
+    return [path for method, path in world.http.requests if (method, path) == ("GET", "/fapi/v1/order")]
 
 
 @in_world()
@@ -210,6 +228,24 @@ async def test_a_quantity_amended_below_what_rests_shrinks_the_order_in_place(wo
     world.market.hit(order, "0.006")
     state = await world.ends(chase)
     assert (state["status"], state["quantity"], state["filledQuantity"]) == ("filled", D("0.010"), D("0.010"))
+    assert len(world.placed()) == 1
+
+
+@pytest.mark.parametrize("filled", ["0.012", "0.020"])
+@in_world()
+async def test_fills_that_overtake_an_amend_to_less_are_told_as_asked_for(world: World, filled: str) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    chase = await world.chase(quantity="0.020")
+    (order,) = world.resting()
+    world.fault("PUT", delay_before_ms=500)
+    assert (await world.command("chase_amend", chaseId=chase, quantity="0.010"))["success"]
+    world.market.hit(order, filled)
+    state = await world.ends(chase)
+    assert (state["status"], state["quantity"], state["filledQuantity"]) == ("filled", D(filled), D(filled))
+    assert state["residual"] == 0
+    for event in await world.events("chase_progress", "chase_filled"):
+        assert event["filledQuantity"] <= event["quantity"]
     assert len(world.placed()) == 1
 
 

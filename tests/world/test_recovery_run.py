@@ -36,6 +36,28 @@ async def test_a_planned_recovery_asks_by_get_only_and_writes_nothing(world: Wor
     assert (await world.state(chase_id))["status"] == "paused"
 
 
+@in_world(books=False)
+async def test_a_planned_recovery_names_damaged_records_and_leaves_them_where_they_are(world: World) -> None:
+    await world.start()
+    await world.stop()
+    await world.redis.set("pms:chase:cbroken000", b'{"v":1,"epoch":1,"rev":1,"seq":1,"chaseId":7}')
+    await world.redis.hset("pms:position:main", "BTCUSDT", b"no JSON")
+    before = await _everything(world)
+    daemon = world._compose({}, "world")
+    await recovery_run.examine(daemon)
+    assert daemon.recovery.last is not None
+    planned = {(step.action, step.subject, step.outcome) for step in daemon.recovery.last.steps}
+    assert planned == {
+        ("quarantine", "pms:chase:cbroken000", "planned"),
+        ("quarantine", "pms:position:main:BTCUSDT", "planned"),
+    }
+    assert all(step.evidence for step in daemon.recovery.last.steps)
+    assert await _everything(world) == before
+    await world._end(daemon)
+    await world.start()
+    assert await world.redis.exists("pms:quarantine:pms:position:main:BTCUSDT"), "a start moves them aside"
+
+
 @in_world()
 async def test_a_planned_recovery_is_refused_beside_a_living_daemon(world: World) -> None:
     await world.start()

@@ -324,9 +324,9 @@ async def test_instruments_wallet_and_mode_are_read(world: World) -> None:
 
 async def test_leverage_is_set_or_refused(world: World) -> None:
     await world.live()
-    assert await world.venue.set_leverage(SYMBOL, 10) is None
+    assert await world.venue.set_leverage(SYMBOL, 10, lambda: "") is None
     await world.notes.until(lambda: world.notes.told[-1] == LeverageSet(SYMBOL, 10))
-    assert isinstance(await world.venue.set_leverage(SYMBOL, 1000), Refused)
+    assert isinstance(await world.venue.set_leverage(SYMBOL, 1000, lambda: ""), Refused)
 
 
 MODES = [("positionSide/dual", "set_dual_side", HEDGE), ("multiAssetsMargin", "set_multi_assets", MULTI_ASSETS)]

@@ -105,9 +105,12 @@ async def test_only_the_venues_word_means_that_an_order_is_not_known(world: Worl
 
 async def test_leverage_ends_in_an_outcome(world: World) -> None:
     world.answers["POST v1/leverage"] = Lost("reset")
-    assert isinstance(await world.venue.set_leverage("A", 5), Unknown)
+    assert isinstance(await world.venue.set_leverage("A", 5, lambda: ""), Unknown)
     world.answers["POST v1/leverage"] = error(503, 0, "Service Unavailable.")
-    assert isinstance(await world.venue.set_leverage("A", 5), NotDone)
+    assert isinstance(await world.venue.set_leverage("A", 5, lambda: ""), NotDone)
+    sent = len(world.http.asked)
+    assert await world.venue.set_leverage("A", 5, lambda: "lease_not_renewed") == NotDone("lease_not_renewed")
+    assert len(world.http.asked) == sent, "it did not leave"
 
 
 def test_credentials_are_never_printed() -> None:

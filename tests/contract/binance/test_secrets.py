@@ -161,7 +161,7 @@ async def exercise(port: int, told: Told, notes: Notes) -> None:
         venue.positions(),
         venue.wallet(),
         venue.instruments(),
-        venue.set_leverage(SYMBOL, 3),
+        venue.set_leverage(SYMBOL, 3, lambda: ""),
     ):
         await told.hear(call)
     await venue.close()

@@ -388,6 +388,29 @@ def test_a_changed_quantity_amends_the_childs_total(quantity, total) -> None:
     assert stage.state.status is AlgoStatus.FILLED
 
 
+def test_fills_that_overtake_an_amend_to_less_count_as_asked_for() -> None:
+    """The record never shows more filled than asked for: what is done can't be asked for any less."""
+    stage = Stage()
+    stage.accept()
+    stage.fill("0.4")
+    stage.run(1000)
+    (asked,) = amend(stage, quantity=D("0.6"))
+    assert asked.quantity == D("0.6")
+    stage.fill("0.3")
+    assert (stage.state.quantity, stage.state.filled_quantity, stage.state.rest) == (D("0.7"), D("0.7"), D(0))
+    stage.fill("0.3")
+    assert (stage.state.status, stage.state.quantity, stage.state.residual) == (AlgoStatus.FILLED, D(1), D(0))
+
+
+def test_an_amend_to_less_than_is_filled_by_now_asks_for_what_is_filled() -> None:
+    stage = Stage()
+    stage.accept()
+    stage.fill("0.4")
+    amend(stage, quantity=D("0.3"))
+    stage.accept()
+    assert (stage.state.status, stage.state.quantity, stage.state.residual) == (AlgoStatus.FILLED, D("0.4"), D(0))
+
+
 def test_a_quantity_of_what_is_filled_ends_the_chase() -> None:
     stage = Stage()
     stage.accept()

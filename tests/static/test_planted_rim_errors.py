@@ -1,0 +1,98 @@
+"""The daemon's rim has tests that bite: what a dry run, a vanished order, a mode and a service manager are owed. One
+error planted turns a test red (execution.md 2, 19, 22; design.md, modes)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.static.test_planted_errors import run
+from tests.static.test_planted_errors import tree as tree  # noqa: PLC0414 - a fixture
+
+LOSSES, CHASE = "tests/world/test_limits_and_losses.py::", "tests/pure/algos/test_chase.py::"
+RECOVERY, MANAGER = "tests/world/test_recovery_run.py::", "tests/contract/test_service_manager.py::"
+
+# what is wrong: path, right, wrong, the test that finds it
+ERRORS = {
+    "a dry run puts damaged records away": (
+        "pms/restore.py",
+        "        if self._dry:\n            return\n",
+        "",
+        RECOVERY + "test_a_planned_recovery_names_damaged_records_and_leaves_them_where_they_are",
+    ),
+    "a dry run does not tell of damaged records": (
+        "pms/recovery_run.py",
+        "map(_quarantine, restored.quarantined)",
+        "()",
+        RECOVERY + "test_a_planned_recovery_names_damaged_records_and_leaves_them_where_they_are",
+    ),
+    "a vanished order is given up": (
+        "pms/outcomes.py",
+        "message, self._desk.now())\n            return False",
+        "message, self._desk.now())\n            return True",
+        LOSSES + "test_an_order_that_the_venue_forgot_is_never_given_an_invented_outcome",
+    ),
+    "a vanished order is asked for without a pause": (
+        "pms/execution.py",
+        "pauses = (VANISHED_S,)",
+        "pauses = (1.0,)",
+        LOSSES + "test_an_order_that_the_venue_forgot_is_never_given_an_invented_outcome",
+    ),
+    "a found order stays an alarm": (
+        "pms/outcomes.py",
+        "        if self._desk.alarms.open:",
+        "        if False:",
+        LOSSES + "test_an_order_that_the_venue_forgot_is_never_given_an_invented_outcome",
+    ),
+    "more is filled than asked for": (
+        "algos/chase_child.py",
+        "quantity=max(state.quantity, filled),",
+        "quantity=state.quantity,",
+        CHASE + "test_fills_that_overtake_an_amend_to_less_count_as_asked_for",
+    ),
+    "less is asked for than is filled": (
+        "algos/chase.py",
+        "max(given.quantity, state.filled_quantity)",
+        "given.quantity",
+        CHASE + "test_an_amend_to_less_than_is_filled_by_now_asks_for_what_is_filled",
+    ),
+    "leverage is set without leave": (
+        "pms/binance/gateway.py",
+        "queries.leverage(symbol, leverage), refusal)",
+        "queries.leverage(symbol, leverage))",
+        "tests/world/test_leverage.py::test_it_is_not_set_while_nothing_that_adds_risk_may_leave",
+    ),
+    "any mode may trade": (
+        "pms/config.py",
+        '_LATER_MODES = ("shadow", "testnet")',
+        "_LATER_MODES = ()",
+        "tests/pure/test_config.py::test_a_mode_of_later_work_is_refused_whatever_else_is_set",
+    ),
+    "a sign of life comes too late": (
+        "pms/service_manager.py",
+        "self._notify.watchdog_s / 2",
+        "self._notify.watchdog_s",
+        MANAGER + "test_it_hears_of_the_start_the_stop_and_of_life_twice_in_its_time",
+    ),
+    "another's watchdog is ours": (
+        "pms/config.py",
+        'ours = env.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())',
+        "ours = True",
+        MANAGER + "test_without_a_watchdog_of_ours_there_is_no_sign_of_life",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_planted_error_turns_its_test_red(name: str, tree) -> None:
+    path, right, wrong, test = ERRORS[name]
+    source = (tree / path).read_text()
+    assert source.count(right) == 1, f"the error has no place in {path} any more"
+    (tree / path).write_text(source.replace(right, wrong))
+    result = run(tree, test)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "AssertionError" in result.stdout + result.stderr
+
+
+def test_without_the_errors_the_same_tests_are_green(tree) -> None:
+    result = run(tree, *dict.fromkeys(test for _, _, _, test in ERRORS.values()))
+    assert result.returncode == 0, result.stdout + result.stderr

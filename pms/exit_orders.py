@@ -9,6 +9,7 @@ it can do no harm any more; all attempts of an exit stand for the same quantity.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -25,7 +26,7 @@ from pms.exit_evidence import Evidence, Fate
 from pms.exit_goals import STOPPED, Exit, Goal, in_flight
 from pms.exit_price import ExitPrices
 from schemas.errors import ErrorCode
-from schemas.ids import ATTEMPT_MAX, OrderId, make
+from schemas.ids import ATTEMPT_MAX, SLOT_MAX, OrderId, make
 from schemas.market import ZERO, Instrument
 from schemas.orders import Cause, Order, OrderState
 
@@ -58,6 +59,7 @@ class ExitOrders:
         self._clock = clock
         self._next_id = next_id
         self._epoch = epoch
+        self._sent_for: Counter[str] = Counter()  # orders of this life by algo
         self._running: set[Exit] = set()
 
     def begin(self, goal: Goal, claim: Callable[[str], Claim | None] | None = None) -> Exit:
@@ -116,7 +118,7 @@ class ExitOrders:
                 if not await self._more_may_come(one):
                     return ""
                 continue
-            if len(one.orders) >= ATTEMPT_MAX:
+            if max(len(one.orders), self._sent_for[one.goal.parent_id]) >= ATTEMPT_MAX:
                 return "attempts_exhausted"
             price = await self._prices.bound(instrument, one.goal.side, wide=_form(one) == _FORMS - 1)
             tried = self._try(one, instrument, price, claim) if price else ""
@@ -187,16 +189,26 @@ class ExitOrders:
             one.denied, one.idle = denied, one.idle + 1
             return ""
         one.orders.append(order.client_order_id)
+        if goal.parent_id:
+            self._sent_for[goal.parent_id] += 1
         one.claimed = unit.durable if claim else one.claimed
         if not one.first.done():
             one.first.set_result(order.client_order_id)
         return order.client_order_id
 
+    def _next_name(self, one: Exit, tag: str) -> str:
+        """The client id of an exit's next order. An algo's carries the algo: its fills are told to it even where no
+        record of the order was written (execution.md 23)."""
+        algo = one.goal.parent_id
+        if algo:
+            return make(OrderId(tag, algo, self._epoch(), SLOT_MAX, self._sent_for[algo]))
+        return make(OrderId(tag, one.owner, self._epoch(), 0, len(one.orders)))
+
     def _order(self, one: Exit, quantity: Decimal, price: Decimal) -> Order:
         goal, now = one.goal, self._desk.now()
         account = self._desk.ledger.sub_accounts[goal.sub_account_id]
         return Order(
-            client_order_id=make(OrderId(account.tag, one.owner, self._epoch(), 0, len(one.orders))),
+            client_order_id=self._next_name(one, account.tag),
             sub_account_id=goal.sub_account_id,
             symbol=goal.symbol,
             side=goal.side,

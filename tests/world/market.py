@@ -68,6 +68,10 @@ class Market:
         maker_buys = order.side == "BUY"
         self._apply([Print(self.symbol, self._clock.now_ms(), order.price, ahead + Decimal(quantity), maker_buys)])
 
+    def trade(self, price: Decimal | str, quantity: Decimal | str = "1") -> None:
+        """Others trade with each other at a price."""
+        self._apply([Print(self.symbol, self._clock.now_ms(), Decimal(price), Decimal(quantity), False)])
+
     def rest(
         self, account: str, side: str, price: Decimal, quantity: Decimal | str, name: str = "", **more: object
     ) -> Order:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -18,9 +19,10 @@ from pms.binance.transport import Lost, Response
 from pms.clock import Clock
 from pms.sim.model import VenueError
 from pms.sim.params import Request
-from pms.sim.script import Chance, OnRequest, OnSocket, Script
+from pms.sim.script import ABNORMAL, Chance, OnRequest, OnSocket, Script
 from pms.sim.session import Session
 from pms.sim.wire import Venue
+from pms.sim.ws_api import PATH, ApiSession, Asked
 from pms.tasks import Tasks
 
 QUEUE_MAX = 100_000  # delayed frames of one socket; beyond it the client is cut off as too slow
@@ -47,7 +49,7 @@ class Line:
     ) -> None:
         self.path = path
         self.muted = False
-        self.session: Session | None = None
+        self.session: Session | ApiSession | None = None
         self.delay_ms = delay_ms
         self._clock = clock
         self._send = send
@@ -127,10 +129,10 @@ class Gate:
     async def serve(self, request: Request) -> Response:
         """Answer one request. Raises `Lost` when the script lets the connection end without an answer."""
         self.requests += 1
-        rule = self.script.for_request(request)
-        if rule is None and not (self.latency.engine_ms or self.latency.answer_ms or self.latency.jitter_ms):
+        rule = self._rule(request)
+        if rule is None:
             return self.venue.handle(request)
-        task = self._tasks.spawn(self._spoil(request, rule or OnRequest()), "sim.request")
+        task = self._tasks.spawn(self._spoil(rule, lambda: self.venue.handle(request)), "sim.request")
         answer = await asyncio.shield(task)
         if answer is None:
             raise Lost("the simulator's fault script dropped the connection")
@@ -142,8 +144,13 @@ class Gate:
         rule = self.script.for_socket(target) or OnSocket(count=0)
         if rule.refuse:
             raise VenueError(0, "Refused by the fault script", rule.refuse)
-        line = Line(path, rule.delay_ms + self.latency.stream_ms, self._clock, send, close)
-        line.session = self.venue.open_stream(target, line.deliver, line.closed_by_venue, ip)
+        late = 0 if path == PATH else self.latency.stream_ms  # an answer has its own lateness
+        line = Line(path, rule.delay_ms + late, self._clock, send, close)
+        if path == PATH:
+            carry = partial(self._carry, line)
+            line.session = self.venue.open_ws_api(line.deliver, line.closed_by_venue, carry, ip)
+        else:
+            line.session = self.venue.open_stream(target, line.deliver, line.closed_by_venue, ip)
         self.lines = [*(known for known in self.lines if not known.ended), line]
         if line.delay_ms:
             self._tasks.spawn(line.pump(), "sim.line")
@@ -153,12 +160,34 @@ class Gate:
             self._clock.call_later(rule.cut_after_ms / 1000, lambda: line.cut(rule.cut_code))
         return line
 
-    async def _spoil(self, request: Request, rule: OnRequest) -> Response | None:
+    def _rule(self, request: Request) -> OnRequest | None:
+        """What this request meets; None where it is one plain call."""
+        rule = self.script.for_request(request)
+        slow = self.latency.engine_ms or self.latency.answer_ms or self.latency.jitter_ms
+        return OnRequest() if rule is None and slow else rule
+
+    def _carry(self, line: Line, session: ApiSession, asked: Asked) -> None:
+        """One request of the WebSocket API; where the script drops the answer, it drops the connection with it."""
+        self.requests += 1
+        rule = self._rule(asked.request)
+        if rule is None:
+            session.tell(asked, self.venue.handle_ws(session, asked))
+        else:
+            self._tasks.spawn(self._spoil_ws(line, session, asked, rule), "sim.request")
+
+    async def _spoil_ws(self, line: Line, session: ApiSession, asked: Asked, rule: OnRequest) -> None:
+        answer = await self._spoil(rule, lambda: self.venue.handle_ws(session, asked))
+        if answer is None:
+            line.cut(ABNORMAL)
+        else:
+            session.tell(asked, answer)
+
+    async def _spoil(self, rule: OnRequest, execute: Callable[[], Response]) -> Response | None:
         await self._wait(rule.delay_before_ms + self.latency.engine_ms)
         if rule.lose == "before":
             return None
         scripted = _scripted(rule) if rule.status else None
-        executed = self.venue.handle(request) if scripted is None or rule.execute else None
+        executed = execute() if scripted is None or rule.execute else None
         if rule.lose == "after":
             return None
         await self._wait(rule.delay_after_ms + self.latency.answer_ms)

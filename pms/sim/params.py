@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Literal
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -26,14 +27,19 @@ _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _DECIMAL_RANGE = r"^-?[0-9]{1,20}(\.[0-9]{1,20})?$"
 
 
+Transport = Literal["rest", "ws"]
+
+
 class Request(msgspec.Struct, frozen=True):
-    """One HTTP request as received: `target` is the raw path with the raw query, header names are lower case."""
+    """One request as received: `target` is the raw path with the raw query, header names are lower case. One of the
+    WebSocket API is told by the request of REST that it stands for."""
 
     method: str
     target: str
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     ip: str = "127.0.0.1"
+    transport: Transport = "rest"
 
 
 def mandatory(name: str) -> VenueError:

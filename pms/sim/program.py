@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pms.clock import Clock, SystemClock
 from pms.datadir import DataDir, DataDirInUse
-from pms.sim import journal, script, stats, symbols
+from pms.sim import journal, script, stats, symbols, ws_api
 from pms.sim.assembly import FEED_TASK, STILL, TIMER_TASK, Options, Simulator
 from pms.sim.captures import CaptureError
 from pms.sim.faults import Latency
@@ -161,6 +161,7 @@ def _welcome(server: Server, simulator: Simulator, options: Options, path: Path)
             "Simulated Binance USD-M futures",
             f"  REST     http://{server.host}:{server.rest_port}",
             f"  streams  ws://{server.host}:{server.stream_port}/public, /market and /private",
+            f"  WS API   ws://{server.host}:{server.stream_port}{ws_api.PATH}",
             f"  market   {_market(options)}; {', '.join(simulator.venue.rules)}",
             f"  keys     {', '.join(options.api_keys)}",
             f"  state    {path}",

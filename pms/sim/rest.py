@@ -2,7 +2,7 @@
 
 Owns the order of the checks: route, ban and weight, key, signature, order counters, then the route itself. Refuses to
 know what a route does and how the exchange works. Invariants: whatever is asked, the answer is a `Response`; a refusal
-has changed nothing but counters; every answer carries the used weight.
+has changed nothing but counters; every answer carries the used weight. The WebSocket API answers by the same table.
 """
 
 from __future__ import annotations
@@ -97,33 +97,54 @@ class Rest:
         if route is None:
             return Response(404, {"content-type": "text/html"}, _NOT_FOUND)
         now = self._now()
-        headers = {"content-type": _JSON}
-        try:
-            body = self._run(route, request, query, now, headers)
-            status = 200
-        except VenueError as error:
-            status, body = error.status, msgspec.json.encode({"code": error.code, "msg": error.message})
-            if isinstance(error, Limited):
-                headers["retry-after"] = str(error.retry_after)
-        headers["x-mbx-used-weight-1m"] = str(self._meter.used(request.ip, now))
-        return Response(status, headers, body)
-
-    def _run(self, route: Route, request: Request, query: str, now: int, headers: dict[str, str]) -> bytes:
         form = "" if request.method == "GET" else request.body.decode("utf-8", "surrogateescape")
         values, malformed = _values(query, form)
-        weight = route.weight if isinstance(route.weight, int) else route.weight(values)
-        self._meter.charge(request.ip, weight, now)
-        account = "" if route.security == "NONE" else self._api_keys.identify(request.headers.get("x-mbx-apikey"))
-        if malformed is not None:
-            raise malformed
-        params = Params(values)
-        if route.security == "SIGNED":
-            self._api_keys.verify(account, query, form, params, now)
-        counted = self._meter.count_orders(account, *route.orders, now) if any(route.orders) else None
-        result = route.run(self._call(account, params, now))
+
+        def account(params: Params) -> str:
+            key = "" if route.security == "NONE" else self._api_keys.identify(request.headers.get("x-mbx-apikey"))
+            if malformed is not None:
+                raise malformed
+            if route.security == "SIGNED":
+                self._api_keys.verify(key, query, form, params, now)
+            return key
+
+        return self.answer(route, values, request, account, now)
+
+    def answer(
+        self,
+        route: Route,
+        values: Mapping[str, str],
+        request: Request,
+        account: Callable[[Params], str],
+        now: int,
+    ) -> Response:
+        """Weigh, identify by `account` (which raises what it refuses), count and carry out."""
+        headers = {"content-type": _JSON}
+        try:
+            self._meter.charge(request.ip, route.weight if isinstance(route.weight, int) else route.weight(values), now)
+            params = Params(values)
+            name = account(params)
+            counted = self._meter.count_orders(name, *route.orders, now) if any(route.orders) else None
+            result = route.run(self._call(name, params, now))
+        except VenueError as error:
+            return self.counted(refusal(error), request, now)
         if counted is not None:  # a refused order is not guaranteed to carry them (binance.md 3.1): here it does not
             headers["x-mbx-order-count-10s"], headers["x-mbx-order-count-1m"] = map(str, counted)
-        return result if isinstance(result, bytes) else msgspec.json.encode(result)
+        body = result if isinstance(result, bytes) else msgspec.json.encode(result)
+        return self.counted(Response(200, headers, body), request, now)
+
+    def counted(self, response: Response, request: Request, now: int) -> Response:
+        """The answer with the weight that its IP has used."""
+        response.headers["x-mbx-used-weight-1m"] = str(self._meter.used(request.ip, now))
+        return response
+
+
+def refusal(error: VenueError) -> Response:
+    """A refusal as an answer."""
+    headers = {"content-type": _JSON}
+    if isinstance(error, Limited):
+        headers["retry-after"] = str(error.retry_after)
+    return Response(error.status, headers, msgspec.json.encode({"code": error.code, "msg": error.message}))
 
 
 def _values(query: str, form: str) -> tuple[dict[str, str], VenueError | None]:

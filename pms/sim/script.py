@@ -24,7 +24,8 @@ class Chance(Protocol):
 
 
 class OnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="request", tag_field="on"):
-    """What happens to a matching request. Empty `method` or `path` match all; a path ending in `*` is a prefix.
+    """What happens to a matching request. Empty `method` or `path` match all; a path ending in `*` is a prefix. What
+    comes over the WebSocket API matches as the request of REST that it stands for, unless `transport` names the other.
 
     `status` > 0 answers instead of the venue: `body` as given, else `{"code","msg"}`; with `execute` the venue has
     carried the request out all the same. `lose`: the connection ends without an answer, before or after the venue has
@@ -33,6 +34,7 @@ class OnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
 
     method: str = ""
     path: str = ""
+    transport: Literal["", "rest", "ws"] = ""
     params: dict[str, str] = {}
     skip: int = 0
     count: int = 1
@@ -102,7 +104,11 @@ class Script:
         path, _, query = request.target.partition("?")
         for index, rule in enumerate(self._rules):
             if isinstance(rule, OnRequest) and rule.method in ("", request.method) and _covers(rule.path, path):
-                if self._has(rule, query, request.body) and self._spends(index, rule):
+                if (
+                    rule.transport in ("", request.transport)
+                    and self._has(rule, query, request.body)
+                    and self._spends(index, rule)
+                ):
                     return rule
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -30,10 +31,12 @@ from pms.sim.routes_orders import ROUTES as ORDER_ROUTES
 from pms.sim.session import GOING_AWAY, Session, address_of
 from pms.sim.streams import Reads, Streams
 from pms.sim.views import Kline
+from pms.sim.ws_api import HANDSHAKE_WEIGHT, ApiSession, Asked, WsApi
 
 ROUTES = (*MARKET_ROUTES, *ORDER_ROUTES, *CONDITIONAL_ROUTES, *ACCOUNT_ROUTES)
 # A timer that is set between two looks (a countdown, an aggregate) is seen this late at most.
 HEARTBEAT_MS = 100
+S = TypeVar("S", Session, ApiSession)
 
 
 class VenueSettings(msgspec.Struct, frozen=True):
@@ -57,12 +60,14 @@ class Venue:
         self.streams = Streams(self.hub, self.listen_keys, self.rules, now)
         self.exchange = Exchange(self.rules, now, self.streams, journal, settings.exchange)
         self.streams.connect(Reads(self.exchange.depth, self.exchange.mark, self._candles))
-        self.sessions: dict[Session, None] = {}
+        self.sessions: dict[Session | ApiSession, None] = {}
         self._settings = settings
         self._info: Mapping[str, object] = {"symbols": symbols.rows(settings.symbols)}
         self._now = now
         self._ids_made = 0
-        self.rest = Rest(ROUTES, Keys(settings.api_keys), self.meter, self._call, now)
+        api_keys = Keys(settings.api_keys)
+        self.rest = Rest(ROUTES, api_keys, self.meter, self._call, now)
+        self._ws_api = WsApi(self.rest, api_keys, self.meter, settings.limits, now)
 
     def handle(self, request: Request) -> Response:
         """Answer one REST request. Frames that it caused have been sent before it returns."""
@@ -82,10 +87,38 @@ class Venue:
         now = self._now()
         address = address_of(target)
         self.meter.connect(ip, now)
-        session = Session(self.hub, address, now, send, close)
+        return self._known(Session(self.hub, address, now, send, close))
+
+    def open_ws_api(
+        self,
+        send: Callable[[bytes], None],
+        close: Callable[[int, str], None],
+        carry: Callable[[ApiSession, Asked], None],
+        ip: str = "127.0.0.1",
+    ) -> ApiSession:
+        """Open a connection of the WebSocket API; `carry` is given each request. Raises `VenueError` as above."""
+        now = self._now()
+        self.meter.connect(ip, now)
+        self.meter.charge(ip, HANDSHAKE_WEIGHT, now)
+        return self._known(ApiSession(self._ws_api, now, ip, send, close, carry))
+
+    def _known(self, session: S) -> S:
         self.sessions = {known: None for known in self.sessions if known.open}
         self.sessions[session] = None
         return session
+
+    def handle_ws(self, session: ApiSession, asked: Asked) -> Response:
+        """Carry out one request of the WebSocket API. Frames that it caused have been sent before it returns."""
+        response = session.execute(asked)
+        self.streams.flush(self._now())
+        return response
+
+    def shut_down(self, after_ms: int) -> None:
+        """Tell every connection of the WebSocket API that the server goes away (`serverShutdown`), and end it then."""
+        now = self._now()
+        for session in self.sessions:
+            if isinstance(session, ApiSession):
+                session.warn(now, now + after_ms)
 
     def tick(self, now: int) -> None:
         """Do everything that is due at `now`: windows, marks, candles, expiries, countdowns, ends of connections."""

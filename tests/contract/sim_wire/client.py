@@ -16,6 +16,7 @@ from pms.sim.params import Request
 from pms.sim.scripted import ScriptedMarket
 from pms.sim.synthetic import Listing
 from pms.sim.wire import Venue, VenueSettings
+from pms.sim.ws_api import METHODS
 
 START = 1_790_526_600_000  # a whole minute, and a whole 10 seconds
 KEYS = {"alice": "s3cret", "bob": "0ther"}
@@ -52,12 +53,49 @@ class Wire:
         return [frame for frame in bare if isinstance(frame, dict) and frame.get("e") == name]
 
 
+NAMES = {route: name for name, route in METHODS.items()}
+
+
+def api_params(params: Mapping[str, str], key: str, secret: str, now: int) -> dict[str, object]:
+    """The parameters of a signed request over the WebSocket API."""
+    sent = {**params, "apiKey": key, "timestamp": str(now)}
+    text = "&".join(f"{name}={sent[name]}" for name in sorted(sent))
+    return {**sent, "timestamp": now, "signature": sign(text, secret)}
+
+
+class Api:
+    """A connection of the WebSocket API and what came over it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.frames: list[dict] = []
+        self.closed: list[tuple[int, str]] = []
+        self.session = desk.venue.open_ws_api(
+            lambda raw: self.frames.append(json.loads(raw)),
+            lambda *end: self.closed.append(end),
+            lambda session, asked: session.tell(asked, desk.venue.handle_ws(session, asked)),
+        )
+
+    def say(self, text: str) -> dict:
+        """One message as given; what it is answered."""
+        self.session.on_text(text, self._desk.now)
+        return self.frames[-1]
+
+    def ask(self, method: str, params: Mapping[str, object], ident: object = 1) -> dict:
+        """One request as given."""
+        return self.say(json.dumps({"id": ident, "method": method, "params": params}))
+
+    def call(self, method: str, key: str = "alice", **params: str) -> dict:
+        """One signed request."""
+        return self.ask(method, api_params(params, key, KEYS[key], self._desk.now))
+
+
 class Desk:
     """A venue at a time of its own."""
 
-    def __init__(self, limits: Limits | None = None, journal=None) -> None:
+    def __init__(self, limits: Limits | None = None, journal=None, keys: Mapping[str, str] | None = None) -> None:
         self.now = START
-        settings = VenueSettings(KEYS, tuple(LISTINGS), limits or Limits(), seed="test")
+        settings = VenueSettings({**KEYS, **(keys or {})}, tuple(LISTINGS), limits or Limits(), seed="test")
         self.venue = Venue(settings, lambda: self.now, journal)
         self.markets = {symbol: ScriptedMarket(listing) for symbol, listing in LISTINGS.items()}
         for market in self.markets.values():
@@ -111,3 +149,7 @@ class Desk:
         """A private socket on the account's listen key."""
         answer = self.raw("POST", "/fapi/v1/listenKey", key=key)
         return self.stream(f"/private/ws/{json.loads(answer.body)['listenKey']}")
+
+    def api(self) -> Api:
+        """Open a connection of the WebSocket API."""
+        return Api(self)

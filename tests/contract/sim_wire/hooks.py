@@ -16,6 +16,7 @@ from pms.sim.assembly import Options, Simulator
 from pms.sim.model import Mark, NewOrder
 from pms.sim.params import Request
 from pms.sim.script import OnRequest
+from pms.sim.ws_api import PATH
 from pms.tasks import Tasks
 from tests.contract.sim_wire.client import KEYS, START
 from tests.contract.sim_wire.hand_clock import HandClock
@@ -128,6 +129,17 @@ def _line(stage: Stage, act: str) -> bool:
     return stage.frames == [] and bool(stage.closed) is (act == "cut")
 
 
+async def _shut_down(stage: Stage) -> bool:
+    frames: list[bytes] = []
+    closed: list[int] = []
+    stage.simulator.gate.open(PATH, IP, frames.append, lambda code, _: closed.append(code))
+    stage.venue.shut_down(500)
+    await stage.clock.advance(400)
+    early = list(closed)
+    await stage.clock.advance(200)
+    return b"serverShutdown" in frames[0] and not early and closed == [1001]
+
+
 def _after(act: Proof, holds: Proof) -> Proof:
     def proof(stage: Stage) -> bool:
         act(stage)
@@ -196,6 +208,11 @@ HOOKS = (
             lambda s: not s.frames and not s.closed,
         ),
     ),
+    Hook(
+        "venue.shut_down",
+        "every connection of the WebSocket API hears `serverShutdown`, and ends so much later",
+        _shut_down,
+    ),
     Hook("venue.meter.charge", "somebody else behind an IP uses up so much weight", _neighbour),
     Hook(
         "venue.meter.count_orders",
@@ -208,7 +225,7 @@ HOOKS = (
     Hook("gate.lines[].cut", "a socket ends with this close code", lambda s: _line(s, "cut")),
 )
 COUNTERS = (
-    Hook("gate.requests", "REST requests that came, spoilt ones included", _asked),
+    Hook("gate.requests", "requests that came, spoilt ones included", _asked),
     Hook("venue.meter.used", "weight of an IP in this minute", lambda s: s.venue.meter.used(IP, START) == 0),
     Hook(
         "venue.exchange.income",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pms.sim.rest import Route
 from pms.sim.wire import ROUTES
+from pms.sim.ws_api import METHODS
 from tests.contract.sim_wire.cases import CASES
 from tests.contract.sim_wire.hooks import COUNTERS, HOOKS, Hook
 
@@ -40,7 +41,8 @@ that is not here answers 404. Weights and counters are those of the venue; "key"
 once, or `count` times (0: always), after it has let `skip` pass, with `probability` from the seed. A path ending in `*`
 is a prefix, an empty one is every path. `lose` ends the connection without an answer, before or after the venue has
 executed the request; `execute` executes it although the script's `status` answers. Sockets can be refused (`refuse`:
-the HTTP status), delayed, muted and cut.
+the HTTP status), delayed, muted and cut. A rule for a request binds it over the WebSocket API too, where `lose` ends
+the socket; `"transport": "rest"` or `"ws"` binds one of both.
 
 ```json
 {FAULTS}
@@ -70,6 +72,18 @@ what they do to accounts is kept in the journal like everything else. Events lea
 | going on after that | 418 | -1003 |
 | new orders of 10 seconds or of the minute used up | 429 | -1015 |
 
+## The WebSocket API
+
+`/ws-fapi/v1` on the stream port takes `id`, `method` and `params`, and answers with `id`, `status`, `result` or
+`error`, and `rateLimits`, by the routes of the table below with their weights and counters; the handshake weighs 5. A
+request is signed over its parameters by name (`signature` left out), or comes after `session.logon`, which takes
+Ed25519 keys only (others: -2015) and weighs 2, as `session.status` and `session.logout` do. What is no JSON is -1135,
+an unknown method -1020. A connection lives 24 hours.
+
+| method | route |
+| --- | --- |
+@METHODS@
+
 ## Routes
 """
 
@@ -84,9 +98,10 @@ def _weight(route: Route) -> str:
 
 def render() -> str:
     """The whole document."""
+    methods = "\n".join(f"| `{name}` | {' '.join(route)} |" for name, route in METHODS.items())
     hooks = _rows("hook", HOOKS) + "\n\n" + _rows("counter", COUNTERS)
     lines = [
-        _HEAD.replace("@HOOKS@", hooks),
+        _HEAD.replace("@HOOKS@", hooks).replace("@METHODS@", methods),
         "| method | path | who | weight | order counters 10 s, 1 m |",
         "| --- | --- | --- | --- | --- |",
     ]

@@ -9,12 +9,14 @@ import pytest
 from pms.sim.limits import Limits
 from pms.sim.script import decode_rules
 from pms.sim.wire import ROUTES
+from pms.sim.ws_api import METHODS
 from tests.contract.sim_wire import table
 from tests.contract.sim_wire.cases import CASES, LIMIT
-from tests.contract.sim_wire.client import START, Desk, sign, signed
+from tests.contract.sim_wire.client import NAMES, START, Desk, sign, signed
 
 SIGNED = [route for route in ROUTES if route.security == "SIGNED"]
 KEYED = [route for route in ROUTES if route.security != "NONE"]
+OVER_WS = [case for case in CASES if (case.method, case.path) in NAMES]
 ORDER = "/fapi/v1/order"
 
 
@@ -33,6 +35,22 @@ def test_the_request_gets_its_status_and_code(case) -> None:
     assert (answer.status, code) == (case.status, case.code), answer.body
     if case.code is not None:
         assert body["msg"]
+
+
+@pytest.mark.parametrize("case", OVER_WS, ids=[case.name for case in OVER_WS])
+def test_the_request_gets_the_same_over_the_web_socket_api(case) -> None:
+    desk = Desk()
+    for method, path, params in case.given:
+        desk.ok(method, path, **params)
+    answer = desk.api().call(NAMES[case.method, case.path], **case.params)
+    assert (answer["status"], answer.get("error", {}).get("code")) == (case.status, case.code), answer
+    assert ("result" in answer) is (case.code is None)
+
+
+def test_each_method_of_the_web_socket_api_has_cases_that_succeed_and_its_route() -> None:
+    fine = {(case.method, case.path) for case in OVER_WS if case.code is None}
+    assert fine == set(METHODS.values())
+    assert fine <= {(route.method, route.path) for route in ROUTES}
 
 
 def test_every_route_has_a_case_that_succeeds() -> None:

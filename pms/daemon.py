@@ -32,7 +32,7 @@ SPILL_S = 60.0  # what a former life could not write is written before anything 
 FLUSH_S = 2.0  # at a stop, for what still waits to be written
 STOP_S = 2.0  # at a stop, for cancels of risk-adding children to be proven
 # Tasks whose death must not go unnoticed.
-VITAL = ("gap ", "user-stream", "bus.store", "bus.lease", "bus.door", "risk-records", "account-guard")
+VITAL = ("gap ", "user-stream", "bus.store", "bus.lease", "bus.door", "risk-records", "account-guard", "sight")
 FORGET_S = 60.0  # terminal orders leave memory a day after their end; looked for this often
 FORGET_AFTER_MS = 24 * 3_600_000
 
@@ -183,7 +183,7 @@ class Daemon(Assembly):
         self.tasks.spawn(self._forget(), "forget")
         self.tasks.spawn(self.halts.run(self.parts.clock), "halts")
         rounds = {"health": self.health.run, "trim": self.trim.run, "tape": self.tape.run, "probe": self.probe.run}
-        rounds |= {"instruments": self.instruments.run, "audit": self.audit.run}
+        rounds |= {"instruments": self.instruments.run, "audit": self.audit.run, "sight": self.sight.run}
         rounds |= {"risk-records": self.risk_records.run, "account-guard": self.guard.run}
         for name, run in rounds.items():
             self.tasks.spawn(run(), name)

@@ -258,7 +258,7 @@ class Execution:
                 return
             symbol, order_id, created_at = missing
             try:
-                fills = await self._venue.trades(symbol, created_at, order_id)
+                fills = await self._venue.trades(symbol, created_at - CLOCKS_MS, order_id)
             except Unavailable as error:
                 _log.warning("trades_unavailable", client_order_id=client_id, reason=str(error))
                 continue

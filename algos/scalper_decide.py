@@ -23,6 +23,7 @@ from schemas.scalper import LAYERS_MAX, LayerChild, LayerSlot, ScalperState
 Result = tuple[ScalperState, tuple[Action, ...]]
 NOTHING: tuple[Action, ...] = ()
 CHILD_LETTER = "c"
+NUMBERS_AN_EPOCH = 10**9  # more children than one life can have
 SIDES = (Side.BUY, Side.SELL)
 _replace = msgspec.structs.replace
 
@@ -220,10 +221,12 @@ def price_held(state: ScalperState, side: Side, slot: LayerSlot, now: int, quote
 def _spawn(
     state: ScalperState, side: Side, number: int, quantity: Decimal, actions: list[Action], now: int
 ) -> ScalperState:
-    """A child for a free slot, under a number that was never used before."""
+    """A child for a free slot, under a number that was never used before. A closing child's order does not wait for the
+    record, so a step that died unwritten may have left one: the epoch keeps the next child from passing for its owner.
+    """
     params, slot = state.params, state.ladder(side).slots[number]
     reduces = params.reduces(side)
-    name = child_id(state.scalper_id, CHILD_LETTER, state.child_number + 1)
+    name = child_id(state.scalper_id, CHILD_LETTER, state.id_epoch * NUMBERS_AN_EPOCH + state.child_number + 1)
     price = state.instrument.price(guards.bound(state, side).ticks)
     child = LayerChild(child_id=name, asked=quantity, reduce_only=reduces, spawned_at=now, limit_price=price)
     asks = ChaseParams(

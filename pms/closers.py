@@ -52,7 +52,7 @@ class Closers:
         held = desk.ledger.position(sub_account, symbol).signed_quantity
         for runner in tuple(desk.runners.values()):
             view = runner.kind.view(runner.state)
-            if not view.reduce_only or (view.sub_account_id, view.symbol) != (sub_account, symbol):
+            if not (view.reduce_only or view.holds) or (view.sub_account_id, view.symbol) != (sub_account, symbol):
                 continue
             share = free + sum((given.get(child, ZERO) for child in desk.family.orders(view.algo_id)), ZERO)
             if apart_from not in (view.algo_id, *view.child_algos) or not held:
@@ -138,9 +138,9 @@ class Closers:
 
     def _again(self, ended: Order) -> None:
         """What an ended closer had still to fill, with what the venue had taken from it, as far as there is something
-        to close."""
+        to close. One of an algo that is no more had been taken away: nobody stands for it."""
         desk, whose = self._desk, parse(ended.client_order_id)
-        if not isinstance(whose, OrderId):
+        if not isinstance(whose, OrderId) or ended.parent_id:
             return
         now = desk.now()
         fresh = Order(

@@ -84,6 +84,7 @@ class DeskHands:
             quantity=fill.quantity if stranger is None else stranger.quantity,
             price=fill.price if stranger is None else stranger.price,
             reduce_only=stranger is not None and stranger.reduce_only,
+            flagged=stranger is not None and stranger.reduce_only,
             state=OrderState.PLACING,
             origin=origin,
             parent_id=whose.owner if isinstance(whose, OrderId) else "",

@@ -95,7 +95,7 @@ REDUCING = frozenset(
 # These first take what still waits at both doors in their scope, and answer it SUPERSEDED where it adds risk.
 SUPERSEDING = frozenset("close close_all cancel_all halt".split())
 # Work to come: answered NOT_AVAILABLE.
-LATER = frozenset("stop take_profit scalper scalper_cancel".split())
+LATER = frozenset("stop take_profit".split())
 _LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit", "backstop_pct": "backstopPct"}
 
 # Fields that name an owned thing, whose owner then need not be named; and what concerns no single sub-account.

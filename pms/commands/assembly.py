@@ -22,6 +22,7 @@ from pms.commands.plugins import PluginAlgos
 from pms.commands.positions import Positions
 from pms.commands.previews import Previews
 from pms.commands.scale import Scales
+from pms.commands.scalpers import ScalperDoor
 from pms.commands.starting import Door, Starts
 from pms.commands.table import Group
 from pms.commands.terms import Terms
@@ -41,7 +42,13 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
 
     ids, arrived = OwnerIds(), parts.tape.arrived
     twaps = TwapDoor(desk, terms)
-    doors: tuple[Door, ...] = (ChaseDoor(terms), TrailStopDoor(desk, terms), twaps, TwapBasketDoor(twaps))
+    doors: tuple[Door, ...] = (
+        ChaseDoor(terms),
+        TrailStopDoor(desk, terms),
+        twaps,
+        TwapBasketDoor(twaps),
+        ScalperDoor(terms),
+    )
     starts = Starts(desk, parts.accounts, terms, leverage, ids, epoch, gate, restored.ended, arrived, doors)
     manual = Manual(desk, parts.accounts, terms, leverage, ids, epoch, gate, clock, arrived)
     asks, previews = Asks(desk, terms), Previews(manual)

@@ -28,10 +28,7 @@ CLIENT = ROOT / "docs" / "js-client.md"
 ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box in the diagram
 
 # Names that nothing writes yet.
-LATER = {
-    *("scalper", "records"),
-    "activeScalper",
-}
+LATER = {"records"}
 ADVICE = {
     Category.VALIDATION: "the command is wrong as it stands: change it",
     Category.OWNERSHIP: "it is not yours, or not there",

@@ -397,7 +397,7 @@ def test_what_is_there_already_is_not_among_the_work_to_come() -> None:
     there = {"chase", "chase_amend", "chase_cancel", "cancel", "cancel_all", "validate", "algo_pause", "algo_resume"}
     there |= {"algo_start", "algo_cancel"}
     there |= {"trade", "limit", "scale", "basket", "amend"}
-    there |= {"trail_stop", "trail_stop_cancel"}
+    there |= {"trail_stop", "trail_stop_cancel", "scalper", "scalper_cancel"}
     there |= {"subaccount_put", "limits_put", "position_assign", "drift_accept"}
     there |= {"twap", "twap_basket", "twap_cancel", "twap_basket_cancel", "twap_pause", "twap_resume"}
     there |= {"close", "close_all", "admin_close", "freeze", "unfreeze", "halt", "resume"}

@@ -1,0 +1,321 @@
+"""A scalper whose daemon dies, stops, stays away or is short of requests: it goes on with exactly what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pms.sim.limits import SLOT_MS, Limits
+from pms.sim.model import Order
+from tests.virtual import VirtualLoop
+from tests.world.books import check_books
+from tests.world.scalping import TOUCH, begin, fill, legs, record, scalper, stand, true_to_the_venue
+from tests.world.test_rate import Refusals, into, neighbour_orders
+from tests.world.world import World, in_world
+
+D = Decimal
+pytestmark = pytest.mark.crash
+BODY = {"symbol": "BTCUSDT", "longSizeUsd": 1300, "childCount": 2, "subAccountId": "main", "requestId": "kill"}
+
+
+async def only(world: World) -> str:
+    """The id of the one scalper there is, empty where there is none."""
+    keys = await world.redis.keys("pms:scalper:*")
+    assert len(keys) <= 1, "the command was carried out twice"
+    return keys[0].decode().split(":")[2] if keys else ""
+
+
+def hit(world: World, order: Order, quantity: str) -> None:
+    """Others trade into a leg, if it still stands."""
+    if order.is_open:
+        world.market.hit(order, min(D(quantity), order.remaining))
+
+
+# --- SIGKILL ------------------------------------------------------------------------------------------
+
+
+@in_world()
+async def test_after_a_kill_the_same_legs_are_taken_up_with_what_they_filled_meanwhile(world: World) -> None:
+    await begin(world)
+    scalper_id = await scalper(world, childCount=2, longSizeUsd=1300)
+    await fill(world, "BUY", "0.004")
+    before = {order.client_id for order in world.resting()}
+    await world.kill()
+    hit(world, legs(world, "BUY")[0], "0.003")
+    hit(world, legs(world, "SELL")[0], "0.002")
+    await world.run(20)
+    await world.start()
+    await world.run(3)
+    assert {order.client_id for order in world.resting()} == before
+    state = await record(world, scalper_id)
+    assert (state["status"], state["bought"], state["sold"]) == ("active", D("0.007"), D("0.002"))
+    await true_to_the_venue(world, scalper_id)
+    assert [order.remaining for order in legs(world, "SELL")] == [D("0.005")]
+
+
+async def _scenario(world: World) -> None:
+    """A start, fills on both sides, a move and a partial fill, as far as the life lasts."""
+    await world.redis.lpush("pms:cmd:scalper", json.dumps(BODY))
+    await world.run(1)
+    for side, quantity in (("BUY", "0.004"), ("BUY", "0.010"), ("SELL", "0.003"), ("", ""), ("SELL", "0.010")):
+        if world.daemon is None:
+            return
+        if not side:
+            world.market.move(40)
+        elif legs(world, side):
+            hit(world, legs(world, side)[0], quantity)
+        await world.run(0.7)
+
+
+async def _killed_at(world: World, point: int) -> None:
+    """Die at the n-th effect, trade on meanwhile, come back, and end by command."""
+    world.market.quote(*TOUCH)
+    await world.start()
+    world.life.die_at = len(world.life.effects) + point
+    await _scenario(world)
+    await world.run(1)
+    assert world.daemon is None, "the scenario has fewer effects than before"
+    at = world.life.effects[-1]
+    for order in world.resting():
+        hit(world, order, "0.001")
+    await world.start()
+    await world.run(20)
+    scalper_id = await only(world)
+    assert scalper_id or world.placed() == [], f"killed {at}: an order without its scalper"
+    if scalper_id:
+        state = await record(world, scalper_id)
+        assert state["status"] == "active", f"killed {at}: {state['status']} {state['reason']}"
+        await true_to_the_venue(world, scalper_id)
+        slots = (*state["long"]["slots"], *state["short"]["slots"])
+        children = {slot["child"]["orderId"] for slot in slots if slot["child"]}
+        assert {order.client_id for order in world.resting()} == children, f"killed {at}: one order a slot"
+        assert len(legs(world, "BUY")) + len(legs(world, "SELL")) >= 2
+        reply = await world.command("scalper_cancel", scalperId=scalper_id, closePositions=True)
+        assert reply["success"], reply
+        await world.run(2)
+    assert (world.resting(), world.held()) == ([], 0), f"killed {at}"
+    await check_books(world)
+
+
+def _in_a_world(test: Any, folder: Path, *arguments: Any) -> Any:
+    async def live() -> Any:
+        world = World(folder)
+        try:
+            return await test(world, *arguments)
+        finally:
+            await world.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(live())
+
+
+async def _count(world: World) -> int:
+    world.market.quote(*TOUCH)
+    await world.start()
+    before = len(world.life.effects)
+    await _scenario(world)
+    return len(world.life.effects) - before
+
+
+@pytest.mark.parametrize("share", range(4))
+def test_killed_at_any_effect_it_goes_on_with_exactly_what_it_holds(tmp_path: Path, share: int) -> None:
+    (tmp_path / "count").mkdir()
+    effects = _in_a_world(_count, tmp_path / "count")
+    assert effects >= 40
+    for point in range(1 + share, effects + 1, 4):
+        folder = tmp_path / str(point)
+        folder.mkdir()
+        _in_a_world(_killed_at, folder, point)
+
+
+@in_world()
+async def test_killed_while_it_ends_it_ends_after_the_restart(world: World) -> None:
+    await begin(world)
+    scalper_id = await scalper(world, childCount=3, longSizeUsd=2000)
+    await fill(world, "BUY", "0.004")
+    world.life.die_on = "after DELETE"
+    body = {"subAccountId": "main", "requestId": "c", "scalperId": scalper_id}
+    await world.redis.lpush("pms:cmd:scalper_cancel", json.dumps(body))
+    await world.until(lambda: world.daemon is None, 3)
+    await world.start()
+    await world.until(lambda: not world.resting(), 20)
+    await world.run(1)
+    assert (await record(world, scalper_id))["status"] == "cancelled"
+    assert not await world.redis.hlen("pms:active_chase:main")
+
+
+@in_world(books=False)  # a chase without its record
+async def test_a_child_whose_record_is_gone_is_replaced_and_its_order_leaves(world: World) -> None:
+    await begin(world)
+    scalper_id = await scalper(world)
+    (order,) = world.resting()
+    await world.kill()
+    (key,) = await world.redis.keys("pms:chase:*")
+    await world.redis.delete(key)
+    await world.redis.delete("pms:active_chase:main")
+    await world.start()
+    await world.until(lambda: order not in world.resting(), 5)
+    await world.run(4)
+    await stand(world, 1, 0)
+    assert (await record(world, scalper_id))["status"] == "active"
+
+
+# --- SIGTERM and long absences ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on_stop, buys, sells", [(None, 0, 1), ("leave", 1, 1), ("cancel", 0, 0)])
+@in_world()
+async def test_a_stop_is_a_checkpoint_and_the_restart_goes_on(
+    world: World, on_stop: str | None, buys: int, sells: int
+) -> None:
+    await begin(world)
+    scalper_id = await scalper(world, **({"onStop": on_stop} if on_stop else {}))
+    await fill(world, "BUY", "0.004")
+    await world.stop()
+    assert (len(legs(world, "BUY")), len(legs(world, "SELL"))) == (buys, sells)
+    await world.run(5)
+    await world.start()
+    await stand(world, 1, 1)
+    await true_to_the_venue(world, scalper_id)
+    state = await record(world, scalper_id)
+    assert (state["status"], state["inventory"]) == ("active", D("0.004"))
+    assert [order.remaining for order in legs(world, "BUY")] == [D("0.006")]
+    await fill(world, "BUY")
+    await fill(world, "SELL")
+    await true_to_the_venue(world, scalper_id)
+
+
+@pytest.mark.parametrize("way", ["kill", "stop"])
+@in_world()
+async def test_after_an_hour_away_it_comes_back_paused_with_its_closing_legs(world: World, way: str) -> None:
+    await begin(world)
+    scalper_id = await scalper(world, maxPositionUsd=2000)
+    await fill(world, "BUY", "0.004")
+    await (world.kill() if way == "kill" else world.stop())
+    await world.run(3600)
+    await world.start()
+    await world.until(lambda: not legs(world, "BUY"), 5)
+    await world.run(2)
+    state = await record(world, scalper_id)
+    assert (state["status"], state["paused"], state["inventory"]) == ("paused", "down_too_long", D("0.004"))
+    assert [order.remaining for order in legs(world, "SELL")] == [D("0.004")]
+    alarms = [event["subject"] for event in await world.events("alarm") if event["code"] == "algo_paused"]
+    assert alarms == [scalper_id], "told once, of the parent"
+    await true_to_the_venue(world, scalper_id)
+    assert (await world.command("algo_resume", algoId=scalper_id))["success"]
+    await stand(world, 1, 1)
+
+
+@in_world()
+async def test_what_was_cancelled_while_nobody_watched_waits_for_a_person(world: World) -> None:
+    await begin(world)
+    scalper_id = await scalper(world, childCount=2, longSizeUsd=1300)
+    await stand(world, 2, 0)
+    await world.kill()
+    world.exchange.cancel(world.account, "BTCUSDT", order_id=legs(world, "BUY")[0].order_id)
+    await world.run(15)
+    await world.start()
+    await world.until(lambda: not world.resting(), 5)
+    assert (await record(world, scalper_id))["paused"] == "child_cancelled_while_down"
+    assert (await world.command("algo_resume", algoId=scalper_id))["success"]
+    await stand(world, 2, 0)
+
+
+# --- parts that are missing ---------------------------------------------------------------------------
+
+
+@in_world(limits=Limits(orders_10s=20))
+async def test_a_spent_rate_budget_throttles_it_and_it_goes_on_at_its_turn(world: World) -> None:
+    await begin(world)
+    refused = Refusals(world)
+    await into(world, SLOT_MS, 1)
+    scalper_id = await scalper(world, childCount=3, longSizeUsd=2000)
+    await stand(world, 3, 0)
+    neighbour_orders(world, 95)
+    for _ in range(2):
+        world.market.move(30)
+        await world.run(0.5)
+    assert (await record(world, scalper_id))["status"] == "throttled"
+    await world.run(20)
+    state = await record(world, scalper_id)
+    assert (state["status"], refused.count) == ("active", 0)
+    offsets = [slot["layer"]["offsetTicks"] for slot in state["long"]["slots"]]
+    wanted = [world.market.bid - ticks * D("0.1") for ticks in offsets]
+    assert [order.price for order in legs(world, "BUY")] == wanted
+
+
+@in_world()
+async def test_while_the_user_stream_is_away_nothing_is_started_and_afterwards_all_of_it(world: World) -> None:
+    await begin(world)
+    scalper_id = await scalper(world)
+    await stand(world, 1, 0)
+    placed = len(world.placed())
+    world.sockets.down = True
+    world.cut("/private")
+    await world.run(0.5)
+    assert (await record(world, scalper_id))["status"] == "throttled"
+    hit(world, legs(world, "BUY")[0], "0.010")
+    await world.run(1)
+    assert len(world.placed()) == placed
+    world.sockets.down = False
+    await world.until(lambda: len(legs(world, "SELL")) == 1, 30)
+    await true_to_the_venue(world, scalper_id)
+
+
+# --- weather ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+@in_world(seed=11)
+async def test_a_storm_of_fills_moves_deaths_and_stops_leaves_it_true_to_the_venue(world: World, seed: int) -> None:
+    chance = random.Random(seed)
+    await begin(world)
+    scalper_id = await scalper(
+        world,
+        childCount=3,
+        longSizeUsd=2000,
+        neutralMode=bool(seed % 2),
+        startSide="SHORT" if seed % 3 == 2 else "LONG",
+        allowLoss=chance.random() < 0.7,
+        minRefillDelayMs=chance.choice((0, 400)),
+        maxFillsPerMinute=chance.choice((0, 5)),
+        skew=chance.choice((-40, 0, 40)),
+    )
+    for _ in range(120):
+        if world.daemon is None:
+            await world.start()
+        world.market.move(chance.randint(-60, 60), chance.randint(1, 9))
+        for order in world.resting():
+            if chance.random() < 0.3:
+                hit(world, order, chance.choice(("0.001", "0.004", "0.020")))
+        match chance.randint(0, 40):
+            case 0:
+                world.life.die_at = len(world.life.effects) + chance.randint(1, 15)
+            case 1:
+                await world.stop()
+            case 2:
+                world.cut("/private")
+            case 3:
+                world.fault("POST", lose=chance.choice(("before", "after")))
+            case 4:
+                world.fault("DELETE", lose=chance.choice(("before", "after")))
+        await world.run(chance.choice((0.05, 0.4, 1.1)))
+    world.heal()
+    world.life.die_at = 0
+    if world.daemon is None:
+        await world.start()
+    await world.run(60)
+    state = await record(world, scalper_id)
+    assert state["status"] in ("active", "paused"), state["reason"]
+    assert state["totalFillCount"] >= 10
+    await true_to_the_venue(world, scalper_id)
+    reply = await world.command("scalper_cancel", scalperId=scalper_id, closePositions=True)
+    assert reply["success"], reply
+    await world.run(5)
+    assert (world.resting(), world.held()) == ([], 0)

@@ -145,8 +145,8 @@ class Starts:
             planned = door.planned(params, quotes)
             wanted = _leverages(needs, planned)
             if not all(self._leverage.is_set(*one) for one in wanted):
-                runner, actions = self._look(door, account, params, context.request_id)
-                self._refuse(runner, actions, planned)
+                runner, actions = self._look(door, account, params)
+                self._refuse(runner, actions, planned, context.request_id)
                 for one in wanted:
                     await self._leverage.ensure(*one)
             try:
@@ -190,7 +190,7 @@ class Starts:
         who = Identity(algo_id, account.id, account.tag, self._epoch(), context.request_id)
         state, actions = self._first.begin(kind, who, params)
         runner = desk.begin(kind, state)
-        self._refuse(runner, actions, planned)
+        self._refuse(runner, actions, planned, context.request_id)
         outcome = await desk.launch(runner, actions, context.claim(**{door.id_name: algo_id}), context.request_id)
         if isinstance(outcome, Duplicate):
             desk.withdraw(runner)
@@ -199,18 +199,16 @@ class Starts:
             self._arrived(algo_id, account.id, one.symbol, one.side, one.quantity)
         return runner
 
-    def _look(
-        self, door: Door, account: SubAccount, params: Any, request_id: str = ""
-    ) -> tuple[Runner, Sequence[Action]]:
+    def _look(self, door: Door, account: SubAccount, params: Any) -> tuple[Runner, Sequence[Action]]:
         """What an algo would begin with; nobody knows of it."""
-        who = Identity(_NOBODY, account.id, account.tag, self._epoch(), request_id)
+        who = Identity(_NOBODY, account.id, account.tag, self._epoch())
         state, actions = self._first.begin(door.kind, who, params)
         return self._desk.begin(door.kind, state), actions
 
-    def _refuse(self, runner: Runner, actions: Sequence[Action], planned: Sequence[Planned]) -> None:
+    def _refuse(self, runner: Runner, actions: Sequence[Action], planned: Sequence[Planned], request_id: str) -> None:
         """What the gate would refuse at once is refused to the caller, and told, rather than tried for ever (law 7)."""
         for order, denied in self._denials(runner, actions, planned):
-            with self._desk.step(runner.state.request_id) as unit:
+            with self._desk.step(request_id) as unit:
                 self._desk.entry.tell(unit, order, denied)
             raise invalid(denied)
 

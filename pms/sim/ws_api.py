@@ -243,4 +243,3 @@ def _text(name: str, raw: msgspec.Raw) -> str:
     if text[0] in "[{":
         raise not_valid(name)
     return text
-

@@ -62,8 +62,8 @@ ERRORS = {
     ),
     "a chase sets leverage before it is judged": (
         "pms/commands/starting.py",
-        "                self._refuse(runner, actions, planned)\n                for one in wanted:",
-        "                for one in wanted:",
+        "_refuse(runner, actions, planned, context.request_id)\n                for one in wanted:",
+        "_denials(runner, actions, planned)\n                for one in wanted:",
         case("SUBACCOUNT_FROZEN", "chase"),
     ),
     "a refusal has no numbers": (

@@ -165,6 +165,31 @@ def test_nothing_is_approved_outside_its_limits(account: Account, intent: Intent
     assert margin <= account.equity
 
 
+@given(account=accounts(), intent=intents)
+@settings(max_examples=300)
+def test_an_order_that_grows_is_refused_for_margin_where_it_requires_more_than_is_available(
+    account: Account, intent: Intent
+) -> None:
+    account = _replace(account, limits=Limits())
+    weight, bill = limits.weigh(intent, account), limits.bill(intent, account)
+    assert (weight.notional, weight.exposure) == (bill.notional, bill.exposure)
+    worst = max(account.held + account.bids, account.asks - account.held)
+    if bill.position <= worst * account.reference:
+        return
+    refusal = limits.refusal(intent, account)
+    assert (refusal is not None) == (weight.required > weight.available)
+
+
+@given(account=accounts(), live=st.integers(0, 5), recent=st.integers(0, 5), most=st.integers(0, 5), intent=intents)
+def test_no_order_is_approved_beyond_its_count_and_its_rate(
+    account: Account, live: int, recent: int, most: int, intent: Intent
+) -> None:
+    counted = Limits(max_open_orders=most, max_orders_per_minute=most)
+    account = _replace(account, limits=counted, open_orders=live, placed_last_minute=recent)
+    if limits.refusal(intent, account) is None:
+        assert max(live, recent) < most
+
+
 @given(account=accounts(), intent=intents, share=st.decimals(min_value="0.01", max_value=1, places=2))
 @settings(max_examples=300)
 def test_a_smaller_order_of_the_same_kind_passes_where_the_larger_does(

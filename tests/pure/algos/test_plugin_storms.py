@@ -1,0 +1,198 @@
+"""A plug-in's algo in any weather: whatever the venue does and tells, and however often its plug-in goes missing, the
+laws hold, and once it is calm it ends."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from algos import step
+from algos.plugin_kind import kind_of, revived
+from algos.step import CancelChild, PlaceChild
+from schemas import codec
+from schemas.market import Side
+from schemas.orders import Cause
+from schemas.plugin import ParkedState
+from tests.data.iceberg.pms_iceberg import ICEBERG
+from tests.pure.algos.plugin_stage import LINE, MAKER, PluginStage, iceberg_params, maker_params
+from tests.pure.algos.rough_venue import RoughVenue, _Memory
+from tests.pure.algos.test_chase_storms import DENIALS, ENDS
+
+D = Decimal
+NONE = D(0)
+
+
+class RoughPlugin(RoughVenue, PluginStage):
+    """A plug-in's algo before the rough venue."""
+
+    def __init__(self, kind: str, reduce_only: bool, quantity: str) -> None:
+        self.venue = _Memory()
+        if kind == "iceberg":
+            asked = iceberg_params(quantity=D(quantity), display_quantity=D("0.2"), reduce_only=reduce_only)
+            PluginStage.__init__(self, ICEBERG, asked)
+        else:
+            PluginStage.__init__(self, MAKER, maker_params(quantity=D(quantity)))
+        self.planned = {leg.side: leg.quantity for leg in self.state.legs}
+
+    def restart(self, pause: str = "", epoch: int = 0) -> tuple[step.Action, ...]:
+        """With its plug-in, which may have been missing."""
+        if isinstance(self.state, ParkedState):
+            self.state = revived(self.plugin, LINE, codec.decode(ParkedState, codec.encode(self.state)))
+            self.kind = kind_of(self.plugin, LINE)
+        return PluginStage.restart(self, pause, epoch or self.state.id_epoch + 1)
+
+    def check(self) -> None:
+        """What must hold at any moment: no side is ever filled beyond its plan, whatever is still on its way."""
+        coming = [
+            (flying.action.side, flying.action.quantity)
+            for name, flying in self.venue.flying.items()
+            if isinstance(flying.action, PlaceChild) and self.venue.truths[name].status is None
+        ]
+        resting = [(self.orders[name].side, self.venue.truths[name].open) for name in self.resting]
+        for side, planned in self.planned.items():
+            filled = sum((truth.filled for name, truth in self.venue.truths.items() if self.orders[name].side is side))
+            asked = sum((quantity for of, quantity in (*coming, *resting) if of is side), NONE)
+            assert filled + asked <= planned, "more than was planned"
+        assert len(coming) + len(resting) <= len(self.planned), "two live orders in a slot"
+        for leg in self.state.legs:
+            booked = (order.filled_qty for order in self.orders.values() if order.side is leg.side)
+            assert leg.filled == sum(booked, NONE)
+        if self.state.status.terminal:
+            assert coming + resting == [], "an ended algo with an order in the market"
+
+
+NUMBER = st.integers(0, 100)
+KINDS = st.sampled_from(["iceberg", "maker"])
+WEATHER = st.one_of(
+    st.tuples(st.just("move"), st.integers(-5, 5), st.sampled_from([0, 50, 300])),
+    st.tuples(st.just("wait"), st.sampled_from([1, 250, 1000, 5000, 60_000])),
+    st.tuples(st.just("answer"), st.booleans()),
+    st.tuples(st.just("answer"), st.just(False)),
+    st.tuples(st.just("deny"), st.sampled_from(DENIALS), st.booleans()),
+    st.tuples(st.just("lose"), st.booleans(), st.booleans()),
+    st.tuples(st.just("trade"), NUMBER),
+    st.tuples(st.just("stream"), NUMBER, st.booleans()),
+    st.tuples(st.just("kill"), st.sampled_from(ENDS)),
+    st.tuples(st.just("hold"), st.sampled_from(["", "book", "redis"]), st.booleans()),
+    st.tuples(st.just("pause"), st.booleans()),
+    st.tuples(st.just("reduced"), st.sampled_from(["0", "0.1", "2"])),
+    st.tuples(st.just("restart"), st.booleans(), st.booleans()),
+    st.tuples(st.just("missing")),
+    st.tuples(st.just("cancel")),
+)
+
+
+def blow(venue: RoughPlugin, word: str, *how: object) -> None:
+    """One thing happens."""
+    now = venue.now
+    match word:
+        case "move":
+            venue.move(1000 + how[0], 1010 + how[0], how[1])
+        case "wait":
+            venue.run(how[0])
+        case "answer":
+            venue.answer(*how)
+        case "deny":
+            venue.deny(*how)
+        case "lose":
+            venue.lose(*how)
+        case "trade":
+            for client_id in venue.resting:
+                venue.trade(client_id, how[0])
+        case "stream":
+            venue.stream(*how)
+        case "kill":
+            venue.kill(*how[0])
+        case "hold":
+            venue.health(how[0], withdraw=bool(how[0]) and how[1])
+        case "pause":
+            venue.give(step.PauseRequest(now, "p") if how[0] else step.ResumeRequest(now, venue.touch))
+        case "reduced":
+            sign = -venue.state.legs[0].side.sign
+            venue.give(step.PositionReduced(now, sign * D(how[0]), venue.touch))
+        case "restart":
+            stopped, paused = how
+            if stopped:
+                venue.give(step.StopRequest(now))
+            venue.restart("down_too_long" if paused else "")
+        case "missing":
+            if not isinstance(venue.state, ParkedState):
+                venue.park(epoch=venue.state.id_epoch + 1)
+        case "cancel":
+            venue.give(step.CancelRequest(now, "asked"))
+
+
+def calm(venue: RoughPlugin) -> None:
+    """Its plug-in is there, everything is told and answered, and the market trades what rests."""
+    venue.restart()
+    for _ in range(60):
+        while venue.venue.untold:
+            venue.stream(0, False)
+        for _ in tuple(venue.venue.flying):
+            venue.answer()
+        venue.audit()
+        venue.check()
+        if venue.state.status.terminal and not venue.flying:
+            return
+        venue.health("")
+        venue.give(step.ResumeRequest(venue.now, venue.touch))
+        venue.run(61_000)
+        for client_id in venue.resting:
+            venue.trade(client_id, 100)
+        venue.check()
+
+
+@settings(max_examples=300, deadline=None)
+@given(KINDS, st.booleans(), st.sampled_from(["1", "0.64"]), st.lists(WEATHER, max_size=60))
+def test_the_laws_hold_in_any_weather_and_the_algo_ends_once_it_is_calm(kind, reduce_only, quantity, weather) -> None:
+    venue = RoughPlugin(kind, reduce_only, quantity)
+    venue.check()
+    ended = None
+    for happening in weather:
+        blow(venue, *happening)
+        venue.check()
+        assert ended is None or venue.state.status is ended
+        ended = venue.state.status if venue.state.status.terminal else None
+    calm(venue)
+    assert venue.state.status.terminal, venue.state
+    assert venue.all_told()
+
+
+@settings(max_examples=80, deadline=None)
+@given(KINDS, st.lists(WEATHER, max_size=40))
+def test_the_same_weather_gives_the_same_algo(kind, weather) -> None:
+    """Law 10."""
+    one, other = RoughPlugin(kind, False, "1"), RoughPlugin(kind, False, "1")
+    for happening in weather:
+        blow(one, *happening)
+        other.state = codec.decode(other.kind.record, codec.encode(other.state))
+        blow(other, *happening)
+    assert one.sent == other.sent
+    assert codec.encode(one.state) == codec.encode(other.state)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+@pytest.mark.parametrize("kind", [PlaceChild, CancelChild])
+@pytest.mark.parametrize("cause", [Cause.POST_ONLY, Cause.SELF_TRADE, Cause.OTHER, Cause.MARGIN])
+def test_a_venue_that_denies_for_ever_gets_few_requests(cause, kind, refused) -> None:
+    """Law 7 against a nervous market: the quote moves ten times a second for three minutes."""
+    venue = RoughPlugin("iceberg", False, "1")
+    if kind is CancelChild:
+        venue.answer()
+        venue.give(step.PauseRequest(venue.now, "p"))
+    for turn in range(1800):
+        venue.move(1000 + turn % 7, 1010 + turn % 7, after_ms=100)
+        flying = venue.flying
+        if flying is None:
+            continue
+        if isinstance(flying.action, kind):
+            venue.deny(cause, refused)
+        else:
+            venue.answer()
+        venue.check()
+    last_minute = [action for at, action in venue.sent if at > venue.now - 60_000 and isinstance(action, kind)]
+    assert len(last_minute) <= (1 if refused else 240)
+    assert venue.planned == {Side.BUY: D(1)}

@@ -102,8 +102,8 @@ def test_the_refusal_names_the_line_and_the_file() -> None:
     "name", ["chase", "twap", "trail_stop", "scalper", "twap_basket", "algo", "Ice", "i:ce", "1ce", "i*"]
 )
 def test_a_name_of_ours_or_one_that_no_key_can_have_is_refused(name: str) -> None:
-    told = refused(package("ice", name), lines=frozenset((LINE,)))["ice"]
-    assert told.message == f"ice 1.0 names an algo {name}, which no plug-in may"
+    told = refused(package("ice", name), lines=frozenset((LINE,)))
+    assert [one.message for one in told.values()] == [f"ice 1.0 names an algo {name}, which no plug-in may"]
 
 
 def test_two_packages_with_one_algo_are_both_refused() -> None:

@@ -340,3 +340,26 @@ async def test_a_plug_in_that_raises_at_its_start_is_answered_and_leaves_nothing
     assert (reply["success"], "ValueError('a bug')" in reply["error"]) == (False, True)
     assert await world.redis.hkeys("pms:active_algo:main") == []
     await world.chase()
+
+
+@pytest.mark.crash
+@in_world()
+async def test_killed_right_after_its_acceptance_a_repeat_is_told_of_that_algo(world: World, plugs: Site) -> None:
+    plugs.iceberg()
+    plugs.approve()
+    await begin(world, plugs)
+    await world.command("validate", command={"type": "algo_start", "algo": "iceberg", "params": ICEBERG})
+    await iceberg(world, quantity="0.004")  # leverage and sub-account are there
+    world.life.die_on = "after claim"
+    body = {"subAccountId": "main", "requestId": "once", "algo": "iceberg", "params": ICEBERG}
+    await world.redis.lpush("pms:cmd:algo_start", json.dumps(body))
+    await world.until(lambda: world.daemon is None)
+    plugs.approve("# nothing")
+    await again(world, plugs)
+    reply = await world.command("algo_start", **body)
+    assert reply["success"], reply
+    state = await state_of(world, reply["algoId"])
+    assert (state["requestId"], state["paused"]) == ("once", "plugin_missing")
+    assert len(await world.redis.hkeys("pms:active_algo:main")) == 2
+    await world.run(15)
+    assert world.resting() == [], "what had not left never does"

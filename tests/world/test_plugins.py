@@ -110,7 +110,7 @@ async def test_an_unapproved_plug_in_is_never_imported_and_the_refusal_has_the_l
 @pytest.mark.parametrize("what", ["hash", "version", "name", "a changed byte", "another file"])
 def test_a_line_for_anything_else_approves_nothing(what: str, tmp_path: Path, plugs: Site) -> None:
     mark = plugs.folder / "mark"
-    plugs.iceberg(more=MARK.format(mark=str(mark)))
+    plugs.iceberg(more=MARK.format(mark=str(mark)) + "# one\n")
     line = plugs.package().line
     changed = {
         "hash": line[:-1] + ("0" if line[-1] != "0" else "1"),
@@ -119,7 +119,7 @@ def test_a_line_for_anything_else_approves_nothing(what: str, tmp_path: Path, pl
     }
     plugs.approve(changed.get(what, line))
     if what == "a changed byte":
-        plugs.iceberg(more=MARK.format(mark=str(mark)) + " ")
+        plugs.iceberg(more=MARK.format(mark=str(mark)) + "# two\n")
     elif what == "another file":
         source = (plugs.folder / "pms_iceberg.py").read_text()
         files = {"pms_iceberg.py": source, "pms_iceberg_more.py": "NOTHING = 0\n"}

@@ -16,7 +16,7 @@ from pms.market import LINGER_S, Market
 from pms.market_data import DepthFrame, MarketSink, Snapshot, TouchFrame
 from pms.tasks import Tasks
 from pms.venue import Unavailable
-from schemas.market import Instrument, Quote, Side
+from schemas.market import Instrument, Quote, Side, Touches
 from tests.virtual import virtual
 
 EPOCH = 1_790_526_539_000
@@ -98,6 +98,7 @@ class Setting:
         self.tasks = Tasks()
         self.health: list[tuple[str, bool, str]] = []
         self.prices: list[tuple[float, Quote]] = []
+        self.marks: list[tuple[str, Decimal]] = []
         self.market = Market(
             self.exchange,
             self.clock,
@@ -105,6 +106,7 @@ class Setting:
             chance=lambda: 0.5,
             on_health=lambda *told: self.health.append(told),
             on_price=lambda instrument, quote, mark: self.prices.append((self.clock.monotonic(), quote)),
+            on_mark=lambda *told: self.marks.append(told),
         )
         self.exchange.start(self.market)
         self.market.start()
@@ -464,6 +466,33 @@ async def test_a_high_reached_by_tickers_only_is_kept(stage: Setting) -> None:
 
 
 @setting
+async def test_who_asks_for_touches_hears_how_far_each_side_reached_between_two_quotes(stage: Setting) -> None:
+    """By frames and tickers, though the mid may never have moved; and each quote tells of its own time only."""
+    await stage.watched()
+    follower, other = Follower(), Follower()
+    stage.market.subscribe("BTCUSDT", other)
+    await asyncio.sleep(0)
+    stage.exchange.change({100.0: 1.25})
+    await asyncio.sleep(0)
+    assert other.quotes[-1].touches is None
+    stage.market.subscribe("BTCUSDT", follower, touches=True)
+    await asyncio.sleep(0)
+    stage.exchange.change({100.0: 0.0}, {100.1: 0.0})
+    stage.exchange.change({100.0: 1.0}, {100.1: 1.0})
+    stage.market.on_touch(TouchFrame("BTCUSDT", stage.exchange.last_id + 1, 99.8, 1.0, 100.3, 1.0, EPOCH + 1000))
+    await asyncio.sleep(0)
+    assert follower.quotes[-1].touches == Touches(998, 1000, 1001, 1003)
+    assert (follower.quotes[-1].high2, follower.quotes[-1].low2) == (2001, 2001)
+    stage.exchange.change({100.0: 3.0})
+    await asyncio.sleep(0)
+    assert follower.quotes[-1].touches == Touches(1000, 1000, 1001, 1001)
+    stage.market.unsubscribe("BTCUSDT", follower)
+    stage.exchange.change({100.0: 4.0})
+    await asyncio.sleep(0)
+    assert other.quotes[-1].touches is None, "nobody asks any more"
+
+
+@setting
 async def test_a_crossed_or_one_sided_ticker_is_no_extreme(stage: Setting) -> None:
     await stage.watched()
     follower = Follower()
@@ -503,6 +532,7 @@ async def test_a_mark_is_kept_with_its_times(stage: Setting) -> None:
     assert mark is not None
     assert (mark.price, mark.ts, mark.received) == (Decimal("84551.10762319"), EPOCH - 5, EPOCH + 500)
     assert stage.market.mark("ETHUSDT") is None
+    assert stage.marks == [("BTCUSDT", Decimal("84551.10762319"))], "of watched symbols, each"
 
 
 @setting

@@ -169,6 +169,26 @@ async def test_a_position_reduced_by_hand_meanwhile_shrinks_it(world: World) -> 
     assert world.held() == 0
 
 
+@in_world()
+async def test_a_fill_of_an_exit_that_was_never_recorded_is_the_stops(world: World) -> None:
+    """An exit does not wait for Redis, so its id alone tells whose it was."""
+    await ready(world)
+    held = await opened(world)
+    name = await stopped(world, positionId=held, callbackTicks=1000)
+    await world.run(1)
+    world.redis_goes()
+    world.market.move(-1000)
+    await world.until(lambda: world.held() == 0, 1)
+    await world.kill()
+    world.redis_comes()
+    world.elsewhere = True  # without the spill file
+    await world.run(15)
+    await world.start()
+    state = await ends(world, name)
+    assert (state["status"], state["filledQuantity"]) == ("completed", D("0.010"))
+    assert len(exits(world)) == 1
+
+
 # --- at each of its effects ---------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,3 +166,39 @@ async def test_half_a_history_is_none() -> None:
     venue.http.answer = lambda _: next(answers)
     with pytest.raises(Unavailable):
         await history.trades(venue.rest, "A", EPOCH_MS - 2 * WEEK_MS, EPOCH_MS)
+
+
+MINUTE_MS = 60_000
+
+
+class Candles(Venue):
+    """Answers klines with the oldest of what was asked for; minutes without a trade have no row."""
+
+    def answer(self, asked: Asked) -> Response:
+        start, limit = int(asked.params["startTime"]), int(asked.params["limit"])
+        assert (asked.params["interval"], start % MINUTE_MS) == ("1m", 0)
+        assert 1 <= limit <= history.CANDLES_MAX
+        rows = [row["row"] for row in self.rows if start <= row["time"] < start + limit * MINUTE_MS]
+        return ok(rows[:limit])
+
+
+def candle(number: int) -> dict[str, object]:
+    opened = EPOCH_MS // MINUTE_MS * MINUTE_MS - number * MINUTE_MS
+    return {"time": opened, "row": [opened, "1", f"{number + 1}.5", "0.5", "1", "0", opened + 59_999, "0", 0, "0"]}
+
+
+@pytest.mark.parametrize("marks, path", [(False, "/fapi/v1/klines"), (True, "/fapi/v1/markPriceKlines")])
+@pytest.mark.parametrize("back, pages", [(0, 1), (1, 1), (1499, 1), (1500, 2), (4000, 3)])
+async def test_every_minute_since_a_time_has_its_candle(back: int, pages: int, marks: bool, path: str) -> None:
+    venue = Candles([candle(number) for number in range(5000, -1, -1)], 0)
+    found = await history.candles(venue.rest, "A", EPOCH_MS - back * MINUTE_MS, EPOCH_MS, marks)
+    newest = EPOCH_MS // MINUTE_MS * MINUTE_MS
+    assert [row.time for row in found] == [newest - number * MINUTE_MS for number in range(back, -1, -1)]
+    assert (found[0].high, found[0].low) == (Decimal(f"{back + 1}.5"), Decimal("0.5"))
+    assert [asked.path for asked in venue.http.asked] == [path] * pages
+
+
+async def test_a_market_that_did_not_trade_has_no_candles() -> None:
+    venue = Candles([candle(3)], 0)
+    assert len(await history.candles(venue.rest, "A", EPOCH_MS - 10 * MINUTE_MS, EPOCH_MS, False)) == 1
+    assert len(venue.http.asked) == 1

@@ -150,6 +150,20 @@ def test_klines_of_longer_intervals_hold_their_minutes() -> None:
     assert [row[1] for row in first] == ["84551.00", "84552.00", "84553.00"]
 
 
+def test_mark_price_klines_hold_what_the_mark_reached() -> None:
+    desk = Desk()
+    for price in ("84551.1", "84560.0", "84540.0", "84550.0"):
+        desk.apply(Mark("BTCUSDT", desk.now, D(price), D(price)))
+    desk.wait(60_000)
+    desk.apply(Mark("BTCUSDT", desk.now, D("84555.0"), D("84555.0")))
+    rows = desk.ok("GET", "/fapi/v1/markPriceKlines", symbol="BTCUSDT", interval="1m", limit="2")
+    assert [row[1:5] for row in rows] == [
+        ["84551.10", "84560.00", "84540.00", "84550.00"],
+        ["84555.00", "84555.00", "84555.00", "84555.00"],
+    ]
+    assert rows[0][0] % 60_000 == 0
+
+
 def test_a_market_fill_tells_its_four_events_in_the_captured_order() -> None:
     desk = Desk()
     wire = desk.private()

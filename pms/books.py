@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ NOT_OURS = frozenset((Origin.EXTERNAL, Origin.LIQUIDATION, Origin.RECOVERED))
 _LIQUIDATIONS = {"autoclose-": "full_liquidation", "adl_autoclose": "adl_triggered"}  # settlement moves books only
 
 _SHOWN = [name for name in PositionUpdated.__struct_fields__ if name in Position.__struct_fields__]
+_shown = attrgetter(*_SHOWN)
 
 _replace = msgspec.structs.replace
 
@@ -222,7 +224,7 @@ class Books:
 
 
 def _position_event(part: Booked, position: Position, now: int) -> PositionUpdated | PositionReduced:
-    shown: dict[str, Any] = {name: getattr(position, name) for name in _SHOWN}
+    shown: dict[str, Any] = dict(zip(_SHOWN, _shown(position), strict=True))
     if part.event == "position_updated":
         return PositionUpdated(ts=now, **shown)
     return PositionReduced(

@@ -36,6 +36,7 @@ class HaltFile:
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / FILE
+        self._name = str(self._path)
         self._seen: tuple[int, int, int] | None = None
 
     def read(self, now: int) -> tuple[Halt, ...]:
@@ -76,7 +77,7 @@ class HaltFile:
     def _stamp(self) -> tuple[int, int, int] | None:
         assert self._path is not None, "asked only where there is a file"
         try:
-            found = self._path.stat()
+            found = os.stat(self._name)
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size

@@ -152,7 +152,10 @@ class Market:
 
     def own(self, symbol: str) -> OwnOrders:
         """What of the symbol's book is ours, watched or not. After changing it call `own_changed`."""
-        return self._own.setdefault(symbol, OwnOrders())
+        own = self._own.get(symbol)
+        if own is None:
+            own = self._own[symbol] = OwnOrders()
+        return own
 
     def own_changed(self, symbol: str) -> None:
         line = self._lines.get(symbol)

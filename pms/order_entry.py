@@ -118,9 +118,22 @@ class OrderEntry:
         self._count(order)
         unit.event(placed(order, self._now(), self._seen_now(order.symbol)))
         unit.order(order)
-        self.track(order)
-        self._leaving.append(verdict)
+        self._leave(unit, order, verdict)
         return order, None
+
+    def _leave(self, unit: Unit, order: Order, approved: Approved) -> None:
+        """An order's request is to leave: an exit at once, an entry when its record stands. The market is told of an
+        entry only in the turn after it has left, which is before any frame can show it: else it would wait for that."""
+        self._leaving.append(approved)
+        if approved.exit:
+            self.track(order)
+        else:
+            unit.afterwards(lambda _: self._track_newest(order.client_order_id))
+
+    def _track_newest(self, client_id: str) -> None:
+        order = self._ledger.orders.get(client_id)
+        if order is not None:
+            self.track(order)
 
     def _seen_now(self, symbol: str) -> Decision | None:
         """What a decision on a symbol goes by."""
@@ -147,8 +160,7 @@ class OrderEntry:
             return order, verdict
         order = orders.amending(order, action.price, action.quantity, self._now(), request_id).order
         unit.order(order)
-        self.track(order)
-        self._leaving.append(verdict)
+        self._leave(unit, order, verdict)
         return order, None
 
     def _judge(self, order: Order, wanted: Form | None = None) -> tuple[Approved | Denied, Order]:

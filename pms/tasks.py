@@ -1,4 +1,4 @@
-"""Tasks: the only `create_task` of the project.
+"""Tasks: the only `create_task` of the project, and how one is woken without a turn of the loop.
 
 Every task is referenced until it ends, and a failure is logged and counted, never lost (design.md rule 5).
 """
@@ -6,6 +6,7 @@ Every task is referenced until it ends, and a failure is logged and counted, nev
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -53,3 +54,50 @@ class Tasks:
             for task in waiting:
                 task.cancel()
             await asyncio.wait(waiting)
+
+
+class Prompt(asyncio.Future[T]):
+    """A future whose `tell` carries on the task that awaits it there and then, by plain call, as far as its next wait.
+
+    For what must not wait for its turn. Ended in any other way it is an ordinary future. One task awaits it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self._waker: tuple[Callable[..., object], contextvars.Context | None] | None = None
+
+    def add_done_callback(self, fn: Callable[..., object], /, *, context: contextvars.Context | None = None) -> None:
+        if self._waker is None and not self.done():
+            self._waker = (fn, context)
+        else:
+            super().add_done_callback(fn, context=context)
+
+    def tell(self, result: T) -> None:
+        """End it with a result. Told from within another task it is an ordinary future: two can't run at once."""
+        if self._waker is None or asyncio.current_task() is not None:
+            self.set_result(result)
+            return
+        (wake, context), self._waker = self._waker, None
+        super().set_result(result)
+        if context is None:
+            wake(self)
+        else:
+            context.run(wake, self)
+
+    def set_result(self, result: T) -> None:
+        self._hand_over()
+        super().set_result(result)
+
+    def set_exception(self, exception: type | BaseException) -> None:
+        self._hand_over()
+        super().set_exception(exception)
+
+    def cancel(self, msg: object = None) -> bool:
+        self._hand_over()
+        return super().cancel(msg)
+
+    def _hand_over(self) -> None:
+        """Have the loop wake who awaits it."""
+        if self._waker is not None:
+            (wake, context), self._waker = self._waker, None
+            super().add_done_callback(wake, context=context)

@@ -6,7 +6,7 @@ once, and in Redis when the commit is done: all of it or nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -25,6 +25,8 @@ from schemas.reports import Income
 _INCOME_KEPT = 500  # names of other income: an hour of it is read again, and has a few rows
 _TERMINAL_TTL_MS = keys.TERMINAL_TTL_S * 1000
 
+_Draft = tuple[Any, Index | None, int, int, int | None]  # body, index row, lifetime, format, place of its event
+
 
 class Unit:
     """The last word on each record, and events in order."""
@@ -35,8 +37,13 @@ class Unit:
         self._now = now
         self._request_id = request_id
         self._events: list[Event] = []
-        self._drafts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._drafts: dict[tuple[str, str], _Draft] = {}
+        self._afterwards: list[Callable[[object], None]] = []
         self.durable: Durable | None = None
+
+    def afterwards(self, call: Callable[[object], None]) -> None:
+        """Have it called with the outcome's future, after what waited for the step has left, or never will."""
+        self._afterwards.append(call)
 
     @property
     def empty(self) -> bool:
@@ -128,13 +135,7 @@ class Unit:
     def _draft(
         self, key: str, body: Any, field: str = "", index: Index | None = None, ttl_ms: int = 0, v: int = codec.VERSION
     ) -> None:
-        self._drafts[(key, field)] = {
-            "body": body,
-            "index": index,
-            "ttl_ms": ttl_ms,
-            "v": v,
-            "event": len(self._events) - 1 if self._events else None,
-        }
+        self._drafts[(key, field)] = (body, index, ttl_ms, v, len(self._events) - 1 if self._events else None)
 
     def commit(
         self,
@@ -144,7 +145,7 @@ class Unit:
         progress: bool = False,
     ) -> Durable:
         """Hand the step over; memory has it already."""
-        records = tuple(self._record(key, field, draft) for (key, field), draft in self._drafts.items())
+        records = tuple([self._record(key, field, draft) for (key, field), draft in self._drafts.items()])
         batch = Batch(
             records=records,
             events=tuple(self._events),
@@ -154,21 +155,24 @@ class Unit:
             progress=progress,
             overwrites=True,
         )
-        self.durable = self._ledger.commit(batch)
-        return self.durable
+        durable = self.durable = self._ledger.commit(batch)
+        for call in self._afterwards:
+            durable.add_done_callback(call)
+        return durable
 
-    def _record(self, key: str, field: str, draft: dict[str, Any]) -> Record:
+    def _record(self, key: str, field: str, draft: _Draft) -> Record:
+        body, index, ttl_ms, v, event = draft
         expected, rev = self._ledger.next_revision(key, field)
         return Record(
             key=key,
             field=field,
-            body=codec.encode(draft["body"]),
+            body=codec.encode(body),
             expected_rev=None if self._over_anything else expected,
             rev=rev,
-            v=draft["v"],
-            event=draft["event"],
-            index=draft["index"],
-            ttl_ms=draft["ttl_ms"],
+            v=v,
+            event=event,
+            index=index,
+            ttl_ms=ttl_ms,
         )
 
 

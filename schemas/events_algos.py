@@ -7,6 +7,7 @@ A status that changes is published at once, progress at most once a second unles
 from __future__ import annotations
 
 from decimal import Decimal
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -44,14 +45,14 @@ class ChaseEvent(Event, frozen=True, kw_only=True):
     @classmethod
     def of(cls, kind: ChaseEventType, state: ChaseState, ts: int) -> ChaseEvent:
         """The event `kind` of a chase as its record stands."""
-        told = {name: getattr(state, name) for name in _OF_STATE} | {
-            name: getattr(state.params, name) for name in _OF_PARAMS
-        }
+        told = dict(zip(_TOLD, _of_state(state), strict=True))
         return cls(type=kind, ts=ts, **told)
 
 
 _OF_STATE = tuple(name for name in ChaseEvent.__struct_fields__ if name in ChaseState.__struct_fields__)
 _OF_PARAMS = ("stalk_mode", "stalk_offset_pct", "stalk_offset_ticks")
+_TOLD = (*_OF_STATE, *_OF_PARAMS)
+_of_state = attrgetter(*_OF_STATE, *(f"params.{name}" for name in _OF_PARAMS))
 
 
 class TwapEvent(Event, frozen=True, kw_only=True):

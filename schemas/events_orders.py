@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -84,7 +85,7 @@ class OrderEvent(Event, frozen=True, kw_only=True):
     @classmethod
     def of(cls, kind: OrderEventType, order: Order, ts: int) -> OrderEvent:
         """The event `kind` of an order, with the command that asked for it."""
-        told = {name: getattr(order, name) for name in _OF_ORDER}
+        told = dict(zip(_OF_ORDER, _of_order(order), strict=True))
         if kind in _ASKED_FOR and order.changed_by:
             told["request_id"] = order.changed_by
         return cls(type=kind, ts=ts, **told)
@@ -92,6 +93,7 @@ class OrderEvent(Event, frozen=True, kw_only=True):
 
 _ASKED_FOR = ("order_amended", "order_cancelled")  # caused by a later command than the one that placed it
 _OF_ORDER = tuple(name for name in OrderEvent.__struct_fields__ if name in Order.__struct_fields__)
+_of_order = attrgetter(*_OF_ORDER)
 
 
 def placed(order: Order, ts: int, decision: Decision | None) -> OrderEvent:

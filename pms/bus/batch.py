@@ -11,6 +11,7 @@ import asyncio
 
 import msgspec
 
+from pms.tasks import Prompt
 from schemas import keys
 
 
@@ -119,12 +120,12 @@ Outcome = Committed | Duplicate | Shed
 class Durable(asyncio.Future[Outcome]):
     """The outcome of a commit, when there is one."""
 
-    _ahead: tuple[asyncio.Future[Outcome | Exception | None], ...] = ()
+    _ahead: tuple[Prompt[Outcome | Exception | None], ...] = ()
 
-    def ahead(self) -> asyncio.Future[Outcome | Exception | None]:
-        """The outcome or error one turn of the loop before who awaits it hears: what acts on it has left by the time
-        others write their answers."""
-        future: asyncio.Future[Outcome | Exception | None] = self.get_loop().create_future()
+    def ahead(self) -> Prompt[Outcome | Exception | None]:
+        """The outcome or error before who awaits the outcome hears. Whoever awaits this goes on within the answer that
+        says "committed": what acts on it has left by the time others write their answers."""
+        future: Prompt[Outcome | Exception | None] = Prompt()
         if self.done():
             future.set_result(self.exception() or self.result())  # type: ignore[arg-type]  # only `end` ends it
         else:
@@ -133,15 +134,14 @@ class Durable(asyncio.Future[Outcome]):
 
     def end(self, outcome: Outcome | Exception) -> None:
         """Tell it."""
-        for future in self._ahead:
-            if not future.done():
+        ahead, self._ahead = self._ahead, ()
+        for future in ahead:
+            if future.done():
+                continue
+            if isinstance(outcome, Committed):
+                future.tell(outcome)
+            else:  # nothing leaves on it, so it has time until nobody is in the middle of the queue
                 future.set_result(outcome)
-        if self._ahead:
-            self.get_loop().call_soon(self._end, outcome)
-        else:
-            self._end(outcome)
-
-    def _end(self, outcome: Outcome | Exception) -> None:
         if self.done():  # its waiter may have left
             return
         if isinstance(outcome, Exception):

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from pms.bus.batch import Gone
 from pms.bus.link import Command, Link, Refusal, Reply, Word
+from pms.tasks import Prompt
 
 ANSWER_S = 2.0  # a local answer takes 0.1 ms; a server this late is stopped or swapping
 
 
-Answers = list[asyncio.Future[Reply]]
+Answers = list[Prompt[Reply]]
 
 
 class Caller:
@@ -27,7 +28,7 @@ class Caller:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._waiting: deque[asyncio.Future[Reply]] = deque()
+        self._waiting: deque[Prompt[Reply]] = deque()
         self._open = False
         self._opening = asyncio.Lock()
 
@@ -50,8 +51,7 @@ class Caller:
         """
         if not self._open:
             return []
-        loop = asyncio.get_running_loop()
-        futures: Answers = [loop.create_future() for _ in commands]
+        futures: Answers = [Prompt() for _ in commands]
         self._waiting.extend(futures)
         for command in commands:
             self._link.send(command)
@@ -75,7 +75,7 @@ class Caller:
     def _on_reply(self, reply: Reply) -> None:
         future = self._waiting.popleft()
         if not future.done():
-            future.set_result(reply)
+            future.tell(reply)
 
     def _drop(self, reason: str) -> None:
         self._open = False

@@ -11,7 +11,6 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
@@ -78,8 +77,10 @@ class _Wire(asyncio.Protocol):
         assert self.transport is not None
         written = 0
         if self._descriptor >= 0 and not self.transport.get_write_buffer_size() and not self.transport.is_closing():
-            with suppress(OSError):  # full or broken: the transport waits or tells
+            try:
                 written = os.write(self._descriptor, data)
+            except OSError:
+                written = 0  # full or broken: the transport waits or tells
         if written < len(data):
             self.transport.write(data[written:])
 
@@ -154,7 +155,7 @@ class WireLink:
 
     def send(self, command: Command) -> None:
         assert self._wire is not None
-        self._wire.write(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]  # takes any sequence
+        self._wire.write(hiredis.pack_command(command if type(command) is tuple else tuple(command)))  # type: ignore[arg-type]  # takes any sequence
 
     def close(self) -> None:
         if self._wire is not None:

@@ -128,8 +128,8 @@ class Book:
         if own.places:
             seen = (self.last_id, self._newest_id, own.version)
             if seen != self._seen:  # asked several times a frame, and what is left of the touch takes a walk
-                self._seen = seen
                 own.forget(self.time)
+                self._seen = (self.last_id, self._newest_id, own.version)
                 self._quote = self._quote_less(own, received)
             return self._quote
         self._seen = None
@@ -280,8 +280,7 @@ class _Ladder:
     def first(self, accept: Callable[[float, float], tuple[int, Decimal] | None]) -> tuple[int, Decimal] | None:
         """What `accept(price, quantity)` says to the best level to which it says anything, asked best first."""
         heap, passed, answer = self._heap, [], None
-        while answer is None and (price := self.best()) is not None:
-            answer = accept(price, self.levels[price])
+        while (price := self.best()) is not None and (answer := accept(price, self.levels[price])) is None:
             key = heap[0]
             passed.append(key)
             while heap and heap[0] == key:  # a level that came back after its end is in the heap twice

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from pms.sim.faults import Latency
 from tests.world.world import World, in_world
 
 D = Decimal
@@ -237,3 +238,19 @@ async def test_a_first_order_that_would_meet_our_own_stands_one_tick_back(world:
     await world.chase(side="SELL", aggressive=True, subAccountId="second")
     await world.run(2)
     assert [(order.side, order.price) for order in world.placed()] == [("BUY", D("61800.1")), ("SELL", D("61800.2"))]
+
+
+@in_world(latency=Latency(answer_ms=400))
+async def test_an_order_in_flight_is_no_touch_to_follow_though_frames_show_it_already(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    assert world.daemon is not None
+    world.mute("/private")
+    task = world.daemon.tasks.spawn(world.chase(aggressive=True), "chase")
+    await world.until(world.placed)
+    await world.run(0.3)
+    quote = world.daemon.market.quote("BTCUSDT")
+    assert world.resting()[0].price == D("61800.1")
+    assert quote is not None
+    assert quote.bid == 618000
+    await task

@@ -1,0 +1,67 @@
+"""The way from a durable record to the wire has tests that bite: one error planted turns a test red (design.md rules 3
+and 5, algos.md law 9)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.static.test_planted_errors import run
+from tests.static.test_planted_errors import tree as tree  # noqa: PLC0414 - a fixture
+
+PROMPT, CHASE = "tests/contract/test_prompt.py::", "tests/world/test_chase.py::"
+
+# what is wrong: path, right, wrong, the test that finds it
+ERRORS = {
+    "an order in flight is another's": (
+        "pms/order_entry.py",
+        "unit.afterwards(lambda _:",
+        "str(lambda _:",
+        CHASE + "test_an_order_in_flight_is_no_touch_to_follow_though_frames_show_it_already",
+    ),
+    "an entry waits for its turn though its record stands": (
+        "pms/bus/batch.py",
+        "if isinstance(outcome, Committed):",
+        "if False:",
+        PROMPT + "test_what_waits_for_its_record_leaves_within_the_answer_that_it_stands",
+    ),
+    "whoever hears a bad answer acts in the middle of the queue": (
+        "pms/bus/batch.py",
+        "if isinstance(outcome, Committed):",
+        "if True:",
+        PROMPT + "test_an_answer_on_which_nothing_leaves_disturbs_nobody_in_the_middle_of_the_queue",
+    ),
+    "one task is run within another": (
+        "pms/tasks.py",
+        "if self._waker is None or asyncio.current_task() is not None:",
+        "if self._waker is None:",
+        PROMPT + "test_told_from_within_a_task_it_is_an_ordinary_future",
+    ),
+    "a cancelled task is never woken": (
+        "pms/tasks.py",
+        "    def cancel(self, msg: object = None) -> bool:\n        self._hand_over()\n",
+        "    def cancel(self, msg: object = None) -> bool:\n",
+        PROMPT + "test_a_waiting_task_can_be_cancelled_and_what_is_told_then_is_lost",
+    ),
+    "an error never wakes who waits": (
+        "pms/tasks.py",
+        "    def set_exception(self, exception: type | BaseException) -> None:\n        self._hand_over()\n",
+        "    def set_exception(self, exception: type | BaseException) -> None:\n",
+        PROMPT + "test_an_error_reaches_the_waiting_task",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_planted_error_turns_its_test_red(name: str, tree) -> None:
+    path, right, wrong, test = ERRORS[name]
+    source = (tree / path).read_text()
+    assert source.count(right) == 1, f"the error has no place in {path} any more"
+    (tree / path).write_text(source.replace(right, wrong))
+    result = run(tree, test)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "AssertionError" in result.stdout + result.stderr
+
+
+def test_without_the_errors_the_same_tests_are_green(tree) -> None:
+    result = run(tree, *dict.fromkeys(test for _, _, _, test in ERRORS.values()))
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -82,8 +82,9 @@ class Cancels:
         as soon as it is known. An exit under way is none of it."""
         desk = self._desk
         ending = scope.runners(desk, protection)
-        views = [runner.kind.view(runner.state) for runner in ending]
-        stopped = tuple(view.algo_id for view in views)
+        views = [view_of(runner) for runner in ending]
+        ids = {view.algo_id for view in views}
+        stopped = tuple(view.algo_id for view in views if view.parent_id not in ids)  # children end with their parent
         names = [name for view in views for name in view.live_children]
         loose = [
             order

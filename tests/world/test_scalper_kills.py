@@ -166,6 +166,36 @@ async def test_a_child_whose_record_is_gone_is_replaced_and_its_order_leaves(wor
     assert (await record(world, scalper_id))["status"] == "active"
 
 
+@pytest.mark.parametrize("filled", ["", "0.003"])
+@in_world()
+async def test_a_closing_order_of_an_unwritten_step_leaves_and_is_not_put_back(world: World, filled: str) -> None:
+    """An exit does not wait for its record; here that is lost with the host's data directory."""
+    await begin(world)
+    scalper_id = await scalper(world)
+    await stand(world, 1, 0)
+    world.life.die_on = "after POST"
+    world.life.spared = world.life.effects.count("after POST")
+    world.redis_goes()
+    hit(world, legs(world, "BUY")[0], "0.010")
+    await world.until(lambda: world.daemon is None, 5)
+    world.redis_comes()
+    (orphan,) = legs(world, "SELL")
+    if filled:
+        hit(world, orphan, filled)
+    world.elsewhere = True
+    await world.start()
+    await world.run(5)
+    assert orphan not in world.resting()
+    owner = orphan.client_id.split("-")[2]
+    assert [order for order in world.placed() if owner in order.client_id] == [orphan]
+    if filled:
+        assert (await world.record(f"order:{orphan.client_id}"))["flagged"], "as it stood at the venue"
+    state = await record(world, scalper_id)
+    assert (state["bought"], state["sold"], state["closedElsewhere"]) == (D("0.010"), 0, D(filled or 0))
+    assert [order.remaining for order in legs(world, "SELL")] == [world.held()]
+    await true_to_the_venue(world, scalper_id)
+
+
 # --- SIGTERM and long absences ------------------------------------------------------------------------
 
 

@@ -200,6 +200,7 @@ def test_a_position_reduced_by_somebody_else_shrinks_the_closing_legs_outer_ones
     ladder.reduce_by_hand("0.3")
     ladder.run(1_000)
     assert [order.remaining for order in ladder.resting(SELL)] == [D("0.5"), D("0.2")]
+    assert [slot.child.asked for slot in ladder.state.short.slots] == [D("0.5"), D("0.2")], "and the record knows"
     ladder.reduce_by_hand("0.2")
     ladder.run(1_000)
     assert [order.remaining for order in ladder.resting(SELL)] == [D("0.5")]

@@ -433,8 +433,10 @@ def test_a_stop_is_a_checkpoint_and_a_start_goes_on(on_stop: str | None, left) -
 
 def test_nothing_is_started_between_a_stop_and_a_start() -> None:
     ladder = Ladder()
+    ladder.end(ladder.resting(BUY)[0], VenueStatus.CANCELLED)
     ladder.everybody(step.StopRequest(ladder.now))
     spawned = len(ladder.started)
+    ladder.run(10_000)
     ladder.give(step.ResumeRequest(ladder.now, ladder.touch))
     ladder.move(1010, 1012)
     assert (len(ladder.started), ladder.resting()) == (spawned, [])

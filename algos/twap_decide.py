@@ -237,7 +237,7 @@ def _finish(state: TwapState) -> TwapState:
     """The end. Everything filled is `completed`, whatever asked for the ending; what is missing is named."""
     status = AlgoStatus.COMPLETED if not state.rest else state.ending
     assert status is not None, "a TWAP ends by a decision or by being filled"
-    reason = state.ending_reason or ("" if not state.rest else state.reason)
+    reason = state.ending_reason or state.executing
     return _replace(state, status=status, reason=reason, residual=state.rest or ZERO, slot_left=ZERO, wake_at=0)
 
 

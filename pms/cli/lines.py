@@ -30,6 +30,10 @@ def event(told: Event) -> str:
         rest = _order(told)
     elif kind.startswith("chase_"):
         rest = _chase(told)
+    elif kind.startswith("twap_basket_"):
+        rest = _basket(told)
+    elif kind.startswith("twap_"):
+        rest = _twap(told)
     elif kind.startswith("position_") and "quantity" in told:
         rest = _position(told)
     else:
@@ -55,6 +59,33 @@ def _chase(told: Event) -> str:
         f"{told['symbol']} {told['side']:4} @ {price} {touch} {done}{average} {told['status']}, "
         f"{told['repriceCount']} reprices {told['chaseId']}{reason}"
     )
+
+
+def _twap(told: Event) -> str:
+    done = f"filled {number(told['filledQuantity'])}/{number(told['totalQuantity'])}"
+    what = f"{told['symbol']} {told['side']:4} {done} {_lots(told)}{_cost(told)}"
+    return f"{what} {told['status']} {told['twapId']}{_why(told)}"
+
+
+def _basket(told: Event) -> str:
+    legs = ", ".join(
+        f"{leg['symbol']} {leg['side']} {number(leg['filledQuantity'])}/{number(leg['totalQuantity'])}{_cost(leg)}"
+        for leg in told["legs"]
+    )
+    return f"{told['basketName']}: {legs}; {_lots(told)} {told['status']} {told['twapBasketId']}{_why(told)}"
+
+
+def _lots(told: Event) -> str:
+    coming = f", next {when(told['nextLotAt'])}" if told["nextLotAt"] else ""
+    return f"lots {told['filledLots']}/{told['totalLots']}{coming}"
+
+
+def _cost(told: Event) -> str:
+    return f" avg {number(told['avgPrice'])} ({number(told['slippageBps'])} bps)" if told["avgPrice"] else ""
+
+
+def _why(told: Event) -> str:
+    return f" ({told['reason']})" if told["reason"] else ""
 
 
 def _position(told: Event) -> str:

@@ -43,9 +43,22 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _algos(redis: wire.Redis, keys: Keys) -> Rows:
-    ours = [row for kind in typing.get_args(AlgoKind) for row in _hashes(redis, keys.active(kind, "*"), kind)]
+    ours = [
+        (kind, _named(record), body)
+        for kind in typing.get_args(AlgoKind)
+        for _, record, body in _hashes(redis, keys.active(kind, "*"), kind)
+    ]
     plugged = _hashes(redis, keys.active_plugins("*"), "")
     return ours + [(record["algo"], _flat(record), body) for _, record, body in plugged]
+
+
+def _named(record: dict[str, Any]) -> dict[str, Any]:
+    """A record in the words of a chase's, whose columns all share. Of a basket its legs' symbols and sides: quantities
+    of several symbols have no sum."""
+    if "avgPrice" in record:
+        return record | {"fillPrice": record["avgPrice"]}
+    legs = record.get("params", {}).get("legs", [])
+    return record | {name: "/".join(leg[name] for leg in legs) for name in ("symbol", "side") if legs}
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

@@ -45,3 +45,32 @@ def test_an_event_of_another_family_shows_every_field_that_says_something() -> N
 def test_a_table_is_as_wide_as_its_cells_and_an_empty_one_says_so() -> None:
     assert lines.table(("a", "bb"), [("long", "x")]) == "a     bb\nlong  x"
     assert lines.table(("a", "bb"), []) == "None."
+
+
+LEG = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "filledLots": 1,
+    "totalLots": 4,
+    "filledQuantity": Decimal("0.010"),
+    "totalQuantity": Decimal("0.040"),
+    "avgPrice": Decimal("61800.10"),
+    "slippageBps": Decimal("0.10"),
+    "status": "active",
+    "reason": "",
+    "twapId": "t1",
+}
+
+
+def test_a_twap_reads_as_one_line_with_its_lots_and_its_price() -> None:
+    told = lines.event({**HEAD, **LEG, "type": "twap_progress", "nextLotAt": HEAD["ts"] + 5000})
+    assert told.endswith("BTCUSDT BUY  filled 0.01/0.04 lots 1/4, next 14:13:25.123 avg 61800.1 (0.1 bps) active t1")
+    ended = LEG | {"type": "twap_expired", "nextLotAt": 0, "avgPrice": 0, "status": "expired", "reason": "price_limit"}
+    assert lines.event({**HEAD, **ended}).endswith("lots 1/4 expired t1 (price_limit)")
+
+
+def test_a_basket_reads_as_one_line_over_its_legs() -> None:
+    basket = {"basketName": "pair", "twapBasketId": "b1", "legs": [LEG, LEG | {"symbol": "ETHUSDT", "avgPrice": 0}]}
+    told = lines.event({**HEAD, **LEG, **basket, "type": "twap_basket_progress", "totalLots": 8, "nextLotAt": 0})
+    legs = "BTCUSDT BUY 0.01/0.04 avg 61800.1 (0.1 bps), ETHUSDT BUY 0.01/0.04"
+    assert told.endswith(f"pair: {legs}; lots 1/8 active b1")

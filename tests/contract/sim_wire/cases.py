@@ -41,6 +41,8 @@ def _public() -> list[Case]:
     cases += [klines.fine(), *symbol_cases(klines), *limit_cases(klines, 1500)]
     cases += [klines.but("interval", "missing", None, -1102), klines.but("interval", "unknown", "7m", -1120)]
     cases += [klines.but("startTime", "after endTime", "2", -1023, endTime="1")]
+    marks = Base("GET", f"{V1}/markPriceKlines", {**BTC, "interval": "1m"})
+    cases += [marks.fine(), *symbol_cases(marks), *limit_cases(marks, 1500)]
     agg = Base("GET", f"{V1}/aggTrades", BTC)
     cases += [agg.fine(), *symbol_cases(agg), *limit_cases(agg, 1000), *window_cases(agg, 3_600_000)]
     cases += [agg.fine("fromId", "alone", fromId="1"), agg.but("fromId", "with a time", "1", -1128, startTime="1")]

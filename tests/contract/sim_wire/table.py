@@ -91,7 +91,7 @@ an unknown method -1020. A connection lives 24 hours.
 def _weight(route: Route) -> str:
     if isinstance(route.weight, int):
         return str(route.weight)
-    if route.path.endswith(("depth", "klines")):
+    if route.path.lower().endswith(("depth", "klines")):
         return "by limit"
     return f"{route.weight({'symbol': 'X'})}, {route.weight({})} without symbol"
 

@@ -17,6 +17,7 @@ from schemas.trail_stop import TrailStopParams, TrailStopState
 WRITE_MS = 250  # an extreme that moves is written four times a second at most (algos.md)
 FAR2 = 1 << 52  # half ticks that no price reaches, and that a JSON reader holds exactly
 
+_SELL = Side.SELL  # looked up once: the enum's class takes its time, and every quote asks
 _replace = msgspec.structs.replace
 
 
@@ -129,6 +130,18 @@ def calm(state: TrailStopState) -> tuple[int, int]:
     else:
         best, worst = towards * _activation(state), -towards * FAR2
     return (worst, best) if towards > 0 else (best, worst)
+
+
+def calm_touch(state: TrailStopState, quote: Quote) -> bool:
+    """Whether a quote tells a stop on the touch nothing: its side stayed between trigger and extreme."""
+    if state.calm_low2 != FAR2:
+        return False
+    touches = quote.touches
+    if state.side is _SELL:
+        low, high = (quote.bid, quote.bid) if touches is None else (touches.bid_low, touches.bid_high)
+        return state.trigger2 < 2 * low and 2 * high <= state.extreme2
+    low, high = (quote.ask, quote.ask) if touches is None else (touches.ask_low, touches.ask_high)
+    return state.extreme2 <= 2 * low and 2 * high < state.trigger2
 
 
 def protects(params: TrailStopParams, instrument: Instrument, price: Decimal) -> bool:

@@ -57,6 +57,8 @@ def step_trail_stop(state: TrailStopState, given: Input) -> Result:
     if type(given) is Quote:
         if state.calm_low2 < given.low2 and given.high2 < state.calm_high2:
             return state, NOTHING  # the hot path: most quotes change nothing, and then nothing is allocated
+        if state.activated and trail_price.calm_touch(state, given):
+            return state, NOTHING
         seen = trail_price.of_quote(state, given)
         return _settle(state, _priced(state, seen, given.received, given), given.received, given)
     if state.status.terminal:

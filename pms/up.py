@@ -27,11 +27,12 @@ from pms.bus.batch import Gone
 from pms.bus.lease import LeaseHeld
 from pms.bus.link import WireLink
 from pms.clock import Clock
-from pms.config import PAPER_KEY, PAPER_SECRET, Config, ConfigError, Secret, notify
+from pms.config import PAPER_KEY, PAPER_SECRET, Config, ConfigError, Secret, notify, reach
 from pms.daemon import Daemon, Refused
 from pms.datadir import DataDir
 from pms.embedded import EmbeddedRedis, Endpoint
 from pms.paper import Listening, PaperVenue
+from pms.records.beside import KeptRecords
 from pms.service_manager import ServiceManager
 from pms.tasks import Tasks
 from schemas.codec import Newer
@@ -46,13 +47,15 @@ T = TypeVar("T")
 
 
 class Started(msgspec.Struct, frozen=True):
-    """What stands once the doors are open. `redis` and `venue` are None where the settings named them."""
+    """What stands once the doors are open. `redis` and `venue` are None where the settings named them; `records` says
+    where they are kept, "" where nobody was asked to keep any."""
 
     config: Config
     redis: Endpoint | None
     venue: Listening | None
     epoch: int
     recovery: RecoveryRun | None
+    records: str = ""
 
 
 class Children(msgspec.Struct, frozen=True):
@@ -60,6 +63,7 @@ class Children(msgspec.Struct, frozen=True):
 
     redis: EmbeddedRedis | None
     venue: PaperVenue | None
+    records: KeptRecords | None = None
 
     def revive(self) -> None:
         """Bring back what has ended by itself."""
@@ -67,6 +71,8 @@ class Children(msgspec.Struct, frozen=True):
             if child is not None and child.ended():
                 _log.error("child_ended", child=name, then="started again at its address")
                 child.revive()
+        if self.records is not None:
+            self.records.revive()
 
 
 class Stack(msgspec.Struct, frozen=True):
@@ -79,8 +85,9 @@ class Stack(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def stack(config: Config, market: list[str]) -> Iterator[Stack]:
+def stack(config: Config, market: list[str], records: bool = False) -> Iterator[Stack]:
     """Hold the data directory and run what the settings do not name. `market` are the simulator's arguments.
+    `records`: the writer of SQL may be started, too; it is once the doors are open.
 
     Raises `datadir.DataDirInUse`, `ConfigError`, and `EmbeddedFailed` or `VenueFailed` where a child did not start.
     """
@@ -99,7 +106,11 @@ def stack(config: Config, market: list[str]) -> Iterator[Stack]:
             ending.callback(redis.stop)
             endpoint = redis.start()
         listening = venue.ready() if venue is not None else None
-        yield Stack(settled(config, endpoint, listening), endpoint, listening, Children(redis, venue))
+        config = settled(config, endpoint, listening)
+        kept = KeptRecords(config, reach()) if records and config.records == "on" else None
+        if kept is not None:
+            ending.callback(kept.stop)
+        yield Stack(config, endpoint, listening, Children(redis, venue, kept))
 
 
 def _held(config: Config) -> DataDir:
@@ -110,16 +121,20 @@ def _held(config: Config) -> DataDir:
         raise ConfigError(message) from error
 
 
-def run(config: Config, market: list[str], clock: Clock, announce: Callable[[Started], None]) -> int:
+def run(
+    config: Config, market: list[str], clock: Clock, announce: Callable[[Started], None], records: bool = False
+) -> int:
     """Start all, announce it with the doors open, and run until a signal. Returns the exit code.
 
     Raises as `stack` does, and `Refused` where the daemon did not start or had to stop.
     """
-    with stack(config, market) as stands:
+    with stack(config, market, records) as stands:
+        kept = stands.children.records
 
         def announced(daemon: Daemon) -> None:
+            where = "" if kept is None else kept.launch()
             epoch, recovery = daemon.lease.epoch, daemon.recovery.last
-            announce(Started(stands.config, stands.endpoint, stands.listening, epoch, recovery))
+            announce(Started(stands.config, stands.endpoint, stands.listening, epoch, recovery, where))
 
         return on_loop(_live(stands.config, clock, stands.children, announced))
 

@@ -55,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         settings = config.load(live_label=args.live)
         log.configure(settings.log_format)
-        code = up.run(settings, market_arguments(args), clock, announce)
+        code = up.run(settings, market_arguments(args), clock, announce, records=args.command == "up")
     except config.ConfigError as error:
         return _refused(str(error), exits.CONFIG)
     except datadir.DataDirInUse as error:
@@ -80,6 +80,7 @@ def _as_json(started: up.Started, seconds: float) -> str:
         "venue": msgspec.structs.asdict(venue)
         if venue
         else {"rest": settings.rest_url, "streams": settings.stream_url},
+        "records": started.records,
         "dataDir": str(settings.data_dir),
         "epoch": started.epoch,
         "doorsOpenAfterS": seconds,
@@ -102,6 +103,8 @@ def _as_text(started: up.Started, seconds: float, command: str) -> str:
         lines.append(f"  symbols  {', '.join(venue.symbols)}")
     else:
         lines.append(f"  venue    {settings.rest_url} and {settings.stream_url}")
+    if started.records:
+        lines.append(f"  records  {started.records}")
     lines.append(f"  data     {settings.data_dir}")
     lines.append(f"  start    epoch {started.epoch}; {_recovered(started.recovery)}")
     if command == "up":

@@ -23,7 +23,8 @@ STILL = ("--profile", "still", "--symbols", "BTCUSDT")
 def environment(data: Path, **more: str) -> dict[str, str]:
     """Ours without what would change settings, with this data directory."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PMS_", "PYTEST_"))}
-    return ours | {"PMS_DATA_DIR": str(data), "PMS_LOG_FORMAT": "json"} | more
+    settled = {"PMS_DATA_DIR": str(data), "PMS_LOG_FORMAT": "json", "PMS_RECORDS": "off"}  # a second of a core each
+    return ours | settled | more
 
 
 def pms(data: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:

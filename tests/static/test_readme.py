@@ -27,8 +27,6 @@ README = ROOT / "README.md"
 CLIENT = ROOT / "docs" / "js-client.md"
 ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box in the diagram
 
-# Names that nothing writes yet.
-LATER = {"records"}
 ADVICE = {
     Category.VALIDATION: "the command is wrong as it stands: change it",
     Category.OWNERSHIP: "it is not yours, or not there",
@@ -112,11 +110,9 @@ def _life(row: Row) -> str:
 def keys() -> Iterator[str]:
     yield from ("| key | type | lives | what it holds |", "| --- | --- | --- | --- |")
     for row in key_table():
-        if row.name not in LATER:
-            yield f"| `{row.key}` | {row.redis} | {_life(row)} | {row.about} |"
+        yield f"| `{row.key}` | {row.redis} | {_life(row)} | {row.about} |"
     yield ""
-    named = ", ".join(f"`{row.key}`" for row in key_table() if row.name in LATER)
-    yield f"Terminal algos and orders live a day. Names kept for later work: {named}."
+    yield "Terminal algos and orders live a day."
 
 
 def errors() -> Iterator[str]:

@@ -1,0 +1,67 @@
+"""Sub-accounts and their money. Amounts are in USDT unless the name says otherwise."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pms.records.columns import Json, Row
+
+
+class SubAccount(Row):
+    """A sub-account as last told. What no event has told yet is null."""
+
+    __tablename__ = "sub_accounts"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    tag: Mapped[str | None]
+    status: Mapped[str | None]
+    initial_balance: Mapped[Decimal | None]
+    balance: Mapped[Decimal | None]
+    equity: Mapped[Decimal | None]
+    margin_used: Mapped[Decimal | None]
+    available_margin: Mapped[Decimal | None]
+    limits: Mapped[Json | None]
+    first_seen_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    epoch: Mapped[int]
+    seq: Mapped[int]
+
+
+class Balance(Row):
+    """What a sub-account was worth, each time it was told: its equity curve."""
+
+    __tablename__ = "balances"
+    __table_args__ = (Index(None, "sub_account_id", "ts"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[int]
+    ts: Mapped[datetime]
+    sub_account_id: Mapped[str]
+    balance: Mapped[Decimal]
+    equity: Mapped[Decimal]
+    margin_used: Mapped[Decimal]
+    available_margin: Mapped[Decimal]
+
+
+class Funding(Row):
+    """What a sub-account was paid (or paid, if negative) at one funding."""
+
+    __tablename__ = "funding"
+    __table_args__ = (Index(None, "sub_account_id", "due_at"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[int]
+    ts: Mapped[datetime]
+    sub_account_id: Mapped[str]
+    position_id: Mapped[str]
+    symbol: Mapped[str]
+    due_at: Mapped[datetime]
+    rate: Mapped[Decimal]
+    mark_price: Mapped[Decimal]
+    quantity: Mapped[Decimal]
+    amount: Mapped[Decimal]

@@ -1,0 +1,83 @@
+"""A day in the life of an account, as its event stream tells it: what the records are tried on."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+from schemas.keys import STREAM_FIELD, Keys
+from schemas.tape import FIELD
+from tests.virtual import VirtualLoop
+from tests.world.world import World
+
+D = Decimal
+LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010", "price": "61000.0"}
+
+
+class Diary(NamedTuple):
+    """The bodies of both streams, and the records that stood at the end by key and field."""
+
+    events: list[bytes]
+    market: list[bytes]
+    orders: list[bytes]
+    positions: list[bytes]
+
+
+async def live(world: World) -> None:
+    """Chases with fills, an amended and a cancelled order, refusals, two sub-accounts, a close, a kill."""
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    await world.command("subaccount_put", id="desk-2", name="Second desk", initialBalance="5000.5")
+    chase = await world.chase(quantity="0.010")
+    (order,) = world.resting()
+    world.market.hit(order, "0.004")
+    await world.run(1)
+    world.market.quote("61801.0", "61805.0")
+    await world.run(2)
+    world.market.hit(order, "0.006")
+    await world.ends(chase)
+    await world.command("trade", symbol="BTCUSDT", side="BUY", quantity="0.020", subAccountId="desk-2")
+    reply = await world.command("limit", **LIMIT)
+    await world.command("amend", clientOrderId=reply["clientOrderId"], price="61001.0")
+    await world.run(1)
+    await world.command("cancel", clientOrderId=reply["clientOrderId"])
+    await world.command("limits_put", limits={"maxOrderNotional": "100"})
+    await world.command("limit", **LIMIT)
+    await world.unlimited()
+    await world.command("close", symbol="BTCUSDT", side="SELL", quantity="0.003")
+    last = await world.chase(quantity="0.005", stalkMode="none", stalkOffsetTicks=50)
+    await world.run(2)
+    await world.kill()
+    await world.run(20)
+    await world.start()
+    await world.command("chase_cancel", chaseId=last)
+    await world.command("close", symbol="BTCUSDT", side="SELL")
+    await world.command("nonsense", "stream")
+    await world.run(6)
+
+
+async def read(world: World) -> Diary:
+    """What Redis holds of it."""
+    names = Keys()
+    events = [row[STREAM_FIELD.encode()] for _, row in await world.redis.xrange(names.event_stream)]
+    market = [row[FIELD.encode()] for _, row in await world.redis.xrange(names.market_stream)]
+    orders = [await world.redis.get(key) for key in sorted(await world.redis.keys(names.order("*")))]
+    held = [await world.redis.hvals(key) for key in sorted(await world.redis.keys(names.position("*")))]
+    return Diary(events, market, orders, [body for bodies in held for body in bodies])
+
+
+def write(folder: Path) -> Diary:
+    """Live it on a virtual clock."""
+
+    async def all_of_it() -> Diary:
+        world = World(folder)
+        try:
+            await live(world)
+            return await read(world)
+        finally:
+            await world.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(all_of_it())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pms.binance.gateway import BinanceVenue
 from pms.binance.signing import Credentials
 from pms.binance.transport import Http, Sockets
+from pms.binance.ws_api import PATH
 from pms.clock import Clock
 from pms.config import Config, ConfigError
 from pms.governor import Governor
@@ -44,6 +45,6 @@ def adapter(
     governor: Governor,
 ) -> BinanceVenue:
     """The venue, not started. Raises ConfigError."""
-    return BinanceVenue(
-        http, sockets, config.stream_url or NOWHERE, credentials(config), clock, tasks, chance, governor
-    )
+    streams = config.stream_url or NOWHERE
+    ws_api = (config.ws_api_url or streams + PATH) if config.order_entry == "ws" else ""
+    return BinanceVenue(http, sockets, streams, credentials(config), clock, tasks, chance, governor, ws_api)

@@ -14,38 +14,23 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pms.config_values import ConfigError, Secret
+from pms.config_values import choice as _choice
+from pms.config_values import number as _number
+from pms.config_values import secret as _secret
 from pms.core.limiter import Limits
+
+__all__ = ["Config", "ConfigError", "Reach", "Secret", "environment", "load", "reach"]
 
 Mode = Literal["paper", "shadow", "testnet", "live"]
 ForeignPolicy = Literal["cancel", "ours", "report"]
 LogFormat = Literal["auto", "json", "text"]
 KeyType = Literal["hmac", "ed25519", "rsa"]
+OrderEntry = Literal["rest", "ws"]
 
 _LATER_MODES = ("shadow", "testnet")
 PAPER_KEY = "paper"
 PAPER_SECRET = "paper"  # the simulator's own account, on loopback, with play money
-
-
-class ConfigError(Exception):
-    """A setting that can't be; nothing was started. The text names it, what is wrong and what to set."""
-
-
-class Secret:
-    """A value that must never reach a log, an argument list or an error."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +49,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     api_secret: Secret
     key_type: KeyType
     private_key: Secret
+    order_entry: OrderEntry
+    ws_api_url: str
     foreign_policy: ForeignPolicy
     admin_door_only: bool
     command_keys: Secret
@@ -116,6 +103,8 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         api_secret=_secret(env, "PMS_API_SECRET", PAPER_SECRET if mode == "paper" else ""),
         key_type=_choice(env, "PMS_API_KEY_TYPE", get_args(KeyType), "hmac"),  # type: ignore[arg-type]
         private_key=_private_key(env),
+        order_entry=_order_entry(env, mode),
+        ws_api_url=env.get("PMS_WS_API_URL", "").rstrip("/"),
         foreign_policy=_policy(mode, policy),
         command_keys=Secret(env.get("PMS_COMMAND_KEYS", "")),
         admin_door_only=env.get("PMS_ADMIN_DOOR", "only" if mode == "live" else "open") == "only",
@@ -215,14 +204,6 @@ def _data_dir(env: Mapping[str, str]) -> Path:
     return Path(env.get("PMS_DATA_DIR", ".pms")).absolute()
 
 
-def _secret(env: Mapping[str, str], name: str, default: str) -> Secret:
-    """Refused here where HTTP can't carry it: an encoder's error would show it."""
-    value = env.get(name, default)
-    if not (value.isascii() and value.isprintable() and " " not in value):
-        raise ConfigError(f"{name} has a blank, a line break or a letter that keys do not have. Copy it once more.")
-    return Secret(value)
-
-
 def _private_key(env: Mapping[str, str]) -> Secret:
     """The text of the key file of an Ed25519 or RSA key; empty for an HMAC key, whose secret needs no file."""
     if env.get("PMS_API_KEY_TYPE", "hmac") == "hmac":
@@ -233,6 +214,14 @@ def _private_key(env: Mapping[str, str]) -> Secret:
         raise ConfigError(
             f"PMS_API_KEY_FILE can't be read ({type(error).__name__}). Set it to the file of the private key, in PEM."
         ) from None
+
+
+def _order_entry(env: Mapping[str, str], mode: str) -> OrderEntry:
+    """How orders reach the venue. Away from the simulator the WebSocket API has a host of its own, to be named."""
+    entry = _choice(env, "PMS_ORDER_ENTRY", get_args(OrderEntry), "rest")
+    if entry == "ws" and mode != "paper" and not env.get("PMS_WS_API_URL", "").startswith(("ws://", "wss://")):
+        raise ConfigError("PMS_ORDER_ENTRY=ws needs PMS_WS_API_URL, a ws:// or wss:// address. Nothing was started.")
+    return entry  # type: ignore[return-value]
 
 
 def _redis_url(env: Mapping[str, str]) -> str:
@@ -284,17 +273,3 @@ def _policy(mode: str, named: str) -> ForeignPolicy:
             "Set cancel, ours (cancel only ours without an owner) or report. Nothing was started."
         )
     return named or "cancel"  # type: ignore[return-value]
-
-
-def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
-    value = env.get(name, default)
-    if value not in allowed:
-        raise ConfigError(f"{name} is '{value}'. Set it to one of: {', '.join(allowed)}.")
-    return value
-
-
-def _number(env: Mapping[str, str], name: str, default: int) -> int:
-    text = env.get(name, str(default))
-    if not text.isdecimal():
-        raise ConfigError(f"{name} is '{text}'. Set it to a whole number.")
-    return int(text)

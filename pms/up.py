@@ -157,6 +157,7 @@ def settled(config: Config, redis: Endpoint | None, venue: Listening | None) -> 
             api_key=Secret(PAPER_KEY),
             api_secret=Secret(PAPER_SECRET),
             key_type="hmac",
+            ws_api_url="",
         )
     return config
 

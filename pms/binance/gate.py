@@ -9,7 +9,8 @@ what is asked. It never waits: the caller is told when to come again.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from pms.binance import errors
 from pms.binance.errors import Pause, Verdict
@@ -47,7 +48,14 @@ class Gate:
     async def request(
         self, method: str, target: str, headers: Mapping[str, str], charge: Charge, lane: Lane
     ) -> Response:
-        """Send, unless the gate is closed: then `Held`. Whether the budget has room was asked before."""
+        """Send over REST, unless the gate is closed: then `Held`. Whether the budget has room was asked before."""
+        send = partial(self._http.request, method, target, headers)
+        return await self.passed(method, target, send, charge, lane)
+
+    async def passed(
+        self, method: str, target: str, send: Callable[[], Awaitable[Response]], charge: Charge, lane: Lane
+    ) -> Response:
+        """The same for whichever way `send` takes."""
         wait = self.wait_ms(method, target)
         if wait:
             raise Held(f"nothing was sent: the venue has told us to be silent for {wait} ms more", wait)
@@ -55,7 +63,7 @@ class Gate:
         sent_at = governor.sent(charge, lane)
         usage = None
         try:
-            response = await self._http.request(method, target, headers)
+            response = await send()
             usage = _usage(response.headers)
         except NotSent:
             governor.unsent(charge)

@@ -24,6 +24,7 @@ from pms.binance.signing import Credentials, Signing
 from pms.binance.transport import Http, Response, Sockets
 from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
+from pms.binance.ws_api import Framed, WsApi
 from pms.clock import Clock
 from pms.core.backoff import Connects
 from pms.core.margin import Brackets
@@ -57,7 +58,8 @@ CLOCK_S = 20.0
 
 
 class BinanceVenue(Venue):
-    """Implements `pms.venue.Venue`. `stream_url` is the stream host without a route; `chance` gives [0, 1).
+    """Implements `pms.venue.Venue`. `stream_url` is the stream host without a route; `chance` gives [0, 1). With
+    `ws_api_url` orders leave over the WebSocket API while its socket is open, else over REST.
 
     `gate` is the `Http` that whoever else asks the venue (depth snapshots) has to use, so that a ban binds all.
     """
@@ -72,6 +74,7 @@ class BinanceVenue(Venue):
         tasks: Tasks,
         chance: Callable[[], float],
         governor: Governor,
+        ws_api_url: str = "",
     ) -> None:
         self._clock = clock
         self._tasks = tasks
@@ -79,6 +82,9 @@ class BinanceVenue(Venue):
         self._governor = governor
         self.gate = Gate(http, clock, self._venue_clock, governor)
         self.rest = Rest(self.gate, self._venue_clock, tasks, credentials)
+        if ws_api_url:
+            pace = Connects(chance, clock.monotonic)
+            self.rest.socket = WsApi(ws_api_url, sockets, self.gate, self._venue_clock, clock, tasks, pace, credentials)
         connects = Connects(chance, clock.monotonic)
         private = stream_url.rstrip("/") + "/private"
         self._timekeeper: asyncio.Task[None] | None = None
@@ -102,7 +108,7 @@ class BinanceVenue(Venue):
     async def cancel(self, cancel: Cancel) -> Outcome:
         return await self.prepare(cancel, True, _no_refusal)()
 
-    async def _order(self, request: Request, signing: Signing, passage: Passage) -> Outcome:
+    async def _order(self, request: Request, signing: Signing | Framed, passage: Passage) -> Outcome:
         outcome = await self.rest.order(request, signing, passage)
         if isinstance(outcome, Done):
             self._stream.expect(outcome.report)
@@ -199,6 +205,8 @@ class BinanceVenue(Venue):
         for mode in await self.unserved_modes():
             raise AuthFailed(f"{mode.reason}. No order was sent. {mode.remedy}, then start again.")
         await self._stream.start(sink)
+        if self.rest.socket is not None:
+            self.rest.socket.start()
         self._timekeeper = self._tasks.spawn(self._keep_time(), "venue-clock")
 
     def suspect(self, reason: str) -> None:
@@ -210,6 +218,8 @@ class BinanceVenue(Venue):
     async def close(self) -> None:
         if self._timekeeper is not None:
             self._timekeeper.cancel()
+        if self.rest.socket is not None:
+            await self.rest.socket.close()
         await self._stream.close()
         await self.gate.close()
 

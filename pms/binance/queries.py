@@ -15,6 +15,7 @@ from pms.binance.signing import encode
 from pms.core.limiter import Charge, Lane
 from pms.venue import Amend, Cancel, Place
 
+ORDER = "/fapi/v1/order"
 # How late a request may still act (execution.md 2). Short where acting late hurts: a stale price is worse than none.
 PLACE_WINDOW_MS = 2000
 AMEND_WINDOW_MS = 1000
@@ -24,7 +25,8 @@ WINDOW_MS = 5000  # the venue's default; cancels may be late, and reads lose not
 
 class Request(msgspec.Struct, frozen=True):
     """One request before signing, with its cost and where it stands in line. `queued`: it waits its turn among reads;
-    what orders wait for never does."""
+    what orders wait for never does. `call` names the method of the WebSocket API that does the same with `params`,
+    where there is one."""
 
     method: str
     path: str
@@ -34,6 +36,8 @@ class Request(msgspec.Struct, frozen=True):
     queued: bool = True
     charge: Charge = rates.LIGHT
     lane: Lane = Lane.READ
+    call: str = ""
+    params: Sequence[tuple[str, str]] = ()
 
 
 def order(request: Place | Amend | Cancel) -> Request:
@@ -60,7 +64,8 @@ def place(order: Place) -> Request:
     if order.reduce_only:
         params.append(("reduceOnly", "true"))
     params += [("newClientOrderId", order.client_id), ("newOrderRespType", "RESULT")]
-    return Request("POST", "/fapi/v1/order", encode(params), PLACE_WINDOW_MS, True, False, rates.ORDER, Lane.NEAR)
+    query = encode(params)
+    return Request("POST", ORDER, query, PLACE_WINDOW_MS, True, False, rates.ORDER, Lane.NEAR, "order.place", params)
 
 
 def amend(change: Amend) -> Request:
@@ -71,12 +76,13 @@ def amend(change: Amend) -> Request:
         ("price", _plain(change.price)),
         ("origClientOrderId", change.client_id),
     ]
-    return Request("PUT", "/fapi/v1/order", encode(params), AMEND_WINDOW_MS, True, False, rates.ORDER, Lane.NEAR)
+    query = encode(params)
+    return Request("PUT", ORDER, query, AMEND_WINDOW_MS, True, False, rates.ORDER, Lane.NEAR, "order.modify", params)
 
 
 def cancel(order: Cancel) -> Request:
     params = [("symbol", order.symbol), ("origClientOrderId", order.client_id)]
-    return Request("DELETE", "/fapi/v1/order", encode(params), queued=False, lane=Lane.EXIT)
+    return Request("DELETE", ORDER, encode(params), queued=False, lane=Lane.EXIT, call="order.cancel", params=params)
 
 
 def cancel_many(symbol: str, client_ids: Sequence[str]) -> Request:
@@ -94,7 +100,7 @@ def cancel_all(symbol: str) -> Request:
 def look_up(symbol: str, client_id: str) -> Request:
     """Resolves unknown outcomes, so it does not wait behind a recovery's reads."""
     params = [("symbol", symbol), ("origClientOrderId", client_id)]
-    return Request("GET", "/fapi/v1/order", encode(params), queued=False, lane=Lane.RECOVERY)
+    return Request("GET", ORDER, encode(params), queued=False, lane=Lane.RECOVERY, call="order.status", params=params)
 
 
 def leverage(symbol: str, times: int) -> Request:

@@ -22,6 +22,7 @@ from pms.binance.queries import Request
 from pms.binance.signing import Credentials, Signing, unsaid
 from pms.binance.transport import Lost, NotSent, Response
 from pms.binance.venue_clock import VenueClock
+from pms.binance.ws_api import ANSWER_S, LOOK_UP_S, Framed, WsApi
 from pms.core.limiter import Lane
 from pms.governor import Errand, Short
 from pms.tasks import Tasks
@@ -75,12 +76,16 @@ class Rest:
         self._measuring = False
         self._worked = False
         self._doubts = 0
+        self.socket: WsApi | None = None  # the fast way of orders, where the settings name it
 
-    def sign(self, request: Request) -> Signing:
-        """What of a request's signature does not depend on the moment of sending."""
-        return self._signer.begin(request.query, request.window_ms)
+    def sign(self, request: Request) -> Signing | Framed:
+        """What of a request does not depend on the moment of sending, for the way that is open now."""
+        framed = self.socket.call(request) if self.socket is not None else None
+        return framed or self._signer.begin(request.query, request.window_ms)
 
-    async def order(self, request: Request, signing: Signing | None = None, passage: Passage | None = None) -> Outcome:
+    async def order(
+        self, request: Request, signing: Signing | Framed | None = None, passage: Passage | None = None
+    ) -> Outcome:
         """Send an order request, in the caller's own task (execution.md 6: `pms.execution` gives each one its own).
 
         Raises `AuthFailed`; every other end is an outcome.
@@ -121,18 +126,14 @@ class Rest:
             return await self._carry(request, passage=passage)
 
     async def _carry(
-        self, request: Request, signing: Signing | None = None, passage: Passage | None = None
+        self, request: Request, signing: Signing | Framed | None = None, passage: Passage | None = None
     ) -> bytes | Verdict:
         if not self._governor.ample(request.charge) and (short := await self._turn(request, passage)):
             return short
         if passage is not None and (stopped := passage.refusal()):
             return Verdict(Fate.NOT_DONE, stopped)
-        query = request.query
-        if request.signed:
-            query = (signing or self.sign(request)).at(self._venue.now_ms())
-        target = f"{request.path}?{query}" if query else request.path
         try:
-            response = await self._gate.request(request.method, target, self._headers, request.charge, request.lane)
+            response = await self._exchange(request, signing)
         except Held as held:
             return Verdict(Fate.NOT_DONE, str(held), pause=Pause.ALL, retry_ms=held.retry_ms)
         except NotSent as error:
@@ -145,6 +146,32 @@ class Rest:
             return response.body
         body = self._unsaid(response.body).encode()
         return self._judged(errors.read(Response(response.status, response.headers, body)), request)
+
+    async def _exchange(self, request: Request, signing: Signing | Framed | None) -> Response:
+        """Send, the fast way if it is open. What was written is never sent again, but for a look-up, which changes
+        nothing."""
+        if (framed := self._framed(request, signing)) is not None:
+            assert self.socket is not None, "it has framed it"
+            looks = request.method == "GET"
+            send = partial(self.socket.send, framed, LOOK_UP_S if looks else ANSWER_S)
+            try:
+                return await self._gate.passed(request.method, request.path, send, request.charge, request.lane)
+            except Lost:
+                if not looks:
+                    raise
+        query = request.query
+        if request.signed:
+            made = signing if isinstance(signing, Signing) else self._signer.begin(query, request.window_ms)
+            query = made.at(self._venue.now_ms())
+        target = f"{request.path}?{query}" if query else request.path
+        return await self._gate.request(request.method, target, self._headers, request.charge, request.lane)
+
+    def _framed(self, request: Request, signing: Signing | Framed | None) -> Framed | None:
+        """What leaves over the order socket; None: REST. What was signed for REST while no socket was open stays so."""
+        if self.socket is None or isinstance(signing, Signing):
+            return None
+        framed = signing or self.socket.call(request)
+        return framed if framed is not None and self.socket.takes(framed) else None
 
     async def _turn(self, request: Request, passage: Passage | None) -> Verdict | None:
         """Wait in line for the rate budget. None: it may leave, now."""

@@ -100,6 +100,7 @@ _PURE = (
     "pms/core/*",
     "pms/binance/codec.py",
     "pms/binance/signing.py",
+    "pms/binance/ws_calls.py",
     "pms/binance/errors.py",
     *(f"pms/sim/{name}.py" for name in ("model", "rules", "book", "matching", "accounts", "reduce_only", "numbers")),
     "pms/sim/exchange.py",

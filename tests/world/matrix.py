@@ -58,13 +58,13 @@ def _fault(action: str, answer: str, landing: str) -> dict[str, Any]:
     return ANSWERS[answer] | {"execute": executed, f"delay_{side}_ms": delay}
 
 
-async def play(world: World, action: str, answer: str, landing: str) -> End:
-    """Play one cell to its settled state."""
+async def play(world: World, action: str, answer: str, landing: str, transport: str = "rest") -> End:
+    """Play one cell to its settled state. The fault binds the one transport, and so proves that it was taken."""
     world.market.quote("61800.0", "61805.0")
-    await world.start()
+    await (world.start() if transport == "rest" else world.start_over_ws())
     chase = "" if action == "place" else await world.chase()
     before = world.order_requests().count(METHODS[action])
-    world.fault(METHODS[action], **_fault(action, answer, landing))
+    world.fault(METHODS[action], transport=transport, **_fault(action, answer, landing))
     began = world.clock.monotonic()
     chase = await _act(world, action, chase)
     if landing == "landed and filled":
@@ -74,6 +74,8 @@ async def play(world: World, action: str, answer: str, landing: str) -> End:
         await _land(world, action)
     await world.run(SETTLED_S - (world.clock.monotonic() - began))
     state = await world.state(chase)
+    if transport == "ws":
+        assert (METHODS[action], "/fapi/v1/order") in world.sockets.requests, "it went the other way"
     requests = world.order_requests().count(METHODS[action]) - before
     return End(requests, len(world.resting()), str(world.held()), state["status"])
 

@@ -4,6 +4,7 @@ of the loop later."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from pms.binance.transport import Lost, NotSent, Response
 from pms.sim.faults import Gate, Line
 from pms.sim.model import VenueError
 from pms.sim.params import Request
+from pms.sim.ws_api import METHODS, PATH
 
 
 class MemoryHttp:
@@ -34,7 +36,15 @@ class MemoryHttp:
 
 
 class MemorySocket:
-    def __init__(self, on_frame: Callable[[bytes], None], on_close: Callable[[str], None]) -> None:
+    """`requests` is told what of the WebSocket API was asked, as the requests of REST that it stands for."""
+
+    def __init__(
+        self,
+        on_frame: Callable[[bytes], None],
+        on_close: Callable[[str], None],
+        requests: list[tuple[str, str]] | None = None,
+    ) -> None:
+        self._requests = requests
         self._on_frame = on_frame
         self._on_close = on_close
         self._soon = asyncio.get_running_loop().call_soon
@@ -55,6 +65,8 @@ class MemorySocket:
 
     def send(self, text: str) -> None:
         if self._open and self.line is not None:
+            if self._requests is not None and (route := METHODS.get(json.loads(text)["method"])):
+                self._requests.append(route)
             self.line.on_text(text)
 
     async def close(self) -> None:
@@ -72,6 +84,7 @@ class MemorySockets:
         self._gate = gate
         self.down = False
         self.open: list[MemorySocket] = []
+        self.requests: list[tuple[str, str]] = []
 
     async def connect(
         self, url: str, on_frame: Callable[[bytes], None], on_close: Callable[[str], None]
@@ -80,7 +93,7 @@ class MemorySockets:
             raise NotSent("the venue can't be reached")
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        socket = MemorySocket(on_frame, on_close)
+        socket = MemorySocket(on_frame, on_close, self.requests if parts.path == PATH else None)
         try:
             socket.line = self._gate.open(target, "127.0.0.1", socket.deliver, socket.ended)
         except VenueError as error:

@@ -278,8 +278,22 @@ class World:
         return Decimal(self.exchange.account(self.account).wallet)
 
     def order_requests(self) -> list[str]:
-        """Methods of the order requests that this life of the daemon has sent."""
-        return [method for method, path in self.http.requests if path == "/fapi/v1/order" and method != "GET"]
+        """Methods of the order requests that this life of the daemon has sent, whichever way."""
+        sent = (*self.http.requests, *self.sockets.requests)
+        return [method for method, path in sent if path == "/fapi/v1/order" and method != "GET"]
+
+    async def start_over_ws(self, **environment: str) -> Daemon:
+        """A new life whose orders leave over the WebSocket API, with its socket open."""
+        daemon = await self.start(PMS_ORDER_ENTRY="ws", **environment)
+        await self.order_socket()
+        return daemon
+
+    async def order_socket(self) -> None:
+        """Wait until the order socket is open."""
+        assert self.daemon is not None
+        socket = self.daemon.venue.rest.socket
+        assert socket is not None
+        await self.until(lambda: socket.up, 60)
 
     # --- faults ---------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ def start(
         short=_ladder(layers.short),
         cap_quantity=cap_quantity(params, instrument, mid),
         arrival_mid=mid,
+        guarded=_guarded(params),
     )
     return settle(state, state, now, quote)
 
@@ -89,14 +90,15 @@ def step_scalper(state: ScalperState, given: Input) -> Result:
 
 def _on_quote(state: ScalperState, quote: Quote) -> Result:
     """The hot path: a price changes what its guards say, and nothing else; the children follow it by themselves."""
-    if state.hold or state.status.terminal:
+    if not (state.awaits_price or state.guarded) or state.hold or state.status.terminal:
         return state, NOTHING
-    if state.awaits_price or (_guarded(state.params) and _price_matters(state, quote)):
+    if state.awaits_price or _price_matters(state, quote):
         return settle(state, state, quote.received, quote)
     return state, NOTHING
 
 
 def _guarded(params: ScalperParams) -> bool:
+    """Whether any guard looks at the price: to most scalpers a quote is nothing."""
     pinned = params.pin_long_to_entry or params.pin_short_to_entry
     bounded = params.long_max_price or params.short_min_price or params.max_loss_per_close_bps
     return bool(pinned or bounded or not params.allow_loss or params.min_fill_spread_pct)

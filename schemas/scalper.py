@@ -143,7 +143,7 @@ class ScalperState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     own fills have built up, less what others closed of it; `closed_elsewhere` is the sum of that. `cap_quantity` is
     maxPositionUsd at the price of the start. `armed`: an opening leg has filled. `child_number` is that of the newest
     child. `just_filled` is the layer whose fill this very step has booked. `awaits_price`: the next quote is to be
-    looked at whatever it says. The other fields are as in a chase's record.
+    looked at whatever it says; `guarded`: some guard looks at each. The other fields are as in a chase's record.
     """
 
     scalper_id: str
@@ -188,6 +188,7 @@ class ScalperState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ending_reason: str = ""
     stopped_at: int = 0
     awaits_price: bool = False
+    guarded: bool = False
     wake_at: int = 0
 
     def ladder(self, side: Side) -> ScalperLadder:

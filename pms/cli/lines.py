@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from pms.cli.feed import Event
 
@@ -36,6 +37,8 @@ def event(told: Event) -> str:
         rest = _twap(told)
     elif kind.startswith("trail_stop_"):
         rest = _trail_stop(told)
+    elif kind.startswith("scalper_"):
+        rest = _scalper(told)
     elif kind.startswith("position_") and "quantity" in told:
         rest = _position(told)
     else:
@@ -99,6 +102,25 @@ def _trail_stop(told: Event) -> str:
     return f"{what} {told['status']} {told['trailStopId']}{_why(told)}"
 
 
+def _scalper(told: Event) -> str:
+    """What it holds, then each layer: where it rests, or what holds it back."""
+    filled = "fillQty" in told
+    fill = f" {told['side']} filled {number(told['fillQty'])} @ {number(told['fillPrice'])}," if filled else ""
+    held = f" {number(told['inventory'])} @ {number(told['entryPrice'])}" if told["inventory"] else " flat"
+    legs = " | ".join(" ".join(map(_slot, told[side])) for side in ("longSlots", "shortSlots"))
+    return (
+        f"{told['symbol']}{fill}{held} realized {number(told['realizedPnl'])}, {told['totalFillCount']} fills "
+        f"[{legs}] {told['status']} {told['scalperId']}{_why(told)}"
+    )
+
+
+def _slot(slot: dict[str, Any]) -> str:
+    if slot.get("clientOrderId"):
+        return number(slot["price"])
+    until = f"<{when(slot['retryAt'])[:8]}" if slot.get("retryAt") else ""
+    return (slot.get("pausedReason") or str(slot["status"])) + until
+
+
 def _position(told: Event) -> str:
     closed = f" realized {number(told['realizedPnl'])}" if "realizedPnl" in told else ""
     return f"{told['symbol']} {told['side']} {number(told['quantity'])} @ {number(told['entryPrice'])}{closed}"
@@ -117,6 +139,8 @@ def value_of(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, Decimal | int):
         return number(value)
+    if isinstance(value, dict) and "offsetTicks" in value:
+        return f"{number(value['quantity'])} at {value['offsetTicks']} ticks"
     if isinstance(value, dict):
         return ",".join(f"{name}:{value_of(item)}" for name, item in value.items())
     return ",".join(map(value_of, value)) if isinstance(value, list) else str(value)

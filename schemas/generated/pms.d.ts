@@ -1663,7 +1663,7 @@ export interface ScalperParams {
   readonly onStop: "cancel" | "leave" | null;
 }
 
-/** The record `pms:scalper:{id}`.  `long` are the legs that buy, `short` those that sell. `inventory` (signed) and `entry_price` are what the scalper's own fills have built up, less what others closed of it; `closed_elsewhere` is the sum of that. `cap_quantity` is maxPositionUsd at the price of the start. `armed`: an opening leg has filled. `child_number` is that of the newest child. `just_filled` is the layer whose fill this very step has booked. `awaits_price`: the next quote is to be looked at whatever it says. The other fields are as in a chase's record. */
+/** The record `pms:scalper:{id}`.  `long` are the legs that buy, `short` those that sell. `inventory` (signed) and `entry_price` are what the scalper's own fills have built up, less what others closed of it; `closed_elsewhere` is the sum of that. `cap_quantity` is maxPositionUsd at the price of the start. `armed`: an opening leg has filled. `child_number` is that of the newest child. `just_filled` is the layer whose fill this very step has booked. `awaits_price`: the next quote is to be looked at whatever it says; `guarded`: some guard looks at each. The other fields are as in a chase's record. */
 export interface ScalperRecord {
   readonly scalperId: string;
   readonly subAccountId: string;
@@ -1707,6 +1707,7 @@ export interface ScalperRecord {
   readonly endingReason: string;
   readonly stoppedAt: number;
   readonly awaitsPrice: boolean;
+  readonly guarded: boolean;
   readonly wakeAt: number;
 }
 

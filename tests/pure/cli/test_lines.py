@@ -88,3 +88,39 @@ def test_a_basket_reads_as_one_line_over_its_legs() -> None:
     told = lines.event({**HEAD, **LEG, **basket, "type": "twap_basket_progress", "totalLots": 8, "nextLotAt": 0})
     legs = "BTCUSDT BUY 0.01/0.04 avg 61800.1 (0.1 bps), ETHUSDT BUY 0.01/0.04"
     assert told.endswith(f"pair: {legs}; lots 1/8 active b1")
+
+
+def test_a_scalper_shows_what_it_holds_and_each_layer_with_its_price_or_what_holds_it() -> None:
+    told = {
+        "type": "scalper_progress", "seq": 7, "ts": 1_790_000_000_000, "subAccountId": "main", "scalperId": "l1",
+        "symbol": "BTCUSDT", "status": "active", "reason": "", "totalFillCount": 3, "inventory": Decimal("0.010"),
+        "entryPrice": Decimal("99.80"), "realizedPnl": Decimal("-1.50"),
+        "longSlots": [{"clientOrderId": "x", "price": Decimal("99.7"), "status": "active"}],
+        "shortSlots": [
+            {"status": "paused", "pausedReason": "refill_delay", "retryAt": 1_790_000_002_000},
+            {"status": "paused", "pausedReason": "would_lose"},
+            {"status": "stopping"},
+        ],
+    }  # fmt: skip
+    line = lines.event(told)
+    assert "BTCUSDT 0.01 @ 99.8 realized -1.5, 3 fills [99.7 | refill_delay<" in line
+    assert "would_lose stopping] active l1" in line
+    filled = told | {
+        "type": "scalper_filled",
+        "side": "SELL",
+        "fillQty": Decimal("0.5"),
+        "fillPrice": Decimal(100),
+        "inventory": 0,
+    }
+    assert "SELL filled 0.5 @ 100, flat" in lines.event(filled)
+
+
+def test_a_layer_of_a_reply_is_told_by_its_size_and_distance() -> None:
+    layer = {
+        "layerIdx": 0,
+        "offsetPct": Decimal("0.07"),
+        "offsetTicks": 437,
+        "quantity": Decimal("0.0160"),
+        "merged": [],
+    }
+    assert lines.value_of([layer, layer]) == "0.016 at 437 ticks,0.016 at 437 ticks"

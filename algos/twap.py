@@ -15,10 +15,14 @@ from algos import step, twap_plan
 from algos.children import ChildChanged, ChildDone
 from algos.step import Input, OrderUpdate
 from algos.twap_child import book_fill, on_child, on_order
-from algos.twap_decide import NOTHING, Result, beyond, end, settle
+from algos.twap_decide import NOTHING, Result, beyond, end, settle, told
 from schemas.chase import AlgoStatus
 from schemas.market import ZERO, Instrument, Quote, Side
 from schemas.twap import TwapParams, TwapState
+
+SEEN_PART = (
+    400  # a mid is written down when it moved a quarter percent: 1 % since the last life pauses (execution.md 25)
+)
 
 _replace = msgspec.structs.replace
 
@@ -69,14 +73,17 @@ def step_twap(state: TwapState, given: Input) -> Result:
 
 
 def _on_quote(state: TwapState, quote: Quote) -> Result:
-    """The hot path: a quote matters to a lot that waits for one, and to a limit while a chase works."""
+    """The hot path: a quote matters to a lot that waits for one, and to a limit while a chase works. A mid that moved
+    is written down now and then, so that the next life knows what it was (execution.md 25)."""
     if state.status.terminal or state.hold:
         return state, NOTHING
     worker = state.worker
     watching = worker is not None and not worker.stopping and state.limit_mid2
-    if not state.waiting and not (watching and beyond(state, quote)):
-        return state, NOTHING
-    return settle(state, state, quote.received, quote)
+    if state.waiting or (watching and beyond(state, quote)):
+        return settle(state, state, quote.received, quote)
+    if abs(quote.mid2 - state.seen_mid2) * SEEN_PART > state.seen_mid2:
+        return told(state, quote.received, quote), NOTHING
+    return state, NOTHING
 
 
 def _late(state: TwapState, given: Input) -> TwapState:

@@ -121,6 +121,8 @@ def on_child(state: TwapState, given: ChildChanged | ChildDone) -> TwapState:
     known = _knowing(worker, report)
     if known != worker:
         state = _replace(_difference_booked(state, worker, report, given.now), worker=known)
+        if AlgoStatus.BLOCKED in (known.status, worker.status):
+            state = _replace(state, reason=known.reason if known.status is AlgoStatus.BLOCKED else "")
     return _worker_ended(state, known) if isinstance(given, ChildDone) else state
 
 

@@ -107,9 +107,10 @@ def _on_schedule(state: TwapState, now: int, quote: Quote | None) -> Result:
         return _replace(state, wake_at=min(state.retry_at, ends_at(state))), NOTHING
     if state.hold or quote is None:
         return _replace(state, waiting=True, wake_at=ends_at(state)), NOTHING
-    if slot > state.slot:
-        return _open(state, plan, slot, now, quote)
-    return _send(state, now, quote)
+    if beyond(state, quote):
+        closed = _replace(state, slot=slot, slot_left=ZERO, falling_back=False)
+        return _at_limit(_limit_reached(closed), plan, now, quote)
+    return _open(state, plan, slot, now, quote) if slot > state.slot else _send(state, now, quote)
 
 
 def _between(state: TwapState, plan: twap_plan.Plan, quote: Quote | None) -> Result:
@@ -125,8 +126,6 @@ def _between(state: TwapState, plan: twap_plan.Plan, quote: Quote | None) -> Res
 def _open(state: TwapState, plan: twap_plan.Plan, slot: int, now: int, quote: Quote) -> Result:
     """A slot's turn: what is owed by now, carried lots included, within catchUpMax (algos.md)."""
     state = _replace(state, slot=slot, falling_back=False, slot_left=ZERO)
-    if beyond(state, quote):
-        return _pursue_limit(_limit_reached(state), plan, now, quote)
     cap = state.instrument.quantity_down(plan.own(slot) * state.params.catch_up_max)
     owed = min(plan.owed(slot), state.quantity) - state.filled_quantity
     quantity = _leaving_no_dust(state, max(min(owed, cap), ZERO), quote)
@@ -136,7 +135,8 @@ def _open(state: TwapState, plan: twap_plan.Plan, slot: int, now: int, quote: Qu
     return _send(_replace(state, slot_left=quantity, reason=reason), now, quote)
 
 
-def _pursue_limit(state: TwapState, plan: twap_plan.Plan, now: int, quote: Quote) -> Result:
+def _at_limit(state: TwapState, plan: twap_plan.Plan, now: int, quote: Quote) -> Result:
+    """What the limit decided, when no child is at work."""
     if state.ending is not None:
         return _finish(state), NOTHING
     if state.executing:
@@ -263,14 +263,18 @@ def _finish_step(
         after = _replace(after, status=status)
     if not actions and (after is before or after == before):
         return before, actions
-    return _told(after, now, quote), actions
+    return told(after, now, quote), actions
 
 
-def _told(state: TwapState, now: int, quote: Quote | None) -> TwapState:
+def told(state: TwapState, now: int, quote: Quote | None) -> TwapState:
     """The record with what people read of it brought up to date."""
-    touch = {}
+    touch: dict[str, Decimal | int] = {}
     if quote is not None:
-        touch = {"bid": state.instrument.price(quote.bid), "ask": state.instrument.price(quote.ask)}
+        touch = {
+            "bid": state.instrument.price(quote.bid),
+            "ask": state.instrument.price(quote.ask),
+            "seen_mid2": quote.mid2,
+        }
         if not state.arrival_mid:
             touch["arrival_mid"] = quote.mid2 * state.instrument.tick / 2
     return _replace(state, updated_at=now, next_lot_at=_next_lot_at(state), **touch)

@@ -5,6 +5,7 @@ Pure; refuses to decide anything.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from decimal import Decimal
 
 from algos import tally, twap_plan
@@ -152,11 +153,10 @@ def _leg(leg: TwapLeg, params: TwapParams) -> BasketLeg:
 
 def _next_lot_at(state: TwapBasketState, now: int) -> int:
     """When the next lot of any live leg is due, 0 where none is to come."""
-    coming = [
-        state.started_at + due
-        for leg, params in zip(state.legs, state.params.legs, strict=True)
-        if not leg.status.terminal and leg.filled_quantity < params.quantity
-        for due in twap_plan.plan(params, twap_plan.seed_of(leg.twap_id)).due
-        if state.started_at + due > now
-    ]
+    coming = []
+    for leg, params in zip(state.legs, state.params.legs, strict=True):
+        due = twap_plan.plan(params, twap_plan.seed_of(leg.twap_id)).due
+        after = bisect_right(due, now - state.started_at)
+        if not leg.status.terminal and leg.filled_quantity < params.quantity and after < len(due):
+            coming.append(state.started_at + due[after])
     return min(coming, default=0)

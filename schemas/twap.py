@@ -73,8 +73,8 @@ class TwapState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     one of `child` (an IOC order) and `worker` (a child chase) is there; `past` are the newest workers that ended, whose
     late fills may still come, `spawned` how many there were. `executing` names the limit that has the rest sent now.
     `waiting`: a lot is due and only fresh prices are missing. `hold`, `blocked`, `paused`, `ending` and `throttle` are
-    as in a chase. `limit_mid2` is twice the price limit in whole ticks. The plan is not kept: it follows from `params`
-    and `seed`.
+    as in a chase. `limit_mid2` is twice the price limit in whole ticks, `seen_mid2` twice the mid of `bid` and `ask`.
+    The plan is not kept: it follows from `params` and `seed`.
     """
 
     twap_id: str
@@ -114,6 +114,7 @@ class TwapState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     bid: Decimal = ZERO
     ask: Decimal = ZERO
     limit_mid2: int = 0
+    seen_mid2: int = 0
     hold: str = ""
     blocked: str = ""
     paused: str = ""

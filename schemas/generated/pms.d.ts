@@ -2257,7 +2257,7 @@ export interface TwapPauseCommand {
   readonly signature?: string | null;
 }
 
-/** The record `pms:twap:{id}`.  `slot` is the newest slot that was opened, -1 before the first; from `params.lots` on it lies in the extension. `slot_left` is what it may still send, `falling_back` that this goes at the market after its chase failed. At most one of `child` (an IOC order) and `worker` (a child chase) is there; `past` are the newest workers that ended, whose late fills may still come, `spawned` how many there were. `executing` names the limit that has the rest sent now. `waiting`: a lot is due and only fresh prices are missing. `hold`, `blocked`, `paused`, `ending` and `throttle` are as in a chase. `limit_mid2` is twice the price limit in whole ticks. The plan is not kept: it follows from `params` and `seed`. */
+/** The record `pms:twap:{id}`.  `slot` is the newest slot that was opened, -1 before the first; from `params.lots` on it lies in the extension. `slot_left` is what it may still send, `falling_back` that this goes at the market after its chase failed. At most one of `child` (an IOC order) and `worker` (a child chase) is there; `past` are the newest workers that ended, whose late fills may still come, `spawned` how many there were. `executing` names the limit that has the rest sent now. `waiting`: a lot is due and only fresh prices are missing. `hold`, `blocked`, `paused`, `ending` and `throttle` are as in a chase. `limit_mid2` is twice the price limit in whole ticks, `seen_mid2` twice the mid of `bid` and `ask`. The plan is not kept: it follows from `params` and `seed`. */
 export interface TwapRecord {
   readonly twapId: string;
   readonly subAccountId: string;
@@ -2296,6 +2296,7 @@ export interface TwapRecord {
   readonly bid: number;
   readonly ask: number;
   readonly limitMid2: number;
+  readonly seenMid2: number;
   readonly hold: string;
   readonly blocked: string;
   readonly paused: string;

@@ -180,9 +180,23 @@ ERRORS = {
     "the limit is not looked at": Planted(
         0,
         "algos/twap_decide.py",
-        "    if beyond(state, quote):\n        return _pursue_limit(",
-        "    if not state.params:\n        return _pursue_limit(",
+        "    if beyond(state, quote):\n        closed",
+        "    if not state.params:\n        closed",
         CHASES + "test_a_mid_on_the_limit_is_not_beyond_it",
+    ),
+    "the limit is looked at when a slot opens only": Planted(
+        0,
+        "algos/twap_decide.py",
+        "    if beyond(state, quote):\n        closed",
+        "    if slot > state.slot and beyond(state, quote):\n        closed",
+        CHASES + "test_a_lot_that_is_tried_again_in_its_slot_is_judged_anew",
+    ),
+    "the next life compares with a price of long ago": Planted(
+        25,
+        "algos/twap.py",
+        "    if abs(quote.mid2 - state.seen_mid2) * SEEN_PART > state.seen_mid2:",
+        "    if quote.mid2 < 0:",
+        MARKET + "test_a_mid_that_moved_a_quarter_percent_is_written_down_for_the_next_life",
     ),
     "a chase beyond the limit goes on": Planted(
         0,

@@ -243,3 +243,22 @@ async def test_a_paused_one_stays_paused_over_a_restart(world: World) -> None:
     await world.run(20)
     state = await record(world, reply)
     assert (state["status"], state["paused"], len(world.placed())) == ("paused", "paused_by_command", 1)
+
+
+@pytest.mark.parametrize("moved_while", ["alive", "down"])
+@in_world()
+async def test_only_a_price_that_moved_while_it_was_down_pauses_it(world: World, moved_while: str) -> None:
+    """Execution.md 25, with lots far apart: what it saw while it lived is no surprise to the next life."""
+    await world.start()
+    reply = await begun(world, intervalSeconds=600)
+    await world.run(5)
+    if moved_while == "alive":
+        world.market.quote("62500.0", "62505.0")
+        await world.run(1)
+    await world.stop()
+    world.market.quote("62500.0", "62505.0")
+    await world.run(5)
+    await world.start()
+    await world.run(1)
+    state = await record(world, reply)
+    assert state["paused"] == ("" if moved_while == "alive" else "price_moved_too_far")

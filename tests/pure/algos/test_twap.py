@@ -313,6 +313,22 @@ def test_quotes_that_no_lot_waits_for_change_nothing() -> None:
     assert stage.state is before
 
 
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_mid_that_moved_a_quarter_percent_is_written_down_for_the_next_life(paused) -> None:
+    """Execution.md 25 compares with it, however long ago the last lot was."""
+    stage = TwapStage()
+    stage.take()
+    if paused:
+        stage.give(step.PauseRequest(stage.now, "asked"))
+    assert view_twap(stage.state).mid == D("100.5")
+    stage.move(1002, 1012)
+    assert view_twap(stage.state).mid == D("100.5")
+    stage.move(1003, 1013)
+    assert view_twap(stage.state).mid == D("100.8")
+    stage.move(1000, 1010)
+    assert view_twap(stage.state).mid == D("100.5")
+
+
 def test_a_freeze_or_halt_blocks_what_adds_and_not_what_reduces() -> None:
     stage = TwapStage()
     stage.take()

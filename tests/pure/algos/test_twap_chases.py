@@ -180,12 +180,12 @@ def test_only_the_newest_workers_are_remembered() -> None:
     assert len(stage.state.past) == 16
 
 
-def test_a_blocked_chase_blocks_its_parent() -> None:
+def test_a_blocked_chase_blocks_its_parent_with_its_reason() -> None:
     stage = chasing()
     stage.child_tells(status=AlgoStatus.BLOCKED, reason="refused -1111")
-    assert stage.state.status == "blocked"
+    assert (stage.state.status, stage.state.reason) == ("blocked", "refused -1111")
     stage.child_tells(status=AlgoStatus.ACTIVE)
-    assert stage.state.status == "active"
+    assert (stage.state.status, stage.state.reason) == ("active", "")
 
 
 def test_after_a_crash_the_chase_goes_on_or_is_stopped_again() -> None:
@@ -260,6 +260,16 @@ def test_a_mid_on_the_limit_is_not_beyond_it() -> None:
     assert TwapStage(price_limit="100.4").placed == []
     assert TwapStage(price_limit="100.5", side=SELL).placed == [D("0.1")]
     assert TwapStage(price_limit="100.6", side=SELL).placed == []
+
+
+@pytest.mark.parametrize("on_limit", ["skip", "execute"])
+def test_a_lot_that_is_tried_again_in_its_slot_is_judged_anew(on_limit) -> None:
+    stage = TwapStage(price_limit="105", on_limit=on_limit)
+    stage.refuse(refused=False, throttled=True)
+    stage.move(1100, 1110)
+    stage.give(step.Budget(stage.now, "", stage.touch))
+    assert stage.placed == ([D("0.1")] if on_limit == "skip" else [D("0.1"), D("1")])
+    assert stage.state.slot_left == 0
 
 
 def test_skipped_to_the_end_it_expires_with_the_limit_as_the_reason() -> None:

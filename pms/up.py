@@ -18,7 +18,7 @@ import msgspec
 import structlog
 import uvloop
 
-from pms import datadir, exits
+from pms import collector, datadir, exits
 from pms.assembly import Parts
 from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
@@ -203,6 +203,7 @@ async def _live(config: Config, clock: Clock, children: Children, announced: Cal
             if starting.done():
                 if (refused := starting.result()) is not None:
                     raise refused
+                collector.settle()
                 announced(daemon)
                 manager.ready()
                 tasks.spawn(manager.watch(clock), "watchdog")

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from pms import config
+from pms import collector, config
 from pms.assembly import Parts
 from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
@@ -111,6 +111,7 @@ async def product(redis_url: str, port: int, folder: Path | None) -> AsyncIterat
     )
     daemon = Daemon(settings, parts)
     await daemon.start()
+    collector.settle()  # as `pms run` does
     try:
         yield daemon
     finally:

@@ -23,7 +23,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         url, keys = wire.find()
         client = request.Client(url, keys)
-        kind, named = _command(client.redis, keys, args.id)
+        kind, named = command_for(client.redis, keys, args.id)
         body = request.envelope(args) | named
         reply = client.ask(kind, body)
     except (wire.Unreachable, wire.Refused) as error:
@@ -38,10 +38,12 @@ def outcome(reply: dict[str, Any] | None) -> str:
     return str(details.get("state", "cancelled"))
 
 
-def _command(redis: wire.Redis, keys: Keys, wanted: str) -> tuple[str, dict[str, Any]]:
+def command_for(redis: wire.Redis, keys: Keys, wanted: str) -> tuple[str, dict[str, Any]]:
     """The command for what the id names; an id that names no algo is an order's, and the daemon says if it is none."""
     for kind in typing.get_args(AlgoKind):
         if redis.call("EXISTS", keys.algo(kind, wanted)):
             first, *rest = kind.split("_")
             return f"{kind}_cancel", {first + "".join(word.title() for word in rest) + "Id": wanted}
+    if any(key.rpartition(":")[2] == wanted for key in redis.scan(keys.plugin("*", "*"))):
+        return "algo_cancel", {"algoId": wanted}
     return "cancel", {"clientOrderId": wanted}

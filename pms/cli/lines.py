@@ -29,6 +29,8 @@ def event(told: Event) -> str:
     kind = told["type"]
     if kind.startswith("order_"):
         rest = _order(told)
+    elif kind.startswith("algo_"):
+        rest = _plugged(told)
     elif kind.startswith("chase_"):
         rest = _chase(told)
     elif kind.startswith("twap_basket_"):
@@ -124,6 +126,17 @@ def _slot(slot: dict[str, Any]) -> str:
 def _position(told: Event) -> str:
     closed = f" realized {number(told['realizedPnl'])}" if "realizedPnl" in told else ""
     return f"{told['symbol']} {told['side']} {number(told['quantity'])} @ {number(told['entryPrice'])}{closed}"
+
+
+def _plugged(told: Event) -> str:
+    """An algo of a plug-in: what each side has filled, and what the plug-in keeps."""
+    legs = [
+        f"{leg['side']:4} filled {number(leg['filledQuantity'])}/{number(leg['quantity'])}{_cost(leg)}"
+        for leg in told["state"]["legs"]
+    ]
+    own = value_of(told["state"]["own"])
+    parts = (told["symbol"], told["algo"], *legs, f"{told['status']},", own, told["algoId"])
+    return " ".join(part for part in parts if part) + _why(told)
 
 
 def _others(told: Event) -> str:

@@ -25,6 +25,7 @@ from tests.conftest import ROOT
 
 README = ROOT / "README.md"
 CLIENT = ROOT / "docs" / "js-client.md"
+PLUGINS = ROOT / "docs" / "plugins.md"
 ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)  # one box in the diagram
 
 ADVICE = {
@@ -187,7 +188,7 @@ def test_every_alarm_that_is_sounded_is_in_the_readme() -> None:
     assert {"order_vanished", "position_drift", "exit_refused"} <= sounded, "the search finds them"
 
 
-@pytest.mark.parametrize("page", [README, CLIENT], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, CLIENT, PLUGINS], ids=lambda page: page.name)
 def test_every_file_and_command_that_a_page_names_exists(page) -> None:
     text = page.read_text()
     for path in re.findall(r"\]\((\S+?)\)", text):

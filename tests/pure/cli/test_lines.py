@@ -56,6 +56,19 @@ def test_an_event_of_another_family_shows_every_field_that_says_something() -> N
     assert told.endswith("alarm              main     code=x since=5 parts=a:1")
 
 
+def test_an_algo_of_a_plug_in_shows_its_sides_and_what_it_keeps() -> None:
+    leg = {"side": "BUY", "quantity": Decimal("0.5"), "filledQuantity": Decimal("0.20"), "avgPrice": Decimal("100.50")}
+    leg |= {"slippageBps": Decimal("-2.50")}
+    other = {"side": "SELL", "quantity": Decimal(1), "filledQuantity": 0, "avgPrice": 0}
+    told = {**HEAD, "type": "algo_progress", "algoId": "p1", "algo": "maker", "symbol": "BTCUSDT", "status": "active"}
+    told |= {"reason": "", "state": {"legs": [leg, other], "own": {"moves": 3}}}
+    assert lines.event(told).endswith(
+        "BTCUSDT maker BUY  filled 0.2/0.5 avg 100.5 (-2.5 bps) SELL filled 0/1 active, moves:3 p1"
+    )
+    ended = told | {"type": "algo_failed", "status": "failed", "reason": "a bug"}
+    assert lines.event(ended).endswith("failed, moves:3 p1 (a bug)")
+
+
 def test_a_table_is_as_wide_as_its_cells_and_an_empty_one_says_so() -> None:
     assert lines.table(("a", "bb"), [("long", "x")]) == "a     bb\nlong  x"
     assert lines.table(("a", "bb"), []) == "None."

@@ -54,6 +54,7 @@ from pms.losses import Losses
 from pms.margin_exits import MarginExits
 from pms.margin_ladder import MarginLadder
 from pms.market import Market
+from pms.market_data import TouchFrame
 from pms.market_tape import MarketTape, Trades
 from pms.outcomes import Outcomes
 from pms.plugins import Plugins
@@ -198,7 +199,7 @@ class Assembly:
 
     def _compose_market(self) -> None:
         clock, trades = self.parts.clock, Trades()
-        told = (self.watch.on_book, self.health.on_price, trades.on_trade, self._on_mark)
+        told = (self.watch.on_book, self.health.on_price, trades.on_trade, self._on_mark, self._on_ticker)
         self.market = Market(self.data, clock, self.tasks, self.parts.chance, *told)
         self.tape = MarketTape(self.caller, self.names, self.market, trades, clock, self.tasks)
 
@@ -212,6 +213,9 @@ class Assembly:
 
     def _on_mark(self, symbol: str, price: Decimal) -> None:
         self.sight.on_mark(symbol, price)
+
+    def _on_ticker(self, instrument: Instrument, frame: TouchFrame) -> None:
+        self.sight.on_ticker(instrument, frame)
 
     def _look_soon(self) -> None:
         self.audit.ask()

@@ -1,7 +1,7 @@
 """The price bound of an immediate exit, from whatever price there is (execution.md 10, 27, 28).
 
 Refuses to decide whether something is closed. Sources fall back: the book's mid, the mark price stream, the mark that
-the venue tells when asked.
+the venue tells when asked, and in the end the last one it told, however old.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ class ExitPrices:
         """The limit price at which an IOC closes now, on the grid and within the venue's band; 0 where there is no
         price at all. The symbol is being watched."""
         symbol = instrument.symbol
-        reference = self._mid(instrument) or self._desk.mark(symbol) or await self._asked(symbol)
+        mark = self._desk.market.fresh_mark(symbol)
+        reference = self._mid(instrument) or mark
+        if not reference:
+            reference = mark = await self._asked(symbol) or self._desk.mark(symbol)
         bps = WIDE_BPS if wide else SLIPPAGE_BPS
         bound = reference * (10_000 + side.sign * bps) / 10_000
-        mark = self._desk.mark(symbol)
         if mark:
             band = mark * (instrument.multiplier_up if side is Side.BUY else instrument.multiplier_down)
             bound = min(bound, band) if side is Side.BUY else max(bound, band)
@@ -46,7 +48,9 @@ class ExitPrices:
 
     async def _asked(self, symbol: str) -> Decimal:
         try:
-            return await self._venue.mark(symbol)
+            price = await self._venue.mark(symbol)
         except Unavailable as error:
             _log.warning("no_price_for_exit", symbol=symbol, reason=str(error))
             return ZERO
+        self._desk.market.on_mark(symbol, price, self._desk.now())  # the gate judges by it, too
+        return price

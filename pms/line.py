@@ -101,7 +101,8 @@ class Line:
             self._wake.set()
 
     def on_touch(self, frame: TouchFrame) -> None:
-        if not self.fresh or not self.book.ticker(frame):
+        """A touch between two frames of a fresh book."""
+        if not self.book.ticker(frame):
             return
         bid, ask = frame.bid, frame.ask
         if self.own.places or self.touched or bid <= 0.0 or bid >= ask:

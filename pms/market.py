@@ -18,15 +18,17 @@ from pms.line import Line
 from pms.market_data import DepthFrame, MarketData, TouchFrame
 from pms.quotes import Mark
 from pms.tasks import Tasks
-from schemas.market import Instrument, Quote, Side
+from schemas.market import ZERO, Instrument, Quote, Side
 
 BEAT_S = 0.1  # at most 10 price snapshots a second per symbol (contract.md)
 LINGER_S = 60.0  # an unfollowed symbol stays subscribed so long: joining a book again takes a snapshot
+MARK_S = 3.0  # the stream of marks tells one each second
 PRICE_AGAIN_S = 10.0  # an unchanged price is told again: its record lives 30 s
 
 OnHealth = Callable[[str, bool, str], None]
 OnTrade = Callable[[str, Decimal, Decimal, Side], None]
 OnMark = Callable[[str, Decimal], None]
+OnTicker = Callable[[Instrument, TouchFrame], None]
 OnPrice = Callable[[Instrument, Quote, Mark | None], None]
 
 
@@ -34,8 +36,9 @@ class Market:
     """Implements `venue.MarketSink`; its owner calls `data.start(market)` and `start`, and closes `tasks`.
 
     `on_health(symbol, fresh, reason)` is told each change; `on_price(instrument, quote, mark)` the newest price of each
-    fresh symbol, at most every `BEAT_S`, `on_trade` each trade of others, `on_mark` each mark price. All are plain
-    calls that return at once. `chance` gives [0, 1).
+    fresh symbol, at most every `BEAT_S`, `on_trade` each trade of others, `on_mark` each mark price,
+    `on_ticker` each touch that comes while the book is stale. All are plain calls that return at once. `chance` gives
+    [0, 1).
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Market:
         on_price: OnPrice = lambda instrument, quote, mark: None,
         on_trade: OnTrade = lambda symbol, price, quantity, taker: None,
         on_mark: OnMark = lambda symbol, price: None,
+        on_ticker: OnTicker = lambda instrument, frame: None,
     ) -> None:
         self._data = data
         self._clock = clock
@@ -57,6 +61,7 @@ class Market:
         self._on_price = on_price
         self._on_trade = on_trade
         self._on_mark = on_mark
+        self._on_ticker = on_ticker
         self._lines: dict[str, Line] = {}
         self._own: dict[str, OwnOrders] = {}
         self._priced: dict[str, tuple[Quote, Mark | None, float]] = {}
@@ -123,6 +128,11 @@ class Market:
         line = self._lines.get(symbol)
         return None if line is None else line.mark
 
+    def fresh_mark(self, symbol: str) -> Decimal:
+        """The mark price, 0 where none was told within `MARK_S`."""
+        mark = self.mark(symbol)
+        return ZERO if mark is None or self._clock.now_ms() - mark.received > MARK_S * 1000 else mark.price
+
     def instrument(self, symbol: str) -> Instrument:
         """The rules of a watched symbol. Raises KeyError."""
         return self._lines[symbol].instrument
@@ -176,7 +186,10 @@ class Market:
             line = self._lines[frame.symbol]
         except KeyError:
             return  # released meanwhile
-        line.on_touch(frame)
+        if line.fresh:
+            line.on_touch(frame)
+        else:
+            self._on_ticker(line.instrument, frame)
 
     def on_mark(self, symbol: str, price: Decimal, time: int) -> None:
         line = self._lines.get(symbol)

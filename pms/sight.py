@@ -1,8 +1,8 @@
 """What protects a position sees a price for as long as there is one (execution.md 27).
 
-Owns the falling back of price sources: while a symbol's book is gone the mark price stands in for it, from the stream,
-and once that is silent too, asked for each second. Who sees nothing at all for 10 s is told so, and people with it.
-Refuses to decide what a price causes.
+Owns the falling back of price sources: while a symbol's book is gone the best bid and ask stand in for it, then the
+mark price from the stream, and once that is silent too, asked for each second. Who sees nothing at all for 10 s is told
+so, and people with it. Refuses to decide what a price causes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from algos import step
 from pms.clock import Clock
 from pms.desk import Desk
 from pms.family import view_of
+from pms.market import MARK_S
+from pms.market_data import TouchFrame
 from pms.runner import Runner
 from pms.tasks import Tasks
 from pms.venue import Reads, Unavailable
+from schemas.market import Instrument, Quote
 
 LOOK_S = 0.25
 STALE_S = 1.0  # a book gone so long is gone: joining it again mostly takes less, and a mark is not quite a mid
-SILENT_S = 3.0  # the mark stream tells one each second
 ASK_S = 1.0
 BLIND_S = 10.0
 
@@ -37,7 +39,7 @@ class Sight:
         self._venue = venue
         self._clock = clock
         self._tasks = tasks
-        self._book_at: dict[str, float] = {}  # when a symbol's book was last seen fresh, or first looked for
+        self._book_at: dict[str, float] = {}  # when a symbol's touch was last known, or first looked for
         self._mark_at: dict[str, float] = {}  # when its mark was last told, or first looked for
         self._asked_at: dict[str, float] = {}
         self._blind: set[str] = set()
@@ -59,7 +61,7 @@ class Sight:
                 self._book_at[symbol] = book_at = now
             runners = self._desk.protections.on(symbol)
             wanting = any(self._wants(runner, symbol) for runner in runners)
-            if wanting and now - mark_at >= SILENT_S and now - self._asked_at.get(symbol, -ASK_S) >= ASK_S:
+            if wanting and now - mark_at >= MARK_S and now - self._asked_at.get(symbol, -ASK_S) >= ASK_S:
                 self._asked_at[symbol] = now
                 self._tasks.spawn(self._ask(symbol), f"mark {symbol}")
             for runner in runners:
@@ -81,7 +83,7 @@ class Sight:
         except Unavailable as error:
             _log.warning("no_mark", symbol=symbol, reason=str(error))
             return
-        self.on_mark(symbol, price)
+        self._desk.market.on_mark(symbol, price, self._desk.now())  # for whoever goes by it: gate, exits, books
 
     def on_mark(self, symbol: str, price: Decimal) -> None:
         """A mark price, from the stream or by asking: to who follows it, and to all while the book is gone."""
@@ -92,6 +94,21 @@ class Sight:
         for runner in runners:
             if self._wants(runner, symbol):
                 self._desk.offer(runner, step.MarkUpdate(self._desk.now(), price, self._desk.quote_of(runner)))
+
+    def on_ticker(self, instrument: Instrument, frame: TouchFrame) -> None:
+        """A best bid and ask while the book is gone: the touch as anybody sees it, our own orders among it. A crossed
+        or one-sided one tells nothing."""
+        runners = self._desk.protections.on(instrument.symbol)
+        if not runners or not (frame.bid_qty and frame.ask_qty and 0 < frame.bid < frame.ask):
+            return
+        self._book_at[instrument.symbol] = self._clock.monotonic()
+        bid = instrument.ticks_down(Decimal(repr(frame.bid)))
+        ask = instrument.ticks_up(Decimal(repr(frame.ask)))
+        sizes = Decimal(repr(frame.bid_qty)), Decimal(repr(frame.ask_qty))
+        now = self._clock.now_ms()
+        quote = Quote(bid, ask, *sizes, bid + ask, bid + ask, frame.time, now, frame.update_id)
+        for runner in runners:
+            self._desk.offer(runner, quote)
 
     def _wants(self, runner: Runner, symbol: str) -> bool:
         """Whether a mark price is what an algo goes by now."""

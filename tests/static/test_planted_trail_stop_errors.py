@@ -167,6 +167,20 @@ ERRORS = {
         "return False",
         BLIND + "test_with_the_book_stale_in_the_fall_it_fires_by_the_mark_stream",
     ),
+    "a crossed ticker triggers": Planted(
+        27,
+        "pms/sight.py",
+        "and 0 < frame.bid < frame.ask):",
+        "):",
+        BLIND + "test_with_the_depth_gone_it_goes_on_with_the_best_bid_and_ask",
+    ),
+    "best bid and ask are not looked at": Planted(
+        27,
+        "pms/market.py",
+        "            self._on_ticker(line.instrument, frame)\n",
+        "            return\n",
+        BLIND + "test_with_the_depth_gone_it_goes_on_with_the_best_bid_and_ask",
+    ),
     "the mark replaces a book that is there": Planted(
         27,
         "pms/sight.py",

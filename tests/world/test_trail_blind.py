@@ -51,6 +51,35 @@ async def test_with_the_book_stale_in_the_fall_it_fires_by_the_mark_stream(world
     assert world.held() == 0
 
 
+@pytest.mark.parametrize("trigger", ["mid", "touch"])
+@in_world()
+async def test_with_the_depth_gone_it_goes_on_with_the_best_bid_and_ask(world: World, trigger: str) -> None:
+    await ready(world)
+    held = await opened(world)
+    name = await stopped(world, positionId=held, callbackTicks=1000, trigger=trigger)
+    await book_gone(world)
+    no_answers(world)
+    marks_gone(world)
+    start = (await stop(world, name))["extremePrice"]
+
+    def told(bid: float, ask: float, size: float = 1.0) -> None:
+        now = world.clock.now_ms()
+        world.daemon.market.on_touch(TouchFrame("BTCUSDT", 10_000_000 + now % 1_000_000, bid, size, ask, size, now))
+
+    told(61_900.0, 61_900.1)
+    for _ in range(5):
+        await world.run(4)
+        assert (await stop(world, name))["extremePrice"] == start + 100
+        told(61_950.0, 61_700.0)  # crossed
+        told(0.0, 61_700.0)
+        told(61_700.0, 61_700.1, 0.0)  # one-sided
+        told(61_899.0, 61_899.1)
+    assert not (await stop(world, name))["triggeredAt"]
+    assert not await world.events("protection_blind"), "it sees"
+    told(61_799.9, 61_800.0)
+    assert (await ends(world, name))["status"] == "completed"
+
+
 @in_world()
 async def test_with_the_mark_stream_silent_too_it_asks_each_second(world: World) -> None:
     await ready(world)
@@ -63,10 +92,10 @@ async def test_with_the_mark_stream_silent_too_it_asks_each_second(world: World)
     await world.run(10)
     more = len([path for _, path in world.http.requests if path == "/fapi/v1/premiumIndex"]) - asked
     assert 2 <= more <= 11, "no more than one a second"
-    world.market.move(-1000)
-    world.market._mark()
+    world.market.move(-30_000)
     state = await ends(world, name, 8)
-    assert state["status"] == "completed"
+    assert state["status"] == "completed", "the exit, too, goes by what was asked: the stream's mark is far away"
+    assert world.held() == 0
     assert not await world.events("protection_blind")
 
 

@@ -148,6 +148,21 @@ async def test_two_stops_on_one_position_never_close_more_than_it_is(world: Worl
 
 
 @in_world()
+async def test_two_stops_that_exit_by_chase_close_it_once(world: World) -> None:
+    """The second finds all of it taken, and takes it over at the market: out is out."""
+    await ready(world)
+    held = await opened(world)
+    body = {"positionId": held, "callbackTicks": 1000, "exit": "chase"}
+    one, other = await stopped(world, **body), await stopped(world, **body)
+    world.market.move(-1000)
+    first, second = await ends(world, one), await ends(world, other)
+    assert {first["status"], second["status"]} == {"completed"}
+    assert first["filledQuantity"] + second["filledQuantity"] == D("0.010")
+    assert world.held() == 0
+    assert world.resting() == []
+
+
+@in_world()
 async def test_a_stop_of_a_part_closes_its_part_and_shrinks_with_the_position(world: World) -> None:
     await ready(world)
     held = await opened(world)
@@ -162,7 +177,7 @@ async def test_a_stop_of_a_part_closes_its_part_and_shrinks_with_the_position(wo
     assert world.held() == 0
 
 
-@pytest.mark.parametrize("how", ["close", "app"])
+@pytest.mark.parametrize("how", ["close", "app", "flip"])
 @in_world()
 async def test_a_position_closed_by_hand_ends_it_without_an_order(world: World, how: str) -> None:
     await ready(world)
@@ -170,12 +185,14 @@ async def test_a_position_closed_by_hand_ends_it_without_an_order(world: World, 
     name = await stopped(world, positionId=held)
     if how == "close":
         await world.command("close", positionId=held)
+    elif how == "flip":
+        await world.command("trade", symbol="BTCUSDT", side="SELL", quantity="0.020")
     else:
         world.market.rest(world.account, "SELL", D("61700.0"), "0.010")
     state = await ends(world, name)
     assert (state["status"], state["reason"], state["filledQuantity"]) == ("completed", "position_closed", 0)
     assert not [event for event in await world.events("order_placed") if event["origin"] == "TRAIL_STOP"]
-    assert world.held() == 0
+    assert world.held() == (D("-0.010") if how == "flip" else 0)
 
 
 @in_world()

@@ -17,7 +17,8 @@ from urllib.parse import quote
 import msgspec
 
 KeyType = Literal["hmac", "ed25519", "rsa"]
-_SENT = re.compile(r"""((?:signature|listenKey)"?\s*[:=]\s*"?)[^&\s"']+""", re.IGNORECASE)
+# In a query, in JSON, and in JSON that is quoted in JSON.
+_SENT = re.compile(r"""((?:signature|listenKey)\\*"?\s*[:=]\s*\\*"?)[^&\s"'\\]+""", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # RFC 3986 unreserved: what quoting leaves as it is
 
 

@@ -72,7 +72,7 @@ class Link:
         self.heard += 1
         waiter = self.waiting.get(frame.id) if isinstance(frame.id, int) else None
         if waiter is None or waiter.done():
-            _log.warning("order_socket_answer_left_aside", id=frame.id, status=frame.status)
+            _log.warning("order_socket_answer_left_aside", id=repr(frame.id)[:12], status=frame.status)
             return
         waiter.set_result(frame)
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
 
+from pms.binance import rest
 from pms.binance.gateway import BinanceVenue
 from pms.binance.http import HttpClient
 from pms.binance.modes import HEDGE, MULTI_ASSETS
 from pms.binance.signing import Credentials
 from pms.binance.ws import WebSockets
+from pms.binance.ws_api import PATH, WsApi
 from pms.clock import SystemClock
 from pms.governor import Governor
 from pms.notices import LeverageSet, Unserved
 from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.faults import Latency
 from pms.sim.model import DepthSnapshot, Mark
+from pms.sim.params import Request
 from pms.sim.script import OnRequest
 from pms.sim.server import Server
 from pms.tasks import Tasks
@@ -40,6 +44,7 @@ from schemas.market import Side
 from schemas.orders import Cause, OrderType, TimeInForce
 from schemas.reports import Report, VenueStatus
 from tests.contract.binance.fakes import Notes
+from tests.waiting import eventually
 
 SYMBOL = "BTCUSDT"
 ORDER = "/fapi/v1/order"
@@ -59,8 +64,9 @@ class HostClock(SystemClock):
 class World:
     """A simulator with a book of 1 BTC at 84000.0 / 84000.1 and 5 behind, and one adapter on it."""
 
-    def __init__(self, latency: Latency, ahead_ms: int = 0) -> None:
+    def __init__(self, latency: Latency, ahead_ms: int = 0, transport: str = "rest") -> None:
         self.tasks = Tasks()
+        self.transport = transport
         self.clock = HostClock(ahead_ms)
         options = Options({"k": "s"}, (SYMBOL,), STILL, latency=latency)
         self.simulator = Simulator(options, SystemClock(), self.tasks)
@@ -88,11 +94,28 @@ class World:
             self.tasks,
             random.Random(1).random,
             self.governor,
+            f"ws://127.0.0.1:{self.server.stream_port}{PATH}" if self.transport == "ws" else "",
         )
 
     async def live(self) -> None:
         await self.venue.start(self.notes)
         self.venue.replay(self.notes.states[-1].gap)
+        socket = self.venue.rest.socket
+        if socket is not None:
+            await eventually(lambda: opened(socket), 5, "the order socket is open")
+
+    def count_orders(self) -> Counter[str]:
+        """Counts from now on the requests for one order that come, by transport."""
+        counted: Counter[str] = Counter()
+        met = self.simulator.gate.script.for_request
+
+        def meets(request: Request) -> OnRequest | None:
+            if request.target.partition("?")[0] == ORDER:
+                counted[request.transport] += 1
+            return met(request)
+
+        self.simulator.gate.script.for_request = meets  # type: ignore[method-assign]
+        return counted
 
     async def stop(self) -> None:
         await self.venue.close()
@@ -132,14 +155,19 @@ class World:
         return found()[0]
 
 
+async def opened(socket: WsApi) -> bool:
+    return socket.up
+
+
 @pytest.fixture
 def latency() -> Latency:
     return Latency()
 
 
-@pytest.fixture
-async def world(latency: Latency) -> AsyncIterator[World]:
-    world = World(latency)
+@pytest.fixture(params=["rest", "ws"])
+async def world(latency: Latency, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Every case over REST, and with its orders over the WebSocket API."""
+    world = World(latency, transport=request.param)
     await world.start()
     await world.live()
     yield world
@@ -253,13 +281,13 @@ async def test_a_lost_answer_is_unknown_and_asked_once(world: World, method: str
     if method != "POST":
         report(await world.place("a-1", "83990"))
     world.spoil(OnRequest(method=method, path=ORDER, lose=lose))  # type: ignore[arg-type]
-    requests = world.simulator.gate.requests
+    counted = world.count_orders()
     act = {"POST": world.place("a-1", "83990"), "PUT": world.amend("a-1", "83991"), "DELETE": world.cancel("a-1")}
     outcome = await act.pop(method)
     for unused in act.values():
         unused.close()
     assert isinstance(outcome, Unknown)
-    assert world.simulator.gate.requests == requests + 1
+    assert counted == {world.transport: 1}
     found = await world.venue.look_up(SYMBOL, "a-1")
     if method == "POST":
         assert (found is not None) == there
@@ -272,7 +300,8 @@ async def test_a_lost_answer_is_unknown_and_asked_once(world: World, method: str
 
 
 @pytest.mark.ambiguity
-async def test_an_answer_that_never_comes_is_unknown_in_time(world: World) -> None:
+async def test_an_answer_that_never_comes_is_unknown_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "ANSWER_S", 0.2)
     world.spoil(OnRequest(method="POST", path=ORDER, delay_after_ms=1_000))
     world.venue.gate._http._answer_s = 0.2  # type: ignore[attr-defined]
     assert isinstance(await world.place("a-1", "83990"), Unknown)
@@ -301,7 +330,7 @@ async def test_what_the_venue_counts_is_told(world: World) -> None:
 @pytest.mark.faults
 async def test_what_happened_while_the_stream_was_cut_is_found_by_reading(world: World) -> None:
     report(await world.place("a-1", "83990"))
-    (line,) = world.simulator.gate.lines
+    (line,) = [line for line in world.simulator.gate.lines if line.path.startswith("/private")]
     line.cut(1006)
     done = report(await world.place("a-2", "84000.1", "0.5", "IOC"))
     await world.notes.until(lambda: world.notes.states[-1].gap == 2)

@@ -16,21 +16,24 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import structlog
 
 from pms import config, log
+from pms.binance import rest
 from pms.binance.gateway import BinanceVenue
 from pms.binance.http import HttpClient
 from pms.binance.signing import Credentials
 from pms.binance.ws import WebSockets
+from pms.binance.ws_api import PATH
 from pms.clock import SystemClock
 from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import Amend, AuthFailed, Cancel, Place, Unavailable
 from schemas.market import Side
-from tests.contract.binance.fakes import Notes
+from tests.contract.binance.fakes import FakeSocket, FakeSockets, Notes
 
 KEY = "kEy-Zq~7f3b19_unusual"
 SECRET = "sEcReT-x~8a0c42_unusual"
@@ -134,14 +137,86 @@ def told(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> As
     structlog.configure(**before)
 
 
-def venue_at(port: int, tasks: Tasks) -> tuple[BinanceVenue, WebSockets]:
+class Repeating(FakeSockets):
+    """Sockets of a venue that answers the probe, and then each request by what it was sent."""
+
+    def __init__(self, answer: Callable[[str, int], str]) -> None:
+        super().__init__()
+        self._answer = answer
+
+    async def connect(self, url: str, on_frame: Callable[[bytes], None], on_close: Callable[[str], None]) -> FakeSocket:
+        socket = await super().connect(url, on_frame, on_close)
+
+        def send(text: str) -> None:
+            ident = json.loads(text)["id"]
+            probe = "userDataStream" in text
+            said = json.dumps({"id": ident, "status": 200, "result": {}}) if probe else self._answer(text, ident)
+            asyncio.get_running_loop().call_soon(on_frame, said.encode())
+
+        socket.send = send  # type: ignore[method-assign]
+        return socket
+
+
+def frame(ident: int, status: int, **said: object) -> str:
+    return json.dumps({"id": ident, "status": status} | said)
+
+
+ANSWERS: dict[str, Callable[[str, int], str]] = {
+    "repeats the request in its refusal": lambda text, ident: frame(ident, 400, error={"code": -1102, "msg": text}),
+    "repeats it while refusing the key": lambda text, ident: frame(ident, 401, error={"code": -2015, "msg": text}),
+    "repeats the request as a good answer": lambda text, ident: frame(ident, 200, result=text),
+    "repeats the request as its result": lambda text, ident: frame(ident, 200, result=json.loads(text)),
+    "repeats the request as it is": lambda text, ident: text,
+    "repeats the request in a frame that is none": lambda text, ident: f"<pre>{text}</pre>",
+    "repeats the request under its own id": lambda text, ident: json.dumps({"id": text, "status": 200}),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_no_answer_over_the_order_socket_tells_a_secret(
+    name: str, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "ANSWER_S", 0.05)
+    tasks, notes, one = Tasks(), Notes(), Decimal(1)
+    clock, sockets = SystemClock(), Repeating(ANSWERS[name])
+    async with serving(opens_then(PEERS["breaks off"])) as port:
+        venue, unused = venue_at(port, tasks, sockets)
+        assert venue.rest.socket is not None
+        venue.rest.socket.start()
+        for call in (
+            partial(venue.place, Place(SYMBOL, ID, Side.BUY, "LIMIT", "GTX", one, one, False)),
+            partial(venue.amend, Amend(SYMBOL, ID, Side.BUY, one, one)),
+            partial(venue.cancel, Cancel(SYMBOL, ID)),
+            partial(venue.look_up, SYMBOL, ID),
+        ):
+            while not venue.rest.socket.up:
+                await clock.sleep(0.01)
+            await told.hear(call())
+        await venue.close()
+        await unused.close()
+        await tasks.close()
+    told.said.append("x" * 200)
+    told.check(notes)
+
+
+def venue_at(port: int, tasks: Tasks, orders: FakeSockets | None = None) -> tuple[BinanceVenue, WebSockets]:
     clock = SystemClock()
     sockets = WebSockets(clock, random.Random(1).random)
+    ws_api = f"ws://127.0.0.1:{port}{PATH}"
     http_client = HttpClient(f"http://127.0.0.1:{port}", answer_s=2.0, connect_s=2.0)
     streams = f"ws://127.0.0.1:{port}"
     credentials = Credentials(KEY, SECRET)
     return BinanceVenue(
-        http_client, sockets, streams, credentials, clock, tasks, lambda: 0.0, Governor(clock, clock.now_ms)
+        http_client,
+        orders or sockets,
+        streams,
+        credentials,
+        clock,
+        tasks,
+        lambda: 0.0,
+        Governor(clock, clock.now_ms),
+        ws_api,
     ), sockets
 
 

@@ -11,7 +11,7 @@ from tests.static.test_planted_errors import tree as tree  # noqa: PLC0414 - a f
 
 PLAN, MARKET = "tests/pure/algos/test_twap_plan.py::", "tests/pure/algos/test_twap.py::"
 CHASES, BASKET = "tests/pure/algos/test_twap_chases.py::", "tests/pure/algos/test_twap_basket.py::"
-LAWS = "tests/pure/algos/test_twap_laws.py::"
+LAWS, WORLD = "tests/pure/algos/test_twap_laws.py::", "tests/world/test_twap.py::"
 
 ERRORS = {
     "law 1: the next slot does not wait for the one at work": Planted(
@@ -197,6 +197,34 @@ ERRORS = {
         "    if abs(quote.mid2 - state.seen_mid2) * SEEN_PART > state.seen_mid2:",
         "    if quote.mid2 < 0:",
         MARKET + "test_a_mid_that_moved_a_quarter_percent_is_written_down_for_the_next_life",
+    ),
+    "the plan that is answered is another": Planted(
+        0,
+        "pms/commands/twaps.py",
+        "planned_lots(state.params, state.seed,",
+        'planned_lots(state.params, "another",',
+        WORLD + "test_the_plan_that_is_answered_is_the_one_that_runs",
+    ),
+    "too many lots are accepted": Planted(
+        0,
+        "pms/commands/twaps.py",
+        "    if lots > most:",
+        "    if lots > 2 * most:",
+        WORLD + "test_what_cannot_be_done_is_refused_with_its_own_code_and_validate_says_the_same",
+    ),
+    "a position that is not there is reduced": Planted(
+        14,
+        "pms/commands/twaps.py",
+        "if not held or exits.closing_side(held) is not leg.side:",
+        "if held and exits.closing_side(held) is not leg.side:",
+        WORLD + "test_what_cannot_be_done_is_refused_with_its_own_code_and_validate_says_the_same",
+    ),
+    "a leg is not checked": Planted(
+        0,
+        "pms/commands/twaps.py",
+        "for number, leg in enumerate(command.legs):",
+        "for number, leg in enumerate((command.legs[0],) * len(command.legs)):",
+        "tests/world/test_twap_basket.py::test_with_one_leg_refused_nothing_starts_and_validate_says_the_same[grid]",
     ),
     "a chase beyond the limit goes on": Planted(
         0,

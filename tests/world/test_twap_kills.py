@@ -104,6 +104,24 @@ def _json(body: dict[str, Any]) -> str:
     return json.dumps({"subAccountId": "main"} | body)
 
 
+@in_world()
+async def test_killed_between_the_claim_and_the_answer_a_repeat_gets_the_plan_that_was_started(world: World) -> None:
+    await world.start()
+    world.life.die_on = "after claim"
+    body = ASKED | {"jitterPct": 30, "irregular": True, "requestId": "twice"}
+    await world.redis.lpush("pms:cmd:twap", _json(body))
+    await world.until(lambda: world.daemon is None, 5)
+    await world.start()
+    reply = await world.command("twap", **body)
+    assert reply["success"], reply
+    (key,) = await world.redis.keys("pms:twap:*")
+    assert key.decode() == f"pms:twap:{reply['twapId']}"
+    await over(world, reply["twapId"])
+    assert world.held() == D("0.020")
+    again = await world.command("twap", **body)
+    assert again["plan"] == reply["plan"]
+
+
 # --- killed or stopped between lots -----------------------------------------------------------------
 
 

@@ -93,11 +93,12 @@ def _traded(state: ScalperState, side: Side, quantity: Decimal, quote: Decimal) 
 
 
 def covered(state: ScalperState, position: Decimal) -> ScalperState:
-    """Somebody else has reduced the sub-account's position: what is gone can't be closed any more (execution.md 13)."""
+    """Somebody else has reduced the sub-account's position: what is gone can't be closed any more (execution.md 13). A
+    position that stands opposite is others' own, and its reduction closes nothing of ours."""
     sign = 1 if state.inventory > 0 else -1
-    left = min(abs(state.inventory), max(position * sign, ZERO))
+    left = min(abs(state.inventory), position * sign)
     gone = abs(state.inventory) - left
-    if not gone:
+    if not gone or left < 0:
         return state
     return _replace(
         state,

@@ -36,15 +36,15 @@ class Closers:
         self._lost: dict[str, Decimal] = {}  # what the venue took from a resting closer of no algo
         self._replacing: set[str] = set()
 
-    def moved(self, symbol: str, reduced: Iterable[str], apart_from: str = "") -> None:
-        """Books of a symbol changed; `reduced` are the sub-accounts whose position got smaller, by an order of the algo
-        `apart_from`."""
+    def moved(self, symbol: str, reduced: Iterable[str], apart_from: tuple[str, ...] = ()) -> None:
+        """Books of a symbol changed; `reduced` are the sub-accounts whose position got smaller, by an order of the
+        algos `apart_from`, the one that placed it and the topmost."""
         for name in reduced:
             self.fit(name, symbol, apart_from=apart_from)
         for misfit in self._desk.exits.misfit(symbol):
             self._change_form(misfit)
 
-    def fit(self, sub_account: str, symbol: str, leaving: Decimal = ZERO, apart_from: str = "") -> None:
+    def fit(self, sub_account: str, symbol: str, leaving: Decimal = ZERO, apart_from: tuple[str, ...] = ()) -> None:
         """Re-size what closes a position: to what is left of it beside an immediate exit of `leaving`. What has nothing
         left to close ends: it must never open."""
         desk = self._desk
@@ -55,7 +55,7 @@ class Closers:
             if not (view.reduce_only or view.holds) or (view.sub_account_id, view.symbol) != (sub_account, symbol):
                 continue
             share = free + sum((given.get(child, ZERO) for child in desk.family.orders(view.algo_id)), ZERO)
-            if apart_from not in (view.algo_id, *view.child_algos) or not held:
+            if {view.algo_id, *view.child_algos}.isdisjoint(apart_from) or not held:
                 signed = share if held > 0 else -share
                 desk.offer(runner, step.PositionReduced(desk.now(), signed, desk.quote_of(runner), held))
         for client_id, quantity in given.items():

@@ -283,14 +283,14 @@ class Desk:
             elif order.state is OrderState.ACTIVE and (order.cancel_wanted or order.origin in ALGO_ORIGINS):
                 self.withdrawals.go_on(order, failure)  # of an algo that ended: nobody else would ever take it away
             if fill is not None:
-                self.positions_reduced(order.symbol, reduced, apart_from=order.parent_id)
+                self.positions_reduced(order.symbol, reduced, (order.parent_id, order.root_id))
                 if order.reduce_only and order.sub_account_id != EXTERNAL:
                     self.closers.overshot(order, fill.quantity)
             if order.reduce_only and before is not None:
                 self.closers.changed(before, order, cause)
         self.fates.tell(order, failure)
 
-    def positions_reduced(self, symbol: str, sub_accounts: Iterable[str], apart_from: str = "") -> None:
+    def positions_reduced(self, symbol: str, sub_accounts: Iterable[str], apart_from: tuple[str, ...] = ()) -> None:
         """Books of a symbol changed; what closes is re-sized in the same step (`Closers.moved`)."""
         self.closers.moved(symbol, sub_accounts, apart_from)
 

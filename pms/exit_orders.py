@@ -170,7 +170,7 @@ class ExitOrders:
         """Record and send one order, in the step that takes over what resting closers had; its client id, empty where
         nothing could leave now."""
         desk, goal, left = self._desk, one.goal, self.left(one)
-        desk.closers.fit(goal.sub_account_id, goal.symbol, left, apart_from=goal.parent_id)
+        desk.closers.fit(goal.sub_account_id, goal.symbol, left, apart_from=(goal.parent_id,))
         order = self._order(one, left, price)
         most = min(left, desk.exits.closable(order), instrument.max_qty)
         order = msgspec.structs.replace(order, quantity=instrument.quantity_down(most))

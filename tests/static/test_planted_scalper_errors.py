@@ -195,6 +195,13 @@ ERRORS = {
         "",
         KILLS + "test_a_closing_order_of_an_unwritten_step_leaves_and_is_not_put_back",
     ),
+    "its own fill is taken for somebody else's": Planted(
+        13,
+        "algos/scalper_book.py",
+        "if not gone or left < 0:",
+        "left = max(left, ZERO)\n    if not gone:",
+        LIFE + "test_a_position_that_still_holds_the_inventory_or_is_others_own_changes_nothing",
+    ),
     "a scalper does not hear of its position": Planted(
         14,
         "pms/closers.py",

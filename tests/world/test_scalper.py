@@ -351,6 +351,23 @@ async def test_a_position_closed_by_hand_takes_the_closing_leg_along(world: Worl
     assert world.held() == 0
 
 
+@pytest.mark.parametrize("neutral", [True, False])
+@in_world()
+async def test_a_position_that_stood_opposite_before_is_not_taken_for_its_own(world: World, neutral: bool) -> None:
+    """Its own fills make that smaller, and nobody has closed anything of what it holds."""
+    await begin(world)
+    await world.command("trade", symbol="BTCUSDT", side="SELL", quantity="0.030")
+    scalper_id = await scalper(world, neutralMode=neutral, allowLoss=True)
+    await fill(world, "BUY")
+    state = await record(world, scalper_id)
+    assert (state["inventory"], state["closedElsewhere"], world.held()) == (D("0.010"), 0, D("-0.020"))
+    assert await reasons(world, scalper_id, "BUY") == ["position_cap"]
+    assert await reasons(world, scalper_id, "SELL") == ([] if neutral else ["nothing_to_reduce"])
+    await world.command("close", symbol="BTCUSDT", side="BUY", quantity="0.005")
+    await world.run(1)
+    assert (await record(world, scalper_id))["inventory"] == D("0.010")
+
+
 @in_world()
 async def test_two_own_algos_that_cross_do_not_trade_with_each_other(world: World) -> None:
     """A chase of another sub-account comes to the scalper's own price: one of them gives way and stands again."""

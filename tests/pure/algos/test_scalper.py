@@ -207,10 +207,11 @@ def test_a_position_reduced_by_somebody_else_shrinks_the_closing_legs_outer_ones
     assert ladder.state.inventory == D("0.5")
 
 
-def test_a_position_that_still_holds_the_inventory_changes_nothing() -> None:
+def test_a_position_that_still_holds_the_inventory_or_is_others_own_changes_nothing() -> None:
     ladder = Ladder()
     ladder.fill(ladder.resting(BUY)[0], "0.3")
     before = ladder.state
+    assert ladder.give(step.PositionReduced(ladder.now, D(0), None, D("-0.2"))) == ()
     assert ladder.give(step.PositionReduced(ladder.now, D(0), None, D("0.3"))) == ()
     assert ladder.give(step.PositionReduced(ladder.now, D(0), None, None)) == ()
     assert ladder.state is before

@@ -14,7 +14,7 @@ import msgspec
 from algos.children import AmendAlgo, ChildChanged, ChildDone, Exit, ExitDone, Spawn, StopChild
 from schemas.chase import AlgoStatus, Throttle
 from schemas.market import ZERO, Candle, Instrument, Quote, Side
-from schemas.orders import Cause, Fill, Order, TimeInForce
+from schemas.orders import Cause, Fill, Order, OrderType, TimeInForce, WorkingType
 from schemas.trail_stop import TriggerSource
 
 REJECTION_LIMIT = 3  # law 7: the same refusal so many times, and the algo backs off
@@ -221,6 +221,10 @@ class PlaceChild(msgspec.Struct, frozen=True):
     quantity: Decimal
     reduce_only: bool
     leverage: int
+    order_type: OrderType = "LIMIT"
+    trigger_price: Decimal = ZERO  # of a conditional order; `price` is then its limit, 0 for the market's
+    working_type: WorkingType = "MARK_PRICE"
+    alternatives: str = ""  # orders of one such name close the same quantity
 
 
 class AmendChild(msgspec.Struct, frozen=True):

@@ -145,7 +145,7 @@ class Execution:
             return None
         if not place.reduce_only:
             return NotDone("lease_not_renewed: an exit without the venue's flag waits for it")
-        report, answered = await self._ask(place.symbol, place.client_id)
+        report, answered = await self._ask(place)
         if report is not None:
             return Done(report)
         stopped = self._outcomes.may_send(place.client_id, True) if answered else "lease_not_renewed, look-up failed"
@@ -197,7 +197,7 @@ class Execution:
         pauses += LOOK_UPS
         absences = 0
         for attempt in itertools.count():
-            report, answered = await self._ask(request.symbol, request.client_id)
+            report, answered = await self._ask(request)
             waited_ms = (self._clock.monotonic() - since) * 1000
             if report is not None and self._resolves(request, action, report, waited_ms, settle_ms):
                 self._outcomes.on_settled(request.client_id, report, self._answers(request))
@@ -228,9 +228,11 @@ class Execution:
             return True
         return waited_ms >= (settle_ms if action == "amend" else AMEND_SETTLE_MS)
 
-    async def _ask(self, symbol: str, client_id: str) -> tuple[Report | None, bool]:
+    async def _ask(self, request: Place | Amend | Cancel) -> tuple[Report | None, bool]:
+        symbol, client_id = request.symbol, request.client_id
+        conditional = not isinstance(request, Amend) and request.conditional
         try:
-            return await self._venue.look_up(symbol, client_id), True
+            return await self._venue.look_up(symbol, client_id, conditional), True
         except Unavailable as error:
             _log.warning("look_up_unavailable", client_order_id=client_id, reason=str(error))
             return None, False

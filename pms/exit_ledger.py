@@ -29,7 +29,10 @@ class ExitLedger:
         orders = [
             order
             for order in self._ledger.open_orders(symbol)
-            if order.reduce_only and order.sub_account_id == sub_account_id and order.client_order_id != apart_from
+            if order.reduce_only
+            and not order.waiting  # until its price is reached it takes nothing from anybody
+            and order.sub_account_id == sub_account_id
+            and order.client_order_id != apart_from
         ]
         return [_closer(order) for order in sorted(orders, key=lambda one: (one.created_at, one.client_order_id))]
 
@@ -47,7 +50,7 @@ class ExitLedger:
             (
                 other.remaining
                 for other in self._ledger.open_orders(symbol)
-                if other.flagged and other.side is side and not _same_quantity(other, order)
+                if other.flagged and not other.waiting and other.side is side and not _same_quantity(other, order)
             ),
             ZERO,
         )
@@ -87,7 +90,7 @@ class ExitLedger:
             order
             for names in self._ledger.open_by_symbol.values()
             for order in map(self._ledger.orders.__getitem__, names)
-            if order.reduce_only and not order.flagged and not order.immediate
+            if order.reduce_only and not (order.flagged or order.immediate or order.waiting)
         ]
 
     def doubt(self, symbol: str) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from algos.step import OrderUpdate, View
 from pms.desk import Desk
 from pms.outcomes import Outcomes
-from pms.venue import Amend, Cancel, Done, Place, Refused, Venue
+from pms.venue import Amend, Cancel, Done, Place, Refused, Venue, placing
 from recovery.plan import Drift, Recorded
 from schemas.events_system import PositionDrift
 from schemas.ids import OrderId, VenueOrder, parse
@@ -118,18 +118,9 @@ class DeskHands:
         if order.next_price is not None and order.next_quantity is not None:
             request = Amend(order.symbol, client_id, order.side, order.next_quantity, order.next_price)
         elif order.state is OrderState.CANCELLING:
-            request = Cancel(order.symbol, client_id)
+            request = Cancel(order.symbol, client_id, order.waiting)
         else:
-            request = Place(
-                order.symbol,
-                client_id,
-                order.side,
-                order.order_type,
-                order.time_in_force,
-                order.quantity,
-                order.price,
-                order.reduce_only,
-            )
+            request = placing(order, order.reduce_only)
         self._outcomes.on_unknown(client_id, "recovery", "not found at start")
         self._outcomes.unwatched(client_id)
         execution.resolve(request)
@@ -138,7 +129,7 @@ class DeskHands:
         if stopped := self._outcomes.may_send(report.client_id, exiting=True):
             self.blocked[report.symbol] = f"{report.client_id} was not cancelled"
             return f"not cancelled: {stopped}"
-        outcome = await self._venue.cancel(Cancel(report.symbol, report.client_id))
+        outcome = await self._venue.cancel(Cancel(report.symbol, report.client_id, report.conditional))
         match outcome:
             case Done(report=after):
                 order = self._desk.ledger.orders.get(report.client_id)

@@ -22,7 +22,7 @@ from pms.ledger import Ledger
 from pms.market import Market
 from pms.runner import Runner
 from pms.unit import Unit
-from pms.venue import Amend, Cancel, Place
+from pms.venue import Amend, Cancel, placing
 from schemas.events_orders import Decision, placed
 from schemas.events_system import RefusedOrder, RiskRejected
 from schemas.market import ZERO, Instrument, Side
@@ -174,7 +174,7 @@ class OrderEntry:
         else:
             intent = _intent_of(order)
             role = Adding(intent, self._allowances.account(order.sub_account_id, intent))
-        return risk.approve_place(_request(order), self._seen(order.symbol), role), order
+        return risk.approve_place(placing(order, order.flagged), self._seen(order.symbol), role), order
 
     def _count(self, order: Order) -> None:
         """A new order that adds counts against its sub-account's rate."""
@@ -200,7 +200,7 @@ class OrderEntry:
     def cancel(self, unit: Unit, order: Order) -> None:
         """Record that an order is about to be cancelled. Never denied."""
         unit.order(orders.cancelling(order, self._now()).order)
-        self._leaving.append(risk.approve_cancel(Cancel(order.symbol, order.client_order_id)))
+        self._leaving.append(risk.approve_cancel(Cancel(order.symbol, order.client_order_id, order.waiting)))
 
     def track(self, order: Order) -> None:
         """Tell the market which resting quantity is ours (law 9)."""
@@ -219,7 +219,7 @@ class OrderEntry:
             sub_account_id=view.sub_account_id,
             symbol=action.symbol,
             side=action.side,
-            order_type="LIMIT",
+            order_type=action.order_type,
             time_in_force=action.time_in_force,
             quantity=action.quantity,
             price=action.price,
@@ -231,12 +231,19 @@ class OrderEntry:
             created_at=now,
             updated_at=now,
             leverage=action.leverage,
+            trigger_price=action.trigger_price,
+            working_type=action.working_type,
+            alternatives=action.alternatives,
         )
 
     def _seen(self, symbol: str, apart_from: str = "") -> risk.Market:
         """What the gate judges by: rules, quote, mark, and our own orders but the one that moves, each where it
         rests and where it may be moving to."""
-        resting = [order for order in self._ledger.open_orders(symbol) if order.client_order_id != apart_from]
+        resting = [
+            order
+            for order in self._ledger.open_orders(symbol)
+            if order.client_order_id != apart_from and not order.waiting
+        ]
         instrument = self._instruments[symbol]
         mark = self._market.mark(symbol)
         bids = [price for order in resting if order.side is Side.BUY for price in _places(order)]
@@ -271,19 +278,6 @@ def _number(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         return ZERO
-
-
-def _request(order: Order) -> Place:
-    return Place(
-        order.symbol,
-        order.client_order_id,
-        order.side,
-        "LIMIT",
-        order.time_in_force,
-        order.quantity,
-        order.price,
-        order.flagged,
-    )
 
 
 def _intent_of(order: Order) -> Intent:

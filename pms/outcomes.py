@@ -209,8 +209,8 @@ class Outcomes:
         if isinstance(whose, OrderId) and whose.epoch > self._epoch():
             self._on_fenced(whose.epoch)
             return None
-        if report.status is not VenueStatus.OPEN and report.fill is None:
-            return None
+        if report.conditional or (report.status is not VenueStatus.OPEN and report.fill is None):
+            return None  # what waits may never trade; what it becomes tells of itself
         if report.symbol not in self._desk.instruments:
             return None
         origin = Origin.RECOVERED

@@ -15,8 +15,8 @@ import msgspec
 
 from pms.core.margin import Brackets
 from pms.notices import Notice, Unserved
-from schemas.market import Candle, Instrument, Side
-from schemas.orders import Cause, Fill, OrderType, TimeInForce
+from schemas.market import ZERO, Candle, Instrument, Side
+from schemas.orders import Cause, Fill, Order, OrderType, TimeInForce, WorkingType
 from schemas.reports import FundingRate, Income, Report, VenuePosition
 
 
@@ -59,7 +59,7 @@ Outcome = Done | Refused | NotDone | Unknown
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A new order. `price` is ignored for MARKET."""
+    """A new order. `price` is ignored for MARKET. With a `trigger_price` it waits for that at the venue."""
 
     symbol: str
     client_id: str
@@ -69,6 +69,29 @@ class Place(msgspec.Struct, frozen=True):
     quantity: Decimal
     price: Decimal
     reduce_only: bool
+    trigger_price: Decimal = ZERO
+    working_type: WorkingType = "MARK_PRICE"
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it waits for its price at first."""
+        return bool(self.trigger_price)
+
+
+def placing(order: Order, flagged: bool) -> Place:
+    """The request that a new order's record stands for."""
+    return Place(
+        order.symbol,
+        order.client_order_id,
+        order.side,
+        order.order_type,
+        order.time_in_force,
+        order.quantity,
+        order.price,
+        flagged,
+        order.trigger_price,
+        order.working_type,
+    )
 
 
 class Amend(msgspec.Struct, frozen=True):
@@ -82,8 +105,11 @@ class Amend(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
+    """`conditional`: the order waits for its price, as far as we know."""
+
     symbol: str
     client_id: str
+    conditional: bool = False
 
 
 # --- what the venue tells unasked -------------------------------------------------------------------
@@ -140,12 +166,14 @@ class Reads(Protocol):
     """One exchange account, looked at: nothing in here sends an order or changes a setting. Reads raise `Unavailable`
     when they could not be done."""
 
-    async def look_up(self, symbol: str, client_id: str) -> Report | None:
+    async def look_up(self, symbol: str, client_id: str, conditional: bool = False) -> Report | None:
         """The order of that id, or None when the venue answers that it knows none (which alone proves nothing,
-        execution.md 2)."""
+        execution.md 2). `conditional`: it may wait for its price, and is looked for among those too."""
         ...
 
-    async def open_orders(self, symbol: str | None = None) -> list[Report]: ...
+    async def open_orders(self, symbol: str | None = None) -> list[Report]:
+        """What rests, and what waits for its price."""
+        ...
 
     async def orders(self, symbol: str, since_ms: int) -> list[Report]:
         """Every order of a symbol since a time, any status, oldest first; pages by itself (execution.md 26)."""

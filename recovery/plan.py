@@ -249,7 +249,9 @@ def _judge(report: Report, recorded: Recorded, policy: ForeignPolicy) -> Iterabl
     subject = f"{report.client_id} ({report.side} {report.quantity - report.filled} {report.symbol} at {report.price})"
     match whose:
         case OrderId() | Damaged() if report.order_type not in _ORDINARY:
-            yield Show(subject, "a conditional order of ours without an owner: protection, left alone")
+            order = recorded.orders.get(report.client_id)
+            if order is None or order.state.terminal:
+                yield Show(subject, "a conditional order of ours without an owner: protection, left alone")
         case OrderId():
             if why := _orphaned(report.client_id, whose, recorded):
                 yield CancelOrder(report, why)

@@ -28,7 +28,7 @@ class Account(Protocol):
 
     async def open_orders(self, symbol: str | None = None) -> list[Report]: ...
 
-    async def look_up(self, symbol: str, client_id: str) -> Report | None: ...
+    async def look_up(self, symbol: str, client_id: str, conditional: bool = False) -> Report | None: ...
 
     async def trades(self, symbol: str, since_ms: int, order_id: int | None = None) -> list[Fill]: ...
 
@@ -69,7 +69,7 @@ async def gather(account: Account, hands: Hands) -> Found:
     recorded = hands.recorded()
     resting = {report.client_id for report in open_orders}
     looked_up = {
-        order.client_order_id: await account.look_up(order.symbol, order.client_order_id)
+        order.client_order_id: await account.look_up(order.symbol, order.client_order_id, order.waiting)
         for order in recorded.orders.values()
         if not order.state.terminal and order.client_order_id not in resting
     }

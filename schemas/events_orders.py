@@ -53,7 +53,7 @@ class Decision(msgspec.Struct, frozen=True, rename="camel"):
 
 class OrderEvent(Event, frozen=True, kw_only=True):
     """What happened to one order: the order as it is after it. `decision` comes with `order_placed`, where there was a
-    price."""
+    price; the trigger with conditional orders."""
 
     type: OrderEventType
     client_order_id: str
@@ -80,19 +80,26 @@ class OrderEvent(Event, frozen=True, kw_only=True):
     created_at: int
     updated_at: int
     reason: str
+    trigger_price: Decimal | msgspec.UnsetType = msgspec.UNSET
+    triggered_at: int | msgspec.UnsetType = msgspec.UNSET
     decision: Decision | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod
     def of(cls, kind: OrderEventType, order: Order, ts: int) -> OrderEvent:
         """The event `kind` of an order, with the command that asked for it."""
         told = dict(zip(_OF_ORDER, _of_order(order), strict=True))
+        if order.trigger_price:
+            told |= {"trigger_price": order.trigger_price, "triggered_at": order.triggered_at}
         if kind in _ASKED_FOR and order.changed_by:
             told["request_id"] = order.changed_by
         return cls(type=kind, ts=ts, **told)
 
 
 _ASKED_FOR = ("order_amended", "order_cancelled")  # caused by a later command than the one that placed it
-_OF_ORDER = tuple(name for name in OrderEvent.__struct_fields__ if name in Order.__struct_fields__)
+_TRIGGER = ("trigger_price", "triggered_at")  # told of conditional orders only
+_OF_ORDER = tuple(
+    name for name in OrderEvent.__struct_fields__ if name in Order.__struct_fields__ and name not in _TRIGGER
+)
 _of_order = attrgetter(*_OF_ORDER)
 
 

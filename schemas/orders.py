@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from schemas.market import ZERO, Side
 
 TimeInForce = Literal["GTC", "IOC", "FOK", "GTX"]
-OrderType = Literal["LIMIT", "MARKET"]
+ConditionalType = Literal["STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"]
+OrderType = Literal["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"]
+WorkingType = Literal["MARK_PRICE", "CONTRACT_PRICE"]
+CONDITIONAL: tuple[str, ...] = get_args(ConditionalType)
 
 
 class Origin(StrEnum):
@@ -52,6 +55,7 @@ class Cause(StrEnum):
     NOT_TRADING = "not_trading"
     TIME_IN_FORCE = "time_in_force"  # an IOC or FOK remainder
     LIQUIDATION = "liquidation"
+    TRIGGERED = "triggered"  # a conditional order whose price is reached already: act at once
     ACCOUNT_MODE = "account_mode"  # the account's modes do not fit the order: read them again
     OTHER = "other"
 
@@ -119,6 +123,9 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or
     cancelled it. `reduce_only` is what the order is to its sub-account; `flagged`: it stands under the venue's flag of
     that name, which is about the account's net (execution.md 14). Orders of one `alternatives` close the same quantity.
+
+    A conditional order waits at the venue for `trigger_price` (by `working_type`) under the venue's `algo_id`. When
+    that is reached it is an ordinary order with the same client id: `triggered_at` is set, its type is what it became.
     """
 
     client_order_id: str
@@ -159,6 +166,15 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     changed_by: str = ""
     flagged: bool = False
     alternatives: str = ""
+    trigger_price: Decimal = ZERO
+    working_type: WorkingType = "MARK_PRICE"
+    triggered_at: int = 0
+    algo_id: int = 0
+
+    @property
+    def waiting(self) -> bool:
+        """It waits for its price, or is about to: nothing of it stands in a book."""
+        return bool(self.trigger_price) and not self.triggered_at and not self.state.terminal
 
     @property
     def immediate(self) -> bool:

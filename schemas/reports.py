@@ -29,7 +29,8 @@ class Report(msgspec.Struct, frozen=True):
 
     `client_id` is the id as the venue knows it, whoever gave it. `fill` is the execution that a stream event carries.
     `amended` marks an event that confirms new price and total. `average` is absent where the channel does not tell it.
-    `time` is the venue's, in ms.
+    `time` is the venue's, in ms. `algo_id` is the venue's id of a conditional order: such a report is about its
+    waiting, and its `order_id` is 0.
     """
 
     client_id: str
@@ -49,6 +50,13 @@ class Report(msgspec.Struct, frozen=True):
     amended: bool = False
     cause: Cause = Cause.NONE
     created_at: int = 0
+    trigger_price: Decimal = ZERO
+    algo_id: int = 0
+
+    @property
+    def conditional(self) -> bool:
+        """A word about an order that waits for its price, not about the one that it may have become."""
+        return bool(self.algo_id)
 
 
 class VenuePosition(msgspec.Struct, frozen=True):

@@ -101,6 +101,7 @@ _CAUSES: dict[Cause, tuple[int, ...]] = {
     ),
     Cause.TIME_IN_FORCE: (-2020, -5021),
     Cause.LIQUIDATION: (-2023,),
+    Cause.TRIGGERED: (-2021,),
     Cause.ACCOUNT_MODE: (-4060, -4061),
 }
 _CAUSE_OF = {code: cause for cause, codes in _CAUSES.items() for code in codes}

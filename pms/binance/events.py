@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
+from pms.binance import conditional
 from pms.binance.errors import EXPIRY_CAUSES
 from pms.binance.modes import MULTI_ASSETS
 from pms.notices import CalledPosition, LeverageSet, MarginCall, ModeSwitched, Notice
@@ -153,6 +154,8 @@ def decode(frame: bytes) -> UserEvent | None:
     match envelope.event:
         case "ORDER_TRADE_UPDATE":
             return _report(_order_update(body).order)
+        case "ALGO_UPDATE":
+            return conditional.told(body)
         case "ACCOUNT_UPDATE":
             return _change(_account_update(body))
         case "TRADE_LITE":

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from pms.binance import codec, errors, history, money, queries, rates
+from pms.binance import conditional as conditionals
 from pms.binance.cancels import Together
 from pms.binance.errors import Verdict
 from pms.binance.gate import Gate
@@ -96,8 +97,18 @@ class BinanceVenue(Venue):
     def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
         request = queries.order(order)
         passage = Passage(refusal, partial(self._governor.errand, order, exits))
-        send = partial(self._order, request, self.rest.sign(request), passage)
-        return partial(self._together.send, order, send, refusal) if isinstance(order, Cancel) else send
+        send = partial(self._order, request, self.rest.sign(request), passage, self._answer_of(order))
+        if isinstance(order, Cancel) and not order.conditional:
+            return partial(self._together.send, order, send, refusal)
+        return send
+
+    def _answer_of(self, order: Place | Amend | Cancel) -> Callable[[bytes], Report]:
+        """How the answer to a request is read."""
+        if isinstance(order, Amend) or not order.conditional:
+            return codec.order
+        if isinstance(order, Place):
+            return conditionals.placed
+        return partial(conditionals.cancelled, order.symbol, self.time_ms())
 
     async def place(self, order: Place) -> Outcome:
         return await self.prepare(order, order.reduce_only, _no_refusal)()
@@ -108,9 +119,11 @@ class BinanceVenue(Venue):
     async def cancel(self, cancel: Cancel) -> Outcome:
         return await self.prepare(cancel, True, _no_refusal)()
 
-    async def _order(self, request: Request, signing: Signing | Framed, passage: Passage) -> Outcome:
-        outcome = await self.rest.order(request, signing, passage)
-        if isinstance(outcome, Done):
+    async def _order(
+        self, request: Request, signing: Signing | Framed, passage: Passage, decode: Callable[[bytes], Report]
+    ) -> Outcome:
+        outcome = await self.rest.order(request, signing, passage, decode)
+        if isinstance(outcome, Done) and not outcome.report.conditional:
             self._stream.expect(outcome.report)
         return outcome
 
@@ -130,8 +143,18 @@ class BinanceVenue(Venue):
 
     # --- reads ---
 
-    async def look_up(self, symbol: str, client_id: str) -> Report | None:
-        """Where several orders had the id, the venue answers the newest (binance.md 4)."""
+    async def look_up(self, symbol: str, client_id: str, conditional: bool = False) -> Report | None:
+        """Where several orders had the id, the venue answers the newest (binance.md 4). What it became comes before how
+        it waited; a trigger between the two questions is asked after once more."""
+        found = await self._ordinary(symbol, client_id)
+        if found is not None or not conditional:
+            return found
+        row = await self._waiting(symbol, client_id)
+        if row is None:
+            return None
+        return (await self._ordinary(symbol, client_id) if row.became else None) or conditionals.report(row)
+
+    async def _ordinary(self, symbol: str, client_id: str) -> Report | None:
         try:
             return await self.rest.read(queries.look_up(symbol, client_id), codec.order)
         except Declined as error:
@@ -139,8 +162,19 @@ class BinanceVenue(Venue):
                 return None
             raise
 
+    async def _waiting(self, symbol: str, client_id: str) -> conditionals.Row | None:
+        """By the lists: looked up by its id alone, the venue was seen to deny one that waits (binance.md 3.4)."""
+        for path in ("/fapi/v1/openAlgoOrders", "/fapi/v1/allAlgoOrders"):
+            rows = await self.rest.read(queries.read(path, symbol=symbol), conditionals.rows)
+            named = [row for row in rows if row.client_algo_id == client_id]
+            if named:
+                return max(named, key=lambda row: row.algo_id)
+        return None
+
     async def open_orders(self, symbol: str | None = None) -> list[Report]:
-        return await self.rest.read(queries.read("/fapi/v1/openOrders", symbol=symbol), codec.orders)
+        resting = await self.rest.read(queries.read("/fapi/v1/openOrders", symbol=symbol), codec.orders)
+        waiting = await self.rest.read(queries.read("/fapi/v1/openAlgoOrders", symbol=symbol), conditionals.rows)
+        return [*resting, *map(conditionals.report, waiting)]
 
     async def orders(self, symbol: str, since_ms: int) -> list[Report]:
         return await history.orders(self.rest, symbol, since_ms, self.time_ms())

@@ -44,11 +44,30 @@ def order(request: Place | Amend | Cancel) -> Request:
     """The request that changes an order."""
     match request:
         case Place():
-            return place(request)
+            return place_conditional(request) if request.conditional else place(request)
         case Amend():
             return amend(request)
         case Cancel():
             return cancel(request)
+
+
+def place_conditional(order: Place) -> Request:
+    """An order that waits for its price (binance.md 3.4)."""
+    params = [
+        ("algoType", "CONDITIONAL"),
+        ("symbol", order.symbol),
+        ("side", order.side.value),
+        ("type", order.order_type),
+        ("quantity", _plain(order.quantity)),
+        ("triggerPrice", _plain(order.trigger_price)),
+        ("workingType", order.working_type),
+    ]
+    if order.order_type in ("STOP", "TAKE_PROFIT"):
+        params += [("timeInForce", order.time_in_force), ("price", _plain(order.price))]
+    if order.reduce_only:
+        params.append(("reduceOnly", "true"))
+    params.append(("clientAlgoId", order.client_id))
+    return Request("POST", "/fapi/v1/algoOrder", encode(params), PLACE_WINDOW_MS, True, False, rates.ORDER, Lane.EXIT)
 
 
 def place(order: Place) -> Request:
@@ -81,6 +100,9 @@ def amend(change: Amend) -> Request:
 
 
 def cancel(order: Cancel) -> Request:
+    if order.conditional:
+        query = encode([("clientAlgoId", order.client_id)])
+        return Request("DELETE", "/fapi/v1/algoOrder", query, queued=False, lane=Lane.EXIT)
     params = [("symbol", order.symbol), ("origClientOrderId", order.client_id)]
     return Request("DELETE", ORDER, encode(params), queued=False, lane=Lane.EXIT, call="order.cancel", params=params)
 

@@ -27,6 +27,7 @@ from pms.core.limiter import Lane
 from pms.governor import Errand, Short
 from pms.tasks import Tasks
 from pms.venue import AuthFailed, Done, Outcome, Unavailable, Unknown
+from schemas.reports import Report
 
 T = TypeVar("T")
 _log = structlog.get_logger("pms.binance.rest")
@@ -84,7 +85,11 @@ class Rest:
         return framed or self._signer.begin(request.query, request.window_ms)
 
     async def order(
-        self, request: Request, signing: Signing | Framed | None = None, passage: Passage | None = None
+        self,
+        request: Request,
+        signing: Signing | Framed | None = None,
+        passage: Passage | None = None,
+        decode: Callable[[bytes], Report] = codec.order,
     ) -> Outcome:
         """Send an order request, in the caller's own task (execution.md 6: `pms.execution` gives each one its own).
 
@@ -94,7 +99,7 @@ class Rest:
         if isinstance(answer, Verdict):
             return errors.outcome(answer)
         try:
-            return Done(codec.order(answer))
+            return Done(decode(answer))
         except msgspec.MsgspecError as error:
             return Unknown(f"HTTP 200, but the answer is no order ({error}): {self._head(answer)}")
 

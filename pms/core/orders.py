@@ -85,7 +85,7 @@ def not_placed(order: Order, reason: str, now: int) -> Change:
     """The order certainly never was at the venue: refused, not done, or proven absent over the settle window."""
     if order.state.terminal:
         return Change(order)
-    if order.exchange_order_id or order.filled_qty:
+    if order.exchange_order_id or order.algo_id or order.filled_qty:
         raise IllegalTransition(f"{order.client_order_id} was seen at the venue and can't have failed")
     order = _replace(_moved(order, OrderState.FAILED), reason=reason, updated_at=now)
     return Change(order, ("order_failed",))
@@ -111,10 +111,12 @@ def reported(order: Order, report: Report, now: int, answers: bool = False) -> C
     order, fill = _book(order, report.fill)
     if before.state.terminal:
         return Change(order, (), fill)
+    if report.conditional and before.triggered_at:  # of its waiting, which is over
+        return _concluded(before, order, fill, [], now)
     order = _newest(order, report)
     events: list[str] = []
     if report.status is VenueStatus.OPEN:
-        order, events = _open(order, report, answers, first_seen=not before.exchange_order_id)
+        order, events = _open(order, report, answers, first_seen=not (before.exchange_order_id or before.algo_id))
     elif order.venue_end is None:
         order = _replace(order, venue_end=_END_OF[report.status], reason=_end_reason(order, report))
     return _concluded(before, order, fill, events, now)
@@ -160,8 +162,11 @@ def _newest(order: Order, report: Report) -> Order:
     order = _replace(
         order,
         exchange_order_id=report.order_id or order.exchange_order_id,
+        algo_id=report.algo_id or order.algo_id,
         venue_filled=max(order.venue_filled, report.filled),
     )
+    if order.waiting and report.order_id:
+        order = _replace(order, triggered_at=report.time, order_type="LIMIT" if order.price else "MARKET")
     if report.time < order.venue_time:
         return order
     price = report.price if report.price > 0 else order.price

@@ -86,18 +86,19 @@ def approve_cancel(cancel: Cancel) -> Approved:
 
 def approve_place(place: Place, market: Market, role: Closing | Adding) -> Approved | Denied:
     """A new order: `Closing` where it only reduces for its sub-account, whether or not under the venue's flag."""
-    price = place.price if place.order_type == "LIMIT" else market.mark
+    price = place.price or place.trigger_price or market.mark
+    waits = place.conditional
     closes = isinstance(role, Closing)
     denied = (
         _stopped(role)
-        or _grid(place.quantity, place.price, place.order_type == "MARKET", market.instrument)
+        or _grid(place.quantity, price if waits else place.price, place.order_type == "MARKET", market.instrument)
         or (_covered(place, role) if isinstance(role, Closing) else None)
         or _size(place.quantity, price, place.reduce_only, _most(place, market.instrument), market.instrument)
         or _state(place, closes, market)
-        or _band(place.side, place.price, place.order_type == "MARKET", market)
+        or _band(place.side, place.price, waits or place.order_type == "MARKET", market)
         or (
             None
-            if _leaves_at_once(place, closes)
+            if waits or _leaves_at_once(place, closes)
             else _own_touch(place.side, place.price, place.order_type == "MARKET", market)
         )
         or (_allowed(role) if isinstance(role, Adding) else None)

@@ -931,7 +931,7 @@ export interface ModeRecord {
   readonly updatedAt: number;
 }
 
-/** What happened to one order: the order as it is after it. `decision` comes with `order_placed`, where there was a price. */
+/** What happened to one order: the order as it is after it. `decision` comes with `order_placed`, where there was a price; the trigger with conditional orders. */
 export interface OrderEvent {
   readonly seq: number;
   readonly prevSeq: number;
@@ -945,7 +945,7 @@ export interface OrderEvent {
   readonly exchangeOrderId: number;
   readonly symbol: string;
   readonly side: Side;
-  readonly orderType: "LIMIT" | "MARKET";
+  readonly orderType: "LIMIT" | "MARKET" | "STOP" | "STOP_MARKET" | "TAKE_PROFIT" | "TAKE_PROFIT_MARKET";
   readonly timeInForce: "FOK" | "GTC" | "GTX" | "IOC";
   readonly quantity: number;
   readonly price: number;
@@ -965,10 +965,12 @@ export interface OrderEvent {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly reason: string;
+  readonly triggerPrice?: number;
+  readonly triggeredAt?: number;
   readonly decision?: Decision;
 }
 
-/** The record `pms:order:{clientOrderId}`.  `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight. `cancel_wanted`: it is to leave the market as soon as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or cancelled it. `reduce_only` is what the order is to its sub-account; `flagged`: it stands under the venue's flag of that name, which is about the account's net (execution.md 14). Orders of one `alternatives` close the same quantity. */
+/** The record `pms:order:{clientOrderId}`.  `filled_qty`, `quote_filled` and `commission` are sums over booked trades (`trade_ids`); `venue_filled` is the largest cumulative quantity the venue has told. Where the venue says more than is booked, trades are missing: the order stays live with `venue_end` set until they are booked, so that no terminal state comes before its fills (law 3). `next_price`/`next_quantity` are those of an amend in flight. `cancel_wanted`: it is to leave the market as soon as its state allows. `request_id` is the command that placed it, `changed_by` the newest one that amended or cancelled it. `reduce_only` is what the order is to its sub-account; `flagged`: it stands under the venue's flag of that name, which is about the account's net (execution.md 14). Orders of one `alternatives` close the same quantity.  A conditional order waits at the venue for `trigger_price` (by `working_type`) under the venue's `algo_id`. When that is reached it is an ordinary order with the same client id: `triggered_at` is set, its type is what it became. */
 export interface OrderRecord {
   readonly v: number;
   readonly epoch: number;
@@ -978,7 +980,7 @@ export interface OrderRecord {
   readonly subAccountId: string;
   readonly symbol: string;
   readonly side: Side;
-  readonly orderType: "LIMIT" | "MARKET";
+  readonly orderType: "LIMIT" | "MARKET" | "STOP" | "STOP_MARKET" | "TAKE_PROFIT" | "TAKE_PROFIT_MARKET";
   readonly timeInForce: "FOK" | "GTC" | "GTX" | "IOC";
   readonly quantity: number;
   readonly price: number;
@@ -1012,6 +1014,10 @@ export interface OrderRecord {
   readonly changedBy: string;
   readonly flagged: boolean;
   readonly alternatives: string;
+  readonly triggerPrice: number;
+  readonly workingType: "CONTRACT_PRICE" | "MARK_PRICE";
+  readonly triggeredAt: number;
+  readonly algoId: number;
 }
 
 /** One order: trade, limit, amend. */
@@ -1372,7 +1378,7 @@ export interface RecoveryStep {
 export interface RefusedOrder {
   readonly symbol: string;
   readonly side: Side;
-  readonly orderType: "LIMIT" | "MARKET";
+  readonly orderType: "LIMIT" | "MARKET" | "STOP" | "STOP_MARKET" | "TAKE_PROFIT" | "TAKE_PROFIT_MARKET";
   readonly timeInForce: "FOK" | "GTC" | "GTX" | "IOC";
   readonly quantity: number;
   readonly price: number;

@@ -115,7 +115,7 @@ class Account:
         self.asked.append("open_orders")
         return [report for report in self.truth.values() if report.status is VenueStatus.OPEN]
 
-    async def look_up(self, symbol: str, client_id: str) -> Report | None:
+    async def look_up(self, symbol: str, client_id: str, conditional: bool = False) -> Report | None:
         self.asked.append(f"look_up {client_id}")
         return self.truth.get(client_id)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pms import recovery_run
 from tests.plugin_site import ICEBERG as ICEBERG_SOURCE
 from tests.plugin_site import Site
 from tests.world.test_plugins import ICEBERG, again, begin, ends, iceberg, shows, state_of
@@ -280,6 +281,32 @@ async def test_a_record_that_the_new_version_cannot_read_is_parked_not_lost(worl
     assert (state["paused"], state["madeBy"].split()[0]) == ("plugin_missing", "pms-iceberg==1.0.0")
     alarm = json.loads(await world.redis.hget("pms:alarms", f"plugin_missing:{algo_id}"))
     assert "can't read what pms-iceberg==1.0.0" in alarm["message"]
+
+
+@pytest.mark.crash
+@in_world()
+async def test_a_recovery_by_itself_loads_nothing_and_takes_no_order_for_an_orphan(world: World, plugs: Site) -> None:
+    algo_id = await half_done(world, plugs)
+    (order,) = world.resting()
+    await world.kill()
+    world.market.hit(order, "0.001")
+    await world.run(11)  # its lease runs out
+    planned = world._compose({"PMS_PLUGINS": str(plugs.approved)}, "world")
+    await recovery_run.examine(planned)
+    assert planned.recovery.last is not None
+    assert {step.action for step in planned.recovery.last.steps} == {"settle", "book"}
+    await world._end(planned)
+    applied = world._compose({"PMS_PLUGINS": str(plugs.approved)}, "world")
+    await applied.put_right()
+    await world.stop()
+    assert (planned.plugins.loaded, applied.plugins.loaded) == ({}, {})
+    assert (await state_of(world, algo_id))["legs"][0]["filled"] == D("0.006")
+    assert world.resting() == [order], "algos stay as they are"
+    await again(world, plugs)
+    assert (await state_of(world, algo_id))["status"] == "active", "it was never missing"
+    world.market.hit(order, "0.002")
+    await filled_to_the_end(world, "0.002")
+    await ends(world, algo_id)
 
 
 # --- misbehaving --------------------------------------------------------------------------------------

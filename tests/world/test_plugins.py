@@ -227,3 +227,73 @@ async def test_a_repeat_is_answered_with_the_same_algo_over_a_restart_too(world:
     await again(world, plugs)
     assert await world.command("algo_start", **body) == first
     assert len(await world.redis.hkeys("pms:active_algo:main")) == 1
+
+
+# --- another one: two sides, amends, what it keeps ------------------------------------------------------
+
+MAKER = """
+import msgspec
+from algos.plugin import NOTHING, Plan, Plugin, amend, place
+from schemas.fields import Size
+from schemas.market import Side
+from schemas.orders import OrderState
+from schemas.plugin import PluginParams
+
+
+class Params(PluginParams, frozen=True, kw_only=True):
+    quantity: Size
+
+
+class Own(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    last_bid: int = 0
+
+
+def plan(params, instrument, quote):
+    sides = ((Side.BUY, quote.bid), (Side.SELL, quote.ask))
+    return tuple(Plan(side, params.quantity, instrument.price(ticks)) for side, ticks in sides)
+
+
+def decide(state, now, quote):
+    if state.own.last_bid != quote.bid:
+        state = msgspec.structs.replace(state, own=Own(last_bid=quote.bid))
+    actions = NOTHING
+    for slot, (side, ticks) in enumerate(((Side.BUY, quote.bid), (Side.SELL, quote.ask))):
+        price, order = state.instrument.price(ticks), state.order(slot)
+        if order is None and state.room(side):
+            state, more = place(state, slot, side, price, state.room(side), "GTX")
+            actions += more
+        elif order is not None and order.price != price and order.state is OrderState.ACTIVE:
+            state, more = amend(state, slot, price, order.quantity)
+            actions += more
+    return state, actions
+
+
+MAKER = Plugin(name="maker", params=Params, plan=plan, decide=decide, own=Own)
+"""
+
+
+@in_world()
+async def test_a_plug_in_may_quote_both_sides_and_move_its_orders(world: World, plugs: Site) -> None:
+    plugs.install("maker", "0.1", {"maker": "maker_on_two_sides:MAKER"}, {"maker_on_two_sides.py": MAKER})
+    plugs.approve()
+    await begin(world, plugs)
+    reply = await world.command("algo_start", algo="maker", params={"symbol": "BTCUSDT", "quantity": 0.01})
+    assert reply["success"], reply
+    world.market.quote("61801.0", "61804.0")
+
+    def stands() -> list[tuple[str, Decimal]]:
+        return sorted((order.side, order.price) for order in world.resting())
+
+    await world.until(lambda: stands() == [("BUY", D("61801.0")), ("SELL", D("61804.0"))])
+    assert world.order_requests().count("POST") == 2, "moved by amending"
+    buy, sell = sorted(world.resting(), key=lambda order: order.side)
+    world.market.hit(buy, "0.010")
+    await world.run(1)
+    record = await world.record(f"algo:maker:{reply['algoId']}")
+    assert [(leg["side"], leg["filled"]) for leg in record["legs"]] == [("BUY", D("0.010")), ("SELL", 0)]
+    assert record["own"]["lastBid"] == 618010
+    world.market.hit(sell, "0.010")
+    await world.run(1)
+    assert (await world.events("algo_completed"))[-1]["state"]["own"] == record["own"]
+    assert world.held() == 0
+    assert len(world.placed()) == 2

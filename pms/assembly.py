@@ -59,6 +59,7 @@ from pms.market_tape import MarketTape, Trades
 from pms.outcomes import Outcomes
 from pms.plugins import Plugins
 from pms.probe import Probe
+from pms.records_watch import RecordsWatch
 from pms.recover import Recovery
 from pms.risk_records import RiskRecords
 from pms.sight import Sight
@@ -154,6 +155,9 @@ class Assembly:
         self.alarms = Alarms(self.ledger)
         self.plugins = Plugins(self.config.plugins, self.alarms)
         self.trim = Trim(self.caller, self.names, parts.clock, parts.folder, self.alarms)
+        self.records_watch = RecordsWatch(
+            self.caller, self.names, parts.clock, self.alarms, lambda: self.store.seq, self.config.records == "on"
+        )
         self.health = HealthWriter(
             self.store, self.names, parts.clock, parts.folder, hears.read_health, self._redis_down
         )

@@ -107,7 +107,7 @@ class Daemon(Assembly):
             raise Refused(" ".join(finding.message for finding in findings), exits.CONFIG)
         taken = await self.lease.take()
         await server.purge_prices(self.caller, self.names)
-        whole = await self.store.start(taken)
+        whole = await self.store.start(taken, await self.records_watch.committed())
         async with asyncio.timeout(SPILL_S):
             await self.store.flushed()
         return whole
@@ -183,8 +183,8 @@ class Daemon(Assembly):
         self.tasks.spawn(self._forget(), "forget")
         self.tasks.spawn(self.halts.run(self.parts.clock), "halts")
         rounds = {"health": self.health.run, "trim": self.trim.run, "tape": self.tape.run, "probe": self.probe.run}
-        rounds |= {"instruments": self.instruments.run, "audit": self.audit.run, "sight": self.sight.run}
-        rounds |= {"risk-records": self.risk_records.run, "account-guard": self.guard.run}
+        rounds |= {"instruments": self.instruments.run, "audit": self.audit.run, "records": self.records_watch.run}
+        rounds |= {"sight": self.sight.run, "risk-records": self.risk_records.run, "account-guard": self.guard.run}
         for name, run in rounds.items():
             self.tasks.spawn(run(), name)
         if self.disk is not None:

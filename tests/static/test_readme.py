@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pms import account_watch, acl, cli, throttle
+from pms import account_watch, acl, cli, records_watch, throttle
 from pms.bus import trim
 from pms.core import limits
 from schemas.catalogue import Row, key_table
@@ -77,6 +77,7 @@ ALARMS = {
     "plugin_missing": "an algo's plug-in is not loaded, its entries leave the market: mend that, or cancel it",
     "position_drift": "books and venue differ: `position_assign` or `drift_accept`; no new risk meanwhile",
     "surplus_order": "the venue took an order that it had refused; it is being cancelled: look at what it filled",
+    records_watch.BEHIND: "records wait for their writer: see why `pms records` or its database does not run",
     throttle.STARVING: "entries have waited for 15 s for the venue's rate limit: see who else uses it",
     "record_quarantined": "a record could not be read and was moved aside: look at it there",
 }

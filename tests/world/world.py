@@ -47,6 +47,7 @@ def _reading_blocks(self: Any, *given: Any) -> Any:
     return _read_group(self, *given) or None
 
 
+SETTINGS = {"PMS_REST_URL": "http://venue", "PMS_STREAM_URL": "ws://venue", "PMS_RECORDS": "off"}  # nobody keeps any
 START_MS = 1_790_000_000_000  # 2026-09-21: virtual time begins here
 
 
@@ -127,7 +128,7 @@ class World:
         self.http = MemoryHttp(self.sim.gate)
         self.sockets = MemorySockets(self.sim.gate)
         life.sockets = self.sockets
-        settings = config.load({"PMS_REST_URL": "http://venue", "PMS_STREAM_URL": "ws://venue", **environment})
+        settings = config.load({**SETTINGS, **environment})
         parts = Parts(
             http=MortalHttp(self.http, life),
             sockets=self.sockets,

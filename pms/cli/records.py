@@ -10,6 +10,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import uvloop
 
@@ -20,7 +21,7 @@ from pms.bus.link import Command, Reply, WireLink
 from pms.cli import wire
 from pms.clock import Clock, SystemClock
 from pms.config import Reach
-from pms.records import address, postgres
+from pms.records import address, postgres, prisma_check
 from pms.records.database import Held
 from pms.records.postgres import EmbeddedPostgres
 from pms.records.schema import NewerTables
@@ -63,11 +64,15 @@ class FoundLink:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `pms records`."""
     add = parser.add_argument
+    add("what", nargs="?", choices=["check"], help="check FILE: hold a schema.prisma against the tables, write nothing")
+    add("file", nargs="?", type=Path, metavar="FILE", help="of `check`")
     add("--no-postgres", action="store_true", help="wait for the private Postgres that another process starts")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Write until a signal; returns the exit code."""
+    """Write until a signal, or check a file; returns the exit code."""
+    if args.what == "check":
+        return _check(args.file)
     try:
         reach = config.reach()
         log.configure(config.log_format())
@@ -88,6 +93,20 @@ def main(args: argparse.Namespace) -> int:
     finally:
         if server is not None:
             server.stop()
+
+
+def _check(file: Path | None) -> int:
+    """What does not fit, line by line; the exit code says whether anything does not."""
+    if file is None:
+        return _refused("Which file? pms records check FILE.", exits.USAGE)
+    try:
+        found = prisma_check.differences(file.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        return _refused(f"{file} can't be read: {error}.", exits.USAGE)
+    for line in found:
+        print(line)
+    print(f"{len(found)} differences." if found else f"{file} fits the tables that pms keeps.")
+    return exits.NO if found else exits.OK
 
 
 def _refused(message: str, code: int) -> int:

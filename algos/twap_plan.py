@@ -7,9 +7,11 @@ what became of a lot.
 from __future__ import annotations
 
 import hashlib
+import struct
 from bisect import bisect_right
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from algos import pricing
@@ -50,9 +52,9 @@ def seed_of(algo_id: str) -> str:
     return hashlib.sha256(f"twap:{algo_id}".encode()).hexdigest()[:16]
 
 
-def number(seed: str, word: str, index: int) -> int:
-    """The `index`th of a seed's numbers for a purpose, 64 bits."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{word}:{index}".encode()).digest()[:8], "big")
+def numbers(seed: str, word: str, count: int) -> tuple[int, ...]:
+    """The first numbers of a seed for a purpose, 64 bits each."""
+    return struct.unpack(f">{count}Q", hashlib.shake_256(f"{seed}:{word}".encode()).digest(8 * count))
 
 
 def planning_price(side: Side, quote: Quote, slippage_bps: int, instrument: Instrument) -> Decimal:
@@ -84,7 +86,7 @@ def plan(params: TwapParams, seed: str) -> Plan:
         total += lot
         sums.append(total)
     assert total == params.quantity, "a plan sums to its quantity"
-    return Plan(lots, tuple(sums), tuple(_due(params, seed, slot) for slot in range(2 * params.lots)))
+    return Plan(lots, tuple(sums), _due(params, seed))
 
 
 def base_ms(params: TwapParams, slot: int) -> int:
@@ -92,13 +94,16 @@ def base_ms(params: TwapParams, slot: int) -> int:
     return slot * params.duration_ms // params.lots
 
 
-def _due(params: TwapParams, seed: str, slot: int) -> int:
-    """A slot's time inside its own interval; the first one's is the start."""
-    begins = base_ms(params, slot)
-    if not slot or not params.jitter_pct:
-        return begins
-    reach = int((base_ms(params, slot + 1) - begins) * params.jitter_pct / 100)
-    return begins + number(seed, "jitter", slot) % (reach + 1)
+def _due(params: TwapParams, seed: str) -> tuple[int, ...]:
+    """Each slot's time inside its own interval; the first one's is the start."""
+    count = 2 * params.lots
+    begins = [base_ms(params, slot) for slot in range(count + 1)]
+    if not params.jitter_pct:
+        return tuple(begins[:-1])
+    share = pricing.scaled_pct(params.jitter_pct)
+    reach = [(after - begin) * share // (100 * pricing.PCT_SCALE) for begin, after in pairwise(begins)]
+    moved = [number % (most + 1) for number, most in zip(numbers(seed, "jitter", count), reach, strict=True)]
+    return (0, *(begin + late for begin, late in zip(begins[1:-1], moved[1:], strict=True)))
 
 
 def _units(params: TwapParams, seed: str) -> list[int]:
@@ -108,7 +113,7 @@ def _units(params: TwapParams, seed: str) -> list[int]:
         return apportioned(total, [1] * params.lots)
     least = int(params.lot_least / params.lot_step)
     spread = _WEIGHT_MOST - _WEIGHT_LEAST + 1
-    weights = [_WEIGHT_LEAST + number(seed, "size", lot) % spread for lot in range(params.lots)]
+    weights = [_WEIGHT_LEAST + number % spread for number in numbers(seed, "size", params.lots)]
     return [least + more for more in apportioned(total - least * params.lots, weights)]
 
 

@@ -129,8 +129,8 @@ ERRORS = {
     "jitter leaves its interval": Planted(
         0,
         "algos/twap_plan.py",
-        "* params.jitter_pct / 100)",
-        "* params.jitter_pct / 10)",
+        "* share // (100 * pricing.PCT_SCALE)",
+        "* share // (10 * pricing.PCT_SCALE)",
         PLAN + "test_jitter_moves_slots_each_by_its_own_seeded_part",
     ),
     "remainders are lost": Planted(

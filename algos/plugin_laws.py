@@ -18,6 +18,7 @@ from schemas.errors import Invalid
 from schemas.ids import OrderId, parse
 from schemas.plugin import PluginOrder, PluginState
 
+RECORD_MAX_BYTES = 65_536  # it is written whole at each step, and goes out with each event
 ORDERS_MAX = 50  # live ones of one algo: of the 200 that the venue takes on a symbol, for all algos together
 
 # What a step of any kind leaves as it is. The epoch changes by a recovery only.
@@ -112,11 +113,13 @@ def _check_new(before: PluginState | None, after: PluginState, order: PluginOrde
 def _check_record(after: PluginState) -> None:
     """What is written must be what a restart reads."""
     try:
-        same = codec.decode(type(after), codec.encode(after)) == after
+        written = codec.encode(after)
+        same = codec.decode(type(after), written) == after
     except (Invalid, msgspec.MsgspecError, TypeError, ValueError) as error:
         require(False, 10, f"the record can't be read back: {error}")
     else:
         require(same, 10, "the record reads back as another")
+        require(len(written) <= RECORD_MAX_BYTES, 10, f"the record has {len(written)} bytes, over {RECORD_MAX_BYTES}")
 
 
 def _find(state: PluginState, client_order_id: str) -> PluginOrder | None:

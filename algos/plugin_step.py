@@ -21,6 +21,7 @@ from schemas.market import Instrument, Quote
 from schemas.orders import OrderState
 from schemas.plugin import ParkedState, PluginLeg, PluginParams, PluginState
 
+LOOK_MIN_MS = 100  # what asks for a look at once is looked at then: else it would go round without end
 MISSING = "plugin_missing"  # why an algo is paused whose plug-in is not there
 
 Decide = Callable[[PluginState, int, Quote], Decided]
@@ -165,6 +166,8 @@ def _settle(
             state = _replace(state, wake_at=state.retry_at)
         else:
             state, actions = decide(state, now, quote)
+            if 0 < state.wake_at <= now:
+                state = _replace(state, wake_at=now + LOOK_MIN_MS)
             if state.ending is not None and not actions:
                 state, actions = _leave(state, now)
     return _finish_step(before, state, actions, now, quote)

@@ -12,6 +12,7 @@ from algos import plugin as surface
 from algos import step
 from algos.plugin import NOTHING, Decided, Plan, Plugin
 from algos.plugin_kind import record_of, revived
+from algos.plugin_step import LOOK_MIN_MS
 from algos.step import AmendChild, CancelChild, PlaceChild
 from schemas import codec
 from schemas.chase import AlgoStatus
@@ -124,6 +125,15 @@ def test_its_own_time_rings_and_ends_it_when_its_orders_are_gone() -> None:
     stage.slot = 1
     stage.accept()
     assert (stage.state.status, stage.state.reason) == (AlgoStatus.COMPLETED, "time_is_up")
+
+
+@pytest.mark.parametrize("ahead_ms", [0, -5000])
+def test_a_look_at_once_is_a_look_in_a_moment(ahead_ms: int) -> None:
+    def decide(state: PluginState, now: int, touch: Any) -> Decided:
+        return _replace(state, wake_at=now + ahead_ms), NOTHING
+
+    stage = PluginStage(_replace(ICEBERG, decide=decide), iceberg_params())
+    assert stage.state.wake_at == stage.now + LOOK_MIN_MS
 
 
 def test_what_a_side_may_fill_is_bound_at_the_start() -> None:

@@ -11,7 +11,7 @@ import pytest
 from algos import laws, step
 from algos.children import Exit
 from algos.plugin import NOTHING
-from algos.plugin_laws import ORDERS_MAX, check_plugin
+from algos.plugin_laws import ORDERS_MAX, RECORD_MAX_BYTES, check_plugin
 from algos.step import Action, AmendChild, CancelChild, Input, OrderUpdate, PlaceChild
 from schemas.chase import AlgoStatus
 from schemas.ids import OrderId, make
@@ -261,6 +261,13 @@ class Odd(msgspec.Struct):
 def test_law_10_a_record_reads_back_as_it_is(own) -> None:
     with broken(10, "record"):
         check(resting(), own=own)
+
+
+def test_law_10_a_record_does_not_grow_without_end() -> None:
+    stage = quoting()
+    grown = _replace(stage.state, reason="x" * RECORD_MAX_BYTES)
+    with broken(10, f"over {RECORD_MAX_BYTES}"):
+        check_plugin(stage.state, step.Timer(stage.now, stage.touch), grown, NOTHING)
 
 
 def test_a_maker_may_stand_on_both_sides() -> None:

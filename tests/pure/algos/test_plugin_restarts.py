@@ -120,6 +120,14 @@ def test_parked_it_can_be_cancelled_and_books_late_fills() -> None:
     assert stage.kind.event("iceberg_cancelled", stage.state, stage.now).state["own"] == msgspec.Raw(b"{}")
 
 
+def test_parked_a_record_is_written_without_an_exponent_and_reads_back_the_same() -> None:
+    stage = quoting(minutes=5)
+    state = _replace(stage.state, fees={"USDT": D("1E-7")})
+    written = codec.encode(codec.decode(ParkedState, codec.encode(state)))
+    assert b"0.0000001" in written
+    assert codec.decode(stage.kind.record, written) == state
+
+
 def test_a_parked_kind_starts_nothing() -> None:
     with pytest.raises(Invalid) as refused:
         parked("iceberg").start(WHO, iceberg_params(), RULES, quote(1000, 1010), T0)

@@ -20,6 +20,7 @@ from pms.clock import Alarm, Clock
 CONNECT_S = 10.0  # DNS, TCP, TLS and the upgrade together
 CLOSE_S = 1.0  # a peer that does not answer a close frame is dropped
 HEARTBEAT_S = 20.0  # ping after such a silence, drop after another: the venue pings every 3 minutes only
+_MASKS = 1 << 32
 FRAME_MAX = 4 * 1024 * 1024  # the largest frame seen has 70 kB; array streams some 100 kB
 
 
@@ -187,7 +188,8 @@ class WebSocket(asyncio.Protocol):
 
     def _write(self, opcode: int, payload: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(ws_frames.frame(opcode, payload, self._bytes_of_chance(4)))
+            mask = int(self._chance() * _MASKS).to_bytes(4, "big")
+            self._transport.write(ws_frames.frame(opcode, payload, mask))
 
     def _bytes_of_chance(self, size: int) -> bytes:
         return bytes(int(self._chance() * 256) for _ in range(size))

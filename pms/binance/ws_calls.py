@@ -7,13 +7,15 @@ outcomes reads both. Refuses to know sockets and what is asked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
 from pms.binance.signing import Signer, is_plain
 from pms.binance.transport import Response
 
-_STAMP = "timestamp"
+_STAMP, _WINDOW = "timestamp", "recvWindow"
 
 
 class Call:
@@ -25,17 +27,15 @@ class Call:
     def __init__(
         self, method: str, params: Sequence[tuple[str, str]], window_ms: int, key: str, signer: Signer | None
     ) -> None:
-        named = [f'"{name}":"{value}",' for name, value in params]
-        window = str(window_ms)
-        head = f'"apiKey":"{key}",' if signer is not None else ""
-        self._middle = f',"method":"{method}","params":{{{head}{"".join(named)}"recvWindow":{window},"{_STAMP}":'
+        shape = _shape(tuple([name for name, _ in params]), signer is not None)
+        values = [value for _, value in params]
+        values += [key, str(window_ms)] if signer is not None else [str(window_ms)]
+        self._middle = f',"method":"{method}",{shape.json % tuple(values)}'
         self._part = None
         self._tail = ""
         if signer is not None:
-            by_name = sorted([*params, ("apiKey", key), ("recvWindow", window)])
-            before = [f"{name}={value}&" for name, value in by_name if name < _STAMP]
-            self._tail = "".join([f"&{name}={value}" for name, value in by_name if name > _STAMP])
-            self._part = signer.part(f"{''.join(before)}{_STAMP}=")
+            self._part = signer.part(shape.before % tuple([values[at] for at in shape.first]))
+            self._tail = shape.after % tuple([values[at] for at in shape.last])
 
     def text(self, ident: int, timestamp_ms: int) -> str:
         """The frame: to be sent as it is, now. To be asked once."""
@@ -44,6 +44,29 @@ class Call:
             return f'{{"id":{ident}{self._middle}{stamp}}}}}'
         signature = self._part.sign(stamp + self._tail)
         return f'{{"id":{ident}{self._middle}{stamp},"signature":"{signature}"}}}}'
+
+
+class _Shape(NamedTuple):
+    """The text of requests with the same parameters: `json` up to the timestamp, and what is signed before and after
+    it, with the places of its values among all."""
+
+    json: str
+    before: str
+    first: tuple[int, ...]
+    after: str
+    last: tuple[int, ...]
+
+
+@lru_cache(maxsize=64)  # there are a handful
+def _shape(names: tuple[str, ...], signed: bool) -> _Shape:
+    every = (*names, "apiKey", _WINDOW) if signed else (*names, _WINDOW)
+    fields = ",".join(f'"{name}":%s' if name == _WINDOW else f'"{name}":"%s"' for name in every)
+    by_name = sorted(range(len(every)), key=every.__getitem__)
+    first = tuple(at for at in by_name if every[at] < _STAMP)
+    last = tuple(at for at in by_name if every[at] > _STAMP)
+    before = "".join(f"{every[at]}=%s&" for at in first) + f"{_STAMP}="
+    after = "".join(f"&{every[at]}=%s" for at in last)
+    return _Shape(f'"params":{{{fields},"{_STAMP}":', before, first, after, last)
 
 
 def callable_with(params: Sequence[tuple[str, str]]) -> bool:

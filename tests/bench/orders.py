@@ -89,12 +89,13 @@ async def venue(redis_url: str) -> AsyncIterator[VenueProcess]:
 
 
 @asynccontextmanager
-async def product(redis_url: str, port: int, folder: Path | None) -> AsyncIterator[Daemon]:
-    """The daemon with its doors open."""
+async def product(redis_url: str, port: int, folder: Path | None, entry: str = "rest") -> AsyncIterator[Daemon]:
+    """The daemon with its doors open; `entry` is its way of orders."""
     settings = config.load(
         {
             "PMS_REST_URL": f"http://127.0.0.1:{port}",
             "PMS_STREAM_URL": f"ws://127.0.0.1:{port}",
+            "PMS_ORDER_ENTRY": entry,
             "PMS_SUBACCOUNT_BALANCE": "1000000000",  # hundreds of fills are held at once
         }
     )
@@ -120,15 +121,35 @@ async def product(redis_url: str, port: int, folder: Path | None) -> AsyncIterat
 
 
 async def rows(redis_url: str, measured: VenueProcess) -> list[Row]:
-    """All rows of the order path."""
+    """All rows of the order path over REST."""
+    async with _both(redis_url, measured, "rest"):
+        return await _measure(measured)
+
+
+async def rows_over_ws(redis_url: str, measured: VenueProcess) -> list[Row]:
+    """The row that the way of the request decides, over the WebSocket API."""
+    async with _both(redis_url, measured, "ws"):
+        return [
+            _against("frame to order request over the WebSocket API", await measured.run("frames_over_ws", COUNT), 2.5)
+        ]
+
+
+@asynccontextmanager
+async def _both(redis_url: str, measured: VenueProcess, entry: str) -> AsyncIterator[None]:
+    """Daemon and references, their orders leaving the same way."""
     with tempfile.TemporaryDirectory() as folder:
-        async with product(redis_url, measured.port, Path(folder)):
+        async with product(redis_url, measured.port, Path(folder), entry):
             where, start = urlsplit(redis_url), made_up(1, MOVES, 0)
             levels = msgspec.convert([start.bids, start.asks], list[list[tuple[float, float]]], strict=False)
             await reference_orders.open_all(
-                unquote(where.path), unquote(where.password or ""), measured.port, *levels, start.first_id
+                unquote(where.path),
+                unquote(where.password or ""),
+                measured.port,
+                *levels,
+                start.first_id,
+                entry == "ws",
             )
-            return await _measure(measured)
+            yield
 
 
 async def _measure(measured: VenueProcess) -> list[Row]:

@@ -1,8 +1,9 @@
 """The hand-written loops that the order path is measured against: raw protocols on uvloop, and nothing kept.
 
-`Orders` signs and writes one pre-shaped request; `Followed` does so when a depth frame moves the bid; `Popped` and
-`Streamed` when a command comes out of Redis; `Published` counts, keeps and publishes a user event in one EVALSHA, and
-no more. None of them has a record, a check, an id of its own or an answer for a failure.
+`Orders` signs and writes one pre-shaped request, `SocketOrders` does so over a WebSocket; `Followed` does so when a
+depth frame moves the bid; `Popped` and `Streamed` when a command comes out of Redis; `Published` counts, keeps and
+publishes a user event in one EVALSHA, and no more. None of them has a record, a check, an id of its own or an answer
+for a failure.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from tests.bench.reference_feed import DepthLoop, Levels, RawSocket
 
 KEY, SECRET = "k" * 64, "s" * 64
+NAME = "pms-abcd-0123456789-abcdef-000-001-x"
 SCRIPT = """
 local n = redis.call('INCR', KEYS[1])
 redis.call('XADD', KEYS[2], n .. '-0', 'event', ARGV[1])
@@ -50,11 +52,42 @@ class Orders(asyncio.Protocol):
             f"X-MBX-APIKEY: {KEY}\r\nContent-Length: 0\r\n\r\n".encode()
         )
 
+    def amend(self, price: str) -> None:
+        self.send("PUT", f"symbol=BTCUSDT&side=BUY&quantity=0.002&price={price}&origClientOrderId={NAME}")
+
+
+class SocketOrders(RawSocket):
+    """The same over the WebSocket API: one masked frame (the mask is zero) for each request, parameters by name."""
+
+    def __init__(self) -> None:
+        super().__init__("/reference/ws-fapi/v1", lambda payload: None)
+        self._keyed = hmac.new(SECRET.encode(), digestmod="sha256")
+        self._ids = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._write = cast(asyncio.Transport, transport).write
+
+    def amend(self, price: str) -> None:
+        self._ids += 1
+        stamp = time.time_ns() // 1_000_000
+        mac = self._keyed.copy()
+        mac.update(
+            f"apiKey={KEY}&origClientOrderId={NAME}&price={price}&quantity=0.002&recvWindow=1000&side=BUY"
+            f"&symbol=BTCUSDT&timestamp={stamp}".encode()
+        )
+        payload = (
+            f'{{"id":{self._ids},"method":"order.modify","params":{{"apiKey":"{KEY}","origClientOrderId":"{NAME}",'
+            f'"price":"{price}","quantity":"0.002","recvWindow":1000,"side":"BUY","symbol":"BTCUSDT",'
+            f'"timestamp":{stamp},"signature":"{mac.hexdigest()}"}}}}'
+        ).encode()
+        self._write(b"\x81\xfe" + len(payload).to_bytes(2, "big") + b"\0\0\0\0" + payload)
+
 
 class Followed(DepthLoop):
     """Amends one order to the best bid whenever that moves."""
 
-    def __init__(self, bids: Levels, asks: Levels, last_id: int, orders: Orders) -> None:
+    def __init__(self, bids: Levels, asks: Levels, last_id: int, orders: Orders | SocketOrders) -> None:
         super().__init__(bids, asks, last_id, lambda: None)
         self._orders = orders
         self._at = 0.0
@@ -64,11 +97,7 @@ class Followed(DepthLoop):
         bid = self.touch[0]
         if bid != self._at:
             self._at = bid
-            self._orders.send(
-                "PUT",
-                f"symbol=BTCUSDT&side=BUY&quantity=0.002&price={bid:.1f}"
-                "&origClientOrderId=pms-abcd-0123456789-abcdef-000-001-x",
-            )
+            self._orders.amend(f"{bid:.1f}")
 
 
 class Command(msgspec.Struct, rename="camel"):
@@ -215,12 +244,17 @@ class Echo(RawSocket):
         self._write(self._FRAME)
 
 
-async def open_all(redis_path: str, password: str, port: int, bids: Levels, asks: Levels, last_id: int) -> None:
+async def open_all(
+    redis_path: str, password: str, port: int, bids: Levels, asks: Levels, last_id: int, over_ws: bool = False
+) -> None:
     """Connect every reference loop; they live as long as the running loop."""
     loop = asyncio.get_running_loop()
     orders = Orders()
     await loop.create_connection(lambda: orders, "127.0.0.1", port)
-    followed, published = Followed(bids, asks, last_id, orders), Published()
+    over_socket = SocketOrders()
+    await loop.create_connection(lambda: over_socket, "127.0.0.1", port)
+    await over_socket.open
+    followed, published = Followed(bids, asks, last_id, over_socket if over_ws else orders), Published()
     popped, streamed = Popped(orders), Streamed(orders)
     for link in (popped.link, streamed.link, published.link):
         await loop.create_unix_connection(lambda link=link: link, redis_path)  # type: ignore[misc]

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvloop
 
 from pms import log
-from tests.bench import feed, orders, state
+from tests.bench import feed, order_wire, orders, state
 from tests.bench.orders import VenueProcess
 from tests.bench.rows import Row
 
@@ -36,11 +36,18 @@ async def _orders() -> list[Row]:
         return await orders.rows(redis_url, measured)
 
 
+async def _orders_over_ws() -> list[Row]:
+    async with _stage() as (redis_url, measured):
+        return await orders.rows_over_ws(redis_url, measured)
+
+
 def rows(recording: Path | None, only: str) -> list[Row]:
     """The rows of every group with `only` in its name."""
     groups: dict[str, Callable[[], Awaitable[list[Row]]]] = {
         "feed": lambda: feed.rows(recording),
+        "order wire": order_wire.rows,
         "orders": _orders,
+        "orders over ws": _orders_over_ws,
         "state": _state,
     }
     found: list[Row] = []

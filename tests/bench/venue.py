@@ -17,12 +17,17 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from pms.sim.ws_api import METHODS
 from tests.bench.frame_server import framed
 from tests.bench.recorded_frames import Frames
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _ORDER = "/fapi/v1/order"
 _OPEN = ("NEW", "PARTIALLY_FILLED")
+ORDER_ENTRY = {
+    "/ws-fapi/v1": "/fapi/v1",
+    "/reference/ws-fapi/v1": "/reference",
+}  # sockets, and the paths they stand for
 START_BALANCE = 10**12  # cents; each fill costs one
 BEAT_S = 0.25
 MEASURED = "BTCUSDT"  # the symbol that the references follow too
@@ -95,6 +100,7 @@ class Venue:
         self.still = True
         self.trades = 0
         self.placed = 0
+        self.over_ws = 0  # requests over the WebSocket API
         self._held: dict[str, int] = {}  # thousandths by symbol
         self._awaited: dict[str, asyncio.Future[tuple[int, dict[str, str]]]] = {}
         self._plain: dict[str, Callable[[dict[str, str]], Any]] = {
@@ -127,9 +133,12 @@ class Venue:
 
     # --- requests -------------------------------------------------------------------------------------
 
-    def answer(self, client: Client, stamp: int, method: str, target: str) -> None:
+    def answer(self, client: Client | Reply, stamp: int, method: str, target: str) -> None:
         path, _, text = target.partition("?")
-        query = dict(parse_qsl(text))
+        self.serve(client, stamp, method, path, dict(parse_qsl(text)))
+
+    def serve(self, client: Client | Reply, stamp: int, method: str, path: str, query: dict[str, str]) -> None:
+        """Answer one request, whichever way it came."""
         if path == _ORDER and method == "GET":
             self._look_up(client, query["origClientOrderId"])
             return
@@ -145,7 +154,7 @@ class Venue:
         else:
             client.respond(b"{}")
 
-    def _order(self, client: Client, method: str, query: dict[str, str]) -> None:
+    def _order(self, client: Client | Reply, method: str, query: dict[str, str]) -> None:
         name = query.get("newClientOrderId") or query["origClientOrderId"]
         if method == "POST":
             self.placed += 1
@@ -159,7 +168,7 @@ class Venue:
         if status == "CANCELED":
             del self.orders[name]
 
-    def _look_up(self, client: Client, name: str) -> None:
+    def _look_up(self, client: Client | Reply, name: str) -> None:
         order = self.orders.get(name)
         if order is None:
             client.respond(b'{"code":-2013,"msg":"Order does not exist."}', b"400 Bad Request")
@@ -254,6 +263,19 @@ def _event(order: dict[str, str], execution: str, status: str, more: dict[str, A
     return msgspec.json.encode({"e": "ORDER_TRADE_UPDATE", "E": now_ms(), "T": now_ms(), "o": body})
 
 
+class Reply:
+    """The answer to one request over the WebSocket API."""
+
+    def __init__(self, client: Client, ident: int) -> None:
+        self._client = client
+        self._ident = ident
+
+    def respond(self, body: bytes, status: bytes = b"200 OK") -> None:
+        code = status[:3]
+        field = b"result" if code == b"200" else b"error"
+        self._client.write(b'{"id":%d,"status":%b,"%b":%b}' % (self._ident, code, field, body))
+
+
 class Client(asyncio.Protocol):
     """One connection: HTTP, until it asks for a WebSocket."""
 
@@ -316,8 +338,19 @@ class Client(asyncio.Protocol):
                 self._transport.write(bytes((0x8A, len(payload))) + payload)
             elif opcode == 1 and self._path == "/echo":
                 self._venue._awaited.pop("/echo").set_result((stamp, {}))
+            elif opcode == 1 and self._path in ORDER_ENTRY:
+                self._serve(stamp, msgspec.json.decode(payload))
             elif opcode == 1:
                 self._acknowledge(msgspec.json.decode(payload))
+
+    def _serve(self, stamp: int, asked: dict[str, Any]) -> None:
+        """A request over the WebSocket API; the reference's socket has paths of its own."""
+        self._venue.over_ws += 1
+        method, path = METHODS[asked["method"]]
+        query = {name: str(value) for name, value in asked["params"].items()}
+        self._venue.serve(
+            Reply(self, asked["id"]), stamp, method, path.replace("/fapi/v1", ORDER_ENTRY[self._path]), query
+        )
 
     def _acknowledge(self, asked: dict[str, Any]) -> None:
         if asked["method"] == "SUBSCRIBE":

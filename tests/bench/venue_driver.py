@@ -147,6 +147,13 @@ class Driver:
         self._venue.still = True
         return times
 
+    async def frames_over_ws(self, count: int) -> Times:
+        """The same where both send over the WebSocket API."""
+        before = self._venue.over_ws
+        times = await self.frames(count)
+        assert self._venue.over_ws >= before + 2 * count, "requests left another way"
+        return times
+
     async def _echo(self, payload: bytes) -> float:
         arrival = self._venue.arrival("/echo")
         start = time.perf_counter_ns()

@@ -117,10 +117,12 @@ def _expired(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState
 
 
 def _cancelled_by_venue(state: ChaseState, child: Child, update: OrderUpdate) -> ChaseState:
-    """CANCELED without our request. A GTX amend that would have crossed ends so (execution.md 8); else a person or
-    program did it."""
+    """CANCELED without our request. A GTX amend that would have crossed ends so (execution.md 8), and what the dead-man
+    timer took returns; else a person or program did it."""
     if child.request == "amend" and child.time_in_force == "GTX":
         return _stepped_back(state, update.now)
+    if update.cause is Cause.DEAD_MAN:
+        return state
     if update.while_down:
         if state.params.reduce_only:
             return state

@@ -115,10 +115,12 @@ def _ended(state: PluginState, known: PluginOrder, update: OrderUpdate) -> Plugi
 
 
 def _cancelled_by_venue(state: PluginState, known: PluginOrder, update: OrderUpdate) -> PluginState:
-    """CANCELED without our request: a GTX amend that would have crossed ends so (execution.md 8); else a person or
-    program did it (contract.md)."""
+    """CANCELED without our request: a GTX amend that would have crossed ends so (execution.md 8), and what the dead-man
+    timer took returns; else a person or program did it (contract.md)."""
     if known.request == "amend" and known.time_in_force == "GTX":
         return _refused(state, "amend:would_cross", "", update.now)
+    if update.cause is Cause.DEAD_MAN:
+        return state
     if not update.while_down:
         return end(state, AlgoStatus.CANCELLED, "child_cancelled_externally")
     return state if state.reduce_only else _replace(state, paused="child_cancelled_while_down")

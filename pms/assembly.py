@@ -35,6 +35,7 @@ from pms.commands.scope import Scope
 from pms.config import Config
 from pms.core import limits
 from pms.core.backoff import Connects
+from pms.dead_man import DeadMan
 from pms.desk import Desk
 from pms.disk import Disk, free_bytes
 from pms.draining import Draining
@@ -45,7 +46,7 @@ from pms.exit_price import ExitPrices
 from pms.governor import Governor
 from pms.halts import HaltFile, Halts
 from pms.hands import DeskHands
-from pms.health import HealthWriter
+from pms.health import HealthWriter, last_alive
 from pms.income import Incomes
 from pms.instruments import Instruments
 from pms.ledger import Ledger
@@ -179,6 +180,8 @@ class Assembly:
     def _compose_execution(self, hears: Hears) -> None:
         """What sends, and hears what became of it."""
         parts = self.parts
+        alive = last_alive(parts.folder)
+        self.dead_man = DeadMan(self.venue, self.desk, self.alarms, parts.clock, self.config.dead_man, alive)
         self.outcomes = Outcomes(
             self.desk,
             self.watch,
@@ -189,6 +192,7 @@ class Assembly:
             self.account_watch,
             self.halts.refusal,
             Surplus(self.venue, parts.clock, self.tasks, self.alarms, self.venue.time_ms).look,
+            self.dead_man.took,
         )
         self.desk.execution = Execution(self.venue, parts.clock, self.tasks, self.outcomes)
         self.desk.closing = ExitOrders(

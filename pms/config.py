@@ -59,6 +59,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     depth_speed: str
     opposing: Literal["allow", "refuse"]
     margin_action: Literal["reduce", "close", "notify"]
+    dead_man: Literal["auto", "on", "off"]
     sub_account_balance: int
     rate_limits: Limits
     log_format: LogFormat
@@ -111,6 +112,7 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
         resume_max_age_s=_number(env, "PMS_RESUME_MAX_AGE_SECONDS", 300),
         resume_max_move_pct=_number(env, "PMS_RESUME_MAX_MOVE_PCT", 1),
         depth_speed=_choice(env, "PMS_DEPTH_SPEED", ("100ms", "0ms"), "100ms"),
+        dead_man=_choice(env, "PMS_DEAD_MAN", ("auto", "on", "off"), "auto"),  # type: ignore[arg-type]
         margin_action=_choice(env, "PMS_MARGIN_ACTION", ("reduce", "close", "notify"), "reduce"),  # type: ignore[arg-type]
         opposing=_choice(env, "PMS_OPPOSING", ("allow", "refuse"), "allow"),  # type: ignore[arg-type]
         sub_account_balance=_number(env, "PMS_SUBACCOUNT_BALANCE", 10_000),

@@ -22,12 +22,11 @@ from pms.bus.inbox import Inbox
 from pms.commands.assembly import groups
 from pms.commands.dispatch import Dispatch
 from pms.config import Config
-from pms.health import last_alive
+from pms.health import health_of, last_alive
 from pms.runner import Runner
 from pms.venue import AuthFailed, Unavailable, UserStreamState
 from schemas.records import DaemonStatus, Health
 
-VERSION = "0.1.0"
 SPILL_S = 60.0  # what a former life could not write is written before anything is read; 100 000 events take 20 s
 FLUSH_S = 2.0  # at a stop, for what still waits to be written
 STOP_S = 2.0  # at a stop, for cancels of risk-adding children to be proven
@@ -146,6 +145,7 @@ class Daemon(Assembly):
         alive = last_alive(self.parts.folder)
         down_ms = self.parts.clock.now_ms() - alive if alive else 0
         await self.recovery.resume(runners, self.lease.epoch, down_ms, restored.ended)
+        self.dead_man.inherit()
         self.plugins.tell(self.desk.runners, self.desk.now())
         self.watch.tell()
 
@@ -185,6 +185,7 @@ class Daemon(Assembly):
         rounds = {"health": self.health.run, "trim": self.trim.run, "tape": self.tape.run, "probe": self.probe.run}
         rounds |= {"instruments": self.instruments.run, "audit": self.audit.run, "records": self.records_watch.run}
         rounds |= {"sight": self.sight.run, "risk-records": self.risk_records.run, "account-guard": self.guard.run}
+        rounds |= {"dead-man": self.dead_man.run}
         for name, run in rounds.items():
             self.tasks.spawn(run(), name)
         if self.disk is not None:
@@ -196,29 +197,7 @@ class Daemon(Assembly):
 
     def read_health(self) -> Health:
         """What `pms:health` shows."""
-        status, draining = self.status, self.draining.reason
-        if status == "open" and (draining or self.watch.degraded):
-            status = "gated" if draining else "degraded"
-        ages = {symbol: age for symbol in self.market.symbols() if (age := self.market.age_ms(symbol)) is not None}
-        return Health(
-            mode=self.halts.mode,
-            status=status,
-            reason="; ".join(filter(None, (draining, *self.watch.degraded))),
-            seq=self.store.seq,
-            epoch=self.lease.epoch,
-            ts=self.parts.clock.now_ms(),
-            stream_ages_ms=ages,
-            clock_offset_ms=-self.venue.host_clock_error_ms(),
-            rate_budget=self.governor.used(),
-            counts={
-                "algos": len(self.desk.runners),
-                "openOrders": sum(map(len, self.ledger.open_by_symbol.values())),
-                "alarms": len(self.alarms.open),
-                "taskFailures": self.tasks.failures,
-            },
-            blocked=tuple(self.hands.blocked),
-            version=VERSION,
-        )
+        return health_of(self, self.status)
 
     async def _forget(self) -> None:
         """Memory follows the records' lifetime."""
@@ -269,14 +248,14 @@ class Daemon(Assembly):
         self.caller.close()
 
     async def _withdraw_children(self) -> None:
-        """Algos keep their states; quoting children leave, unless told to stay, and closers that the venue would not
-        hold to their position."""
+        """Algos keep their states; quoting children leave unless told to stay, and closers without the venue's flag."""
         bare = self.desk.closers.withdraw_bare()
         for algo_id, runner in tuple(self.desk.runners.items()):
             self.desk.offer(runner, step.StopRequest(self.desk.now(), bare=algo_id in bare))
         give_up = self.parts.clock.monotonic() + STOP_S
         while self._leaving() and self.parts.clock.monotonic() < give_up:
             await self.parts.clock.sleep(0.01)
+        await self.dead_man.stop()
 
     def _leaving(self) -> bool:
         execution = self.desk.execution

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pms.bus.batch import Batch, Put
 from pms.clock import Clock
@@ -17,8 +18,12 @@ from pms.quotes import Mark
 from schemas import codec
 from schemas.keys import HEALTH_TTL_S, PRICE_TTL_S, Keys
 from schemas.market import Instrument, Quote
-from schemas.records import Health, Price
+from schemas.records import DaemonStatus, Health, Price
 
+if TYPE_CHECKING:
+    from pms.assembly import Assembly
+
+VERSION = "0.1.0"
 PACE_S = 2.0  # pms:health lives 15 s, so that seven beats may be missed
 ALIVE_FILE = "alive"
 
@@ -84,3 +89,31 @@ def last_alive(folder: Path | None) -> int:
         return 0
     text = path.read_text().strip()
     return int(text) if text.isdecimal() else 0
+
+
+def health_of(daemon: Assembly, status: DaemonStatus) -> Health:
+    """What `pms:health` shows of a daemon in that status."""
+    draining = daemon.draining.reason
+    if status == "open" and (draining or daemon.watch.degraded):
+        status = "gated" if draining else "degraded"
+    ages = {symbol: age for symbol in daemon.market.symbols() if (age := daemon.market.age_ms(symbol)) is not None}
+    return Health(
+        mode=daemon.halts.mode,
+        status=status,
+        reason="; ".join(filter(None, (draining, *daemon.watch.degraded))),
+        seq=daemon.store.seq,
+        epoch=daemon.lease.epoch,
+        ts=daemon.parts.clock.now_ms(),
+        stream_ages_ms=ages,
+        clock_offset_ms=-daemon.venue.host_clock_error_ms(),
+        rate_budget=daemon.governor.used(),
+        dead_man={symbol: at for symbol, at in daemon.dead_man.confirmed.items() if at},
+        counts={
+            "algos": len(daemon.desk.runners),
+            "openOrders": sum(map(len, daemon.ledger.open_by_symbol.values())),
+            "alarms": len(daemon.alarms.open),
+            "taskFailures": daemon.tasks.failures,
+        },
+        blocked=tuple(daemon.hands.blocked),
+        version=VERSION,
+    )

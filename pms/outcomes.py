@@ -53,6 +53,7 @@ class Outcomes:
         account: AccountWatch,
         halted: Callable[[str, str], str],
         surplus: Callable[[Order, Report], None],
+        dead_man: Callable[[str, int], bool],
     ) -> None:
         self._desk = desk
         self._permits = permits
@@ -63,6 +64,7 @@ class Outcomes:
         self._account = account
         self._halted = halted
         self._surplus = surplus
+        self._dead_man = dead_man
         self.account: AccountChange | None = None
         self._unwatched: set[str] = set()
 
@@ -178,7 +180,10 @@ class Outcomes:
         if self._desk.alarms.open:
             self._desk.alarms.clear("order_vanished", order.client_order_id, self._desk.now())
         change = orders.reported(order, report, self._desk.now(), answers)
-        self._desk.changed(change, cause=report.cause, while_down=while_down)
+        cause = report.cause
+        if report.status is VenueStatus.CANCELLED and cause is Cause.NONE and self._dead_man(order.symbol, report.time):
+            cause = Cause.DEAD_MAN
+        self._desk.changed(change, cause=cause, while_down=while_down)
         execution = self._desk.execution
         if execution is not None and not answers and orders.lacks_trades(change.order):
             execution.fetch_missing(order.client_order_id)

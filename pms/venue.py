@@ -283,6 +283,10 @@ class Venue(Reads, Protocol):
         """None when the venue has it so now. `refusal` is asked right before it leaves: empty, or why it may not."""
         ...
 
+    async def countdown(self, symbol: str, countdown_ms: int) -> Refused | NotDone | Unknown | None:
+        """Every ordinary order of a symbol is cancelled so much later unless told again; 0: never. None: confirmed."""
+        ...
+
 
 class Unavailable(Exception):
     """A read could not be done now; nothing is known from it. `retry_ms` says when to ask again."""

@@ -57,6 +57,7 @@ class Cause(StrEnum):
     LIQUIDATION = "liquidation"
     TRIGGERED = "triggered"  # a conditional order whose price is reached already: act at once
     ACCOUNT_MODE = "account_mode"  # the account's modes do not fit the order: read them again
+    DEAD_MAN = "dead_man"  # the venue cancelled it by the timer that we had set (execution.md 29)
     OTHER = "other"
 
 

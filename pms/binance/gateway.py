@@ -227,6 +227,10 @@ class BinanceVenue(Venue):
         answer = await self.rest.send(queries.leverage(symbol, leverage), refusal)
         return errors.outcome(answer) if isinstance(answer, Verdict) else None
 
+    async def countdown(self, symbol: str, countdown_ms: int) -> Refused | NotDone | Unknown | None:
+        answer = await self.rest.send(queries.countdown(symbol, countdown_ms))
+        return errors.outcome(answer) if isinstance(answer, Verdict) else None
+
     def time_ms(self) -> int:
         return self._venue_clock.now_ms()
 

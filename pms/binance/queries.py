@@ -125,6 +125,14 @@ def look_up(symbol: str, client_id: str) -> Request:
     return Request("GET", ORDER, encode(params), queued=False, lane=Lane.RECOVERY, call="order.status", params=params)
 
 
+def countdown(symbol: str, countdown_ms: int) -> Request:
+    """The dead-man timer: it must never wait behind reads."""
+    params = [("symbol", symbol), ("countdownTime", str(countdown_ms))]
+    path = "/fapi/v1/countdownCancelAll"
+    charge = rates.charge(path, {})
+    return Request("POST", path, encode(params), PLACE_WINDOW_MS, queued=False, charge=charge, lane=Lane.EXIT)
+
+
 def leverage(symbol: str, times: int) -> Request:
     return Request("POST", "/fapi/v1/leverage", encode([("symbol", symbol), ("leverage", str(times))]))
 

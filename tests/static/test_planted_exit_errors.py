@@ -84,8 +84,8 @@ ERRORS = {
     "a close does not take over": Planted(
         14,
         "pms/exit_orders.py",
-        "desk.closers.fit(goal.sub_account_id, goal.symbol, left, apart_from=goal.parent_id)",
-        "desk.closers.fit(goal.sub_account_id, goal.symbol, apart_from=goal.parent_id)",
+        "desk.closers.fit(goal.sub_account_id, goal.symbol, left, apart_from=(goal.parent_id,))",
+        "desk.closers.fit(goal.sub_account_id, goal.symbol, apart_from=(goal.parent_id,))",
         CLOSING + "test_a_close_takes_over_what_resting_closers_had",
     ),
     "the next attempt does not wait for the first": Planted(
@@ -112,7 +112,7 @@ ERRORS = {
     "no look-up past the deadline": Planted(
         20,
         "pms/execution.py",
-        "report, answered = await self._ask(place.symbol, place.client_id)\n        if report is not None:\n"
+        "report, answered = await self._ask(place)\n        if report is not None:\n"
         "            return Done(report)\n        stopped",
         "report, answered = None, True\n        stopped",
         WORLD + "test_past_the_leases_deadline_a_flagged_exit_leaves_after_a_look_up_of_its_id",

@@ -32,8 +32,8 @@ ERRORS = {
     "an end absorbs nothing": Planted(
         2,
         "pms/core/orders.py",
-        "        return Change(order, (), fill)\n    order = _newest",
-        "        return Change(order, ('order_partial',), fill)\n    order = _newest",
+        "        return Change(order, (), fill)\n    if report.conditional",
+        "        return Change(order, ('order_partial',), fill)\n    if report.conditional",
         LIFE,
     ),
     "a wanted cancel is forgotten": Planted(

@@ -71,6 +71,7 @@ ALARMS = {
     "halt_not_written": "a halt binds, but is not on the disk: make room",
     "account_margin": "the venue's margin ratio passed 50 %: add money or reduce; `REDUCE` at 70 %, reduction at 85 %",
     "account_margin_unknown": "the venue's margin ratio can't be read: look at it there",
+    "dead_man": "the venue does not confirm the dead-man timer: look whether it answers",
     "margin": "a sub-account nears what the venue would liquidate: add money or reduce (`PMS_MARGIN_ACTION`)",
     "order_vanished": "the venue no longer knows an order that it confirmed: look at its own screen",
     "other_assets": "the wallet holds more than USDT, which is not kept books of: convert or transfer it",

@@ -123,11 +123,12 @@ SENDERS = {
     "pms/direct.py": "halts without the daemon: cancels, and closes under the venue's flag",
     "pms/hands.py": "the recovery cancels orphans; it places and amends nothing",
     "pms/surplus.py": "cancels what the venue took though it had refused it",
+    "pms/dead_man.py": "sets the venue's timer, which only cancels",
     "pms/leverage.py": "sets leverage, before the order that wants it is judged",
     "pms/adapter.py": "makes the adapter from the settings",
     "pms/binance/*": "the adapter itself",
 }
-_SENDING = frozenset(("prepare", "place", "amend", "cancel", "cancel_many", "cancel_all", "set_leverage"))
+_SENDING = frozenset(("prepare", "place", "amend", "cancel", "cancel_many", "cancel_all", "set_leverage", "countdown"))
 _PORTS = ("pms.venue.Venue", "pms.binance.gateway.BinanceVenue", "pms.binance.queries")  # what sends, or makes requests
 
 

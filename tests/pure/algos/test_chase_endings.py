@@ -136,6 +136,16 @@ def test_an_order_cancelled_by_somebody_ends_the_chase() -> None:
     assert (stage.state.status, stage.state.reason) == (AlgoStatus.CANCELLED, "child_cancelled_externally")
 
 
+@pytest.mark.parametrize("while_down", [False, True])
+def test_an_order_that_the_dead_man_timer_took_stands_again(while_down: bool) -> None:
+    stage = resting()
+    taken = stage.order.client_order_id
+    stage.end(CANCELLED, cause=Cause.DEAD_MAN, while_down=while_down)
+    assert (stage.state.status, stage.state.paused) == (AlgoStatus.ACTIVE, "")
+    stage.move(1000, 1010)
+    assert stage.order.client_order_id != taken
+
+
 def test_words_about_an_order_that_is_not_the_child_change_nothing_but_the_sums() -> None:
     stage = resting()
     other = stage.order

@@ -382,6 +382,13 @@ def test_an_order_that_somebody_cancelled_ends_it() -> None:
     assert (stage.state.status, stage.state.reason) == (AlgoStatus.CANCELLED, "child_cancelled_externally")
 
 
+@pytest.mark.parametrize("while_down", [False, True])
+def test_an_order_that_the_dead_man_timer_took_may_stand_again(while_down: bool) -> None:
+    stage = resting()
+    stage.end(VenueStatus.CANCELLED, cause=Cause.DEAD_MAN, while_down=while_down)
+    assert (stage.state.status, stage.state.paused) == (AlgoStatus.ACTIVE, "")
+
+
 def test_a_cancel_while_down_pauses_an_entry_and_lets_a_closer_go_on() -> None:
     stage = resting()
     stage.end(VenueStatus.CANCELLED, while_down=True)

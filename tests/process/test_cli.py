@@ -249,6 +249,37 @@ def test_a_preview_is_what_the_start_then_does_and_sends_nothing(up: Up) -> None
     assert "QUANTITY_OFF_GRID" in refused.stderr
 
 
+ENVELOPE = ("requestId", "subAccountId")
+PREVIEWED = (
+    ("twap BTCUSDT BUY 0.050 --lots 5 --interval-seconds 60", ("symbol", "side", "quantity")),
+    ("twap-basket one BTCUSDT:BUY:0.020 --lots 2 --style chase", ()),
+    ("trail-stop --symbol BTCUSDT --position-side LONG", ("extremePrice", "triggerPrice", "activated", "quantity")),
+    ("scalper BTCUSDT 2000 --child-count 3 --skew 20", ("longLayers", "shortLayers")),
+)
+
+
+def test_each_kinds_preview_tells_what_its_reply_and_its_first_orders_then_are(up: Up) -> None:
+    order = {"subAccountId": "main", "requestId": "hold", "symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010"}
+    with up.redis() as client:
+        client.lpush("pms:cmd:trade", json.dumps(order))
+    for typed, shown in PREVIEWED:
+        words = typed.split()
+        done = up.pms("preview", *words, "--json")
+        assert done.returncode == exits.OK, done.stderr
+        values = json.loads(done.stdout)["computedValues"]
+        before = len(up.events())
+        done = up.pms(*words, "--json")
+        assert done.returncode == exits.OK, done.stderr
+        reply = json.loads(done.stdout)
+        assert {name: values[name] for name in shown} == {name: reply[name] for name in shown}
+        assert [lot["quantity"] for lot in values.get("plan", ())] == [lot["quantity"] for lot in reply.get("plan", ())]
+        orders = [(row["price"], row["quantity"]) for row in values["actions"] if row["action"] == "place"]
+        told = [event for event in up.events()[before:] if event["type"] == "order_placed"]
+        assert [(event["price"], event["quantity"]) for event in told] == orders
+        (algo_id,) = [value for name, value in reply.items() if name.endswith("Id") and name not in ENVELOPE]
+        assert up.pms("cancel", algo_id).returncode == exits.OK
+
+
 def test_a_paused_algo_has_no_order_until_it_is_resumed(up: Up) -> None:
     chase_id = str(_chase(up)["chaseId"])
     assert up.pms("pause", chase_id).returncode == exits.OK

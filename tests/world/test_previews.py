@@ -1,4 +1,5 @@
-"""validate tells the numbers that the gate judges by, and says what it would say (contract.md, `validate`)."""
+"""validate tells the numbers that the gate judges by, says what it would say, and shows what a start would do first
+(contract.md, `validate`; algos.md)."""
 
 from __future__ import annotations
 
@@ -119,3 +120,88 @@ async def test_a_preview_says_what_the_gate_would_say(world: World, kind: str) -
     assert reply["computedValues"]["notional"] > 0, "the numbers are told all the same"
     assert world.order_requests() == []
     assert await world.events("risk_rejected") == [], "nobody has asked for it yet"
+
+
+# --- algos: the first actions ----------------------------------------------------------------------------
+
+SELL_BACK: dict[str, Any] = {"symbol": "BTCUSDT", "side": "SELL"}
+SIZE = {"quantity": "0.050", "lots": 5, "intervalSeconds": 20}
+ALGOS: dict[str, tuple[str, dict[str, Any]]] = {
+    "chase": ("chase", BUY | {"quantity": "0.010", "stalkOffsetTicks": 7}),
+    "chase by size": ("chase", BUY | {"sizeUsdt": 700, "postOnly": False, "aggressive": True}),
+    "reduce-only chase": ("chase", SELL_BACK | {"quantity": "0.010", "reduceOnly": True}),
+    "twap": ("twap", BUY | SIZE | {"leverage": 4}),
+    "twap by size": ("twap", SELL_BACK | {"sizeUsdt": 3000, "lots": 4, "durationMinutes": 2}),
+    "twap of chases": ("twap", BUY | SIZE | {"style": "chase"}),
+    "twap behind its limit": ("twap", BUY | SIZE | {"priceLimit": 61000}),
+    "reduce-only twap": ("twap", SELL_BACK | SIZE | {"reduceOnly": True, "style": "chase"}),
+    "twap basket": (
+        "twap_basket",
+        {"basketName": "pair", "lots": 3, "intervalSeconds": 20,
+         "legs": [BUY | {"quantity": "0.030"}, SELL_BACK | {"symbol": "ETHUSDT", "quantity": "0.300"}]},
+    ),
+    "twap basket of chases": (
+        "twap_basket",
+        {"basketName": "pair", "lots": 3, "intervalSeconds": 20, "style": "chase",
+         "legs": [BUY | {"quantity": "0.030"}, SELL_BACK | {"symbol": "ETHUSDT", "sizeUsdt": 1000}]},
+    ),
+    "trailing stop": ("trail_stop", {"symbol": "BTCUSDT", "positionSide": "LONG", "callbackTicks": 300}),
+    "trailing stop, not active": (
+        "trail_stop",
+        {"symbol": "BTCUSDT", "positionSide": "LONG", "callbackPct": 2, "activationPrice": 70000},
+    ),
+    "scalper": ("scalper", {"symbol": "BTCUSDT", "longSizeUsd": 2000, "childCount": 3, "skew": 30}),
+    "scalper from the short side": ("scalper", {"symbol": "BTCUSDT", "longSizeUsd": 620, "startSide": "SHORT"}),
+    "neutral scalper": (
+        "scalper",
+        {"symbol": "BTCUSDT", "longSizeUsd": 1500, "shortSizeUsd": 900, "childCount": 2, "neutralMode": True,
+         "maxPositionUsd": 1000},
+    ),
+}  # fmt: skip
+PLACED = ("symbol", "side", "price", "quantity", "timeInForce", "reduceOnly")
+SHOWN = {  # what the reply of each kind tells, besides its ids and its plan
+    "chase": ("symbol", "side", "quantity"),
+    "twap": ("symbol", "side", "quantity"),
+    "twap_basket": (),
+    "trail_stop": ("symbol", "side", "quantity", "extremePrice", "triggerPrice", "activated"),
+    "scalper": ("symbol", "longLayers", "shortLayers"),
+}
+
+
+async def is_what_starts(world: World, kind: str, body: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The preview of a command has the first orders that its start then places, in their order, and the numbers of its
+    reply; until then nothing leaves. Returns the orders."""
+    before = len(await world.events("order_placed"))
+    told = await world.command("validate", command={"type": kind, **body})
+    assert told["valid"], told
+    values = told["computedValues"]
+    wanted = [tuple(row[name] for name in PLACED) for row in values["actions"] if row["action"] == "place"]
+    await world.run(3)
+    assert len(await world.events("order_placed")) == before
+    reply = await world.command(kind, **body)
+    assert reply["success"], reply
+    await world.run(0.2)
+    placed = [tuple(event[name] for name in PLACED) for event in (await world.events("order_placed"))[before:]]
+    assert placed == wanted
+    assert {name: values[name] for name in SHOWN[kind]} == {name: reply[name] for name in SHOWN[kind]}
+    for shown, runs in zip(values.get("plan", ()), reply.get("plan", ()), strict=True):
+        later = {row["dueAt"] - plan[0]["dueAt"] for row, plan in ((shown, values["plan"]), (runs, reply["plan"]))}
+        assert len(later) == 1, "each lot as far from the first"
+        assert shown | {"dueAt": 0} == runs | {"dueAt": 0}
+    return wanted
+
+
+@pytest.mark.parametrize("what", ALGOS)
+@in_world(symbols=("BTCUSDT", "ETHUSDT"))
+async def test_a_preview_of_an_algo_is_what_its_start_then_does(world: World, what: str) -> None:
+    kind, body = ALGOS[what]
+    await world.start()
+    await world.unlimited()
+    assert (await world.command("trade", **BUY | {"quantity": "0.100"}))["success"]
+    await world.run(1)
+    first = await is_what_starts(world, kind, body)
+    assert bool(first) == (kind != "trail_stop" and what != "twap behind its limit")
+    if kind == "twap_basket":
+        assert [order[0] for order in first] == ["BTCUSDT", "ETHUSDT"]
+    if kind == "scalper":
+        assert len(first) == (1 if body.get("startSide") == "SHORT" else 3)

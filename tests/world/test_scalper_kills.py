@@ -301,7 +301,26 @@ async def test_while_the_user_stream_is_away_nothing_is_started_and_afterwards_a
 # --- weather ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(6))
+FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("POST", {"lose": "before"}),
+    ("POST", {"lose": "after"}),
+    ("DELETE", {"lose": "before"}),
+    ("DELETE", {"lose": "after"}),
+    ("PUT", {"lose": "after"}),
+    ("POST", {"status": 400, "code": -4131, "msg": "no"}),
+    ("PUT", {"status": 400, "code": -4131, "msg": "no"}),
+    ("POST", {"status": 503, "msg": "Unknown error, please check your request or try again later.", "execute": True}),
+    ("POST", {"status": 429, "code": -1015, "msg": "Too many new orders.", "headers": {"retry-after": "2"}}),
+)
+
+
+async def _stops(world: World) -> None:
+    """SIGTERM; it may meet its death on the way."""
+    await asyncio.wait({world.tasks.spawn(world.stop(), "stop")})
+    await world.until(lambda: world.daemon is None, 5)
+
+
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 46))])
 @in_world(seed=11)
 async def test_a_storm_of_fills_moves_deaths_and_stops_leaves_it_true_to_the_venue(world: World, seed: int) -> None:
     chance = random.Random(seed)
@@ -328,13 +347,12 @@ async def test_a_storm_of_fills_moves_deaths_and_stops_leaves_it_true_to_the_ven
             case 0:
                 world.life.die_at = len(world.life.effects) + chance.randint(1, 15)
             case 1:
-                await world.stop()
+                await _stops(world)
             case 2:
                 world.cut("/private")
-            case 3:
-                world.fault("POST", lose=chance.choice(("before", "after")))
-            case 4:
-                world.fault("DELETE", lose=chance.choice(("before", "after")))
+            case 3 | 4 | 5:
+                method, what = chance.choice(FAULTS)
+                world.fault(method, **what)
         await world.run(chance.choice((0.05, 0.4, 1.1)))
     world.heal()
     world.life.die_at = 0

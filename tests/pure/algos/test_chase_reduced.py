@@ -7,8 +7,10 @@ from decimal import Decimal
 import pytest
 
 from algos import step
-from algos.step import AmendChild, CancelChild
+from algos.step import AmendChild, CancelChild, PlaceChild
 from schemas.chase import AlgoStatus
+from schemas.orders import Cause
+from schemas.reports import VenueStatus
 from tests.pure.algos.stage import BUY, SELL, Stage
 
 D = Decimal
@@ -57,3 +59,34 @@ def test_a_short_position_is_closed_by_a_buy() -> None:
     assert shrink(stage, "-1") == ()
     assert stage.state is before
     assert shrink(stage, "1"), "turned over"
+
+
+def test_the_venues_end_of_a_flagged_order_is_not_the_end_of_a_chase_that_still_has_something_to_close() -> None:
+    """The account's net no longer holds it: another sub-account has come to stand opposite (execution.md 14)."""
+    stage = reducing()
+    stage.fill("0.4")
+    assert stage.end(VenueStatus.EXPIRED, Cause.REDUCE_ONLY) == ()
+    assert stage.run(249) == []
+    (place,) = stage.run(1)
+    assert isinstance(place, PlaceChild)
+    assert (place.quantity, place.reduce_only, stage.state.status) == (D("0.6"), True, AlgoStatus.ACTIVE)
+
+
+def test_what_must_stand_as_another_order_is_cancelled_first_and_then_asks_for_its_rest() -> None:
+    """execution.md 14: a closer changes its flag. Law 1: its successor waits for the proof."""
+    stage = reducing()
+    stage.fill("0.4")
+    assert [type(action) for action in stage.give(step.ReplaceRequest(stage.now, stage.touch))] == [CancelChild]
+    assert stage.run(5_000) == []
+    (place,) = stage.accept()
+    assert isinstance(place, PlaceChild)
+    assert (place.quantity, stage.state.replacing) == (D("0.6"), False)
+
+
+def test_without_an_order_there_is_nothing_to_replace() -> None:
+    stage = reducing()
+    stage.give(step.PauseRequest(stage.now, "p"))
+    stage.accept()
+    before = stage.state
+    assert stage.give(step.ReplaceRequest(stage.now, stage.touch)) == ()
+    assert stage.state is before

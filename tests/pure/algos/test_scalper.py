@@ -157,6 +157,20 @@ def test_dust_that_no_order_can_close_does_not_hold_the_opening_leg() -> None:
     assert [order.quantity for order in ladder.resting(BUY)] == [D("1")]
 
 
+@pytest.mark.parametrize("left, standing", [("1.004", ["", "no_inventory"]), ("1.006", ["", ""])])
+def test_a_closing_child_whose_share_no_order_could_close_leaves(left: str, standing: list[str]) -> None:
+    """The outer layer gives way first; under minQty nothing of it may stand."""
+    ladder = Ladder(child_count=2, long_size_usd="200", instrument=rules(min_qty="0.005"))
+    for order in ladder.resting(BUY):
+        ladder.fill(order)
+    assert ladder.reasons(SELL) == ["", ""]
+    ladder.by_hand = ladder.position - D(left)
+    ladder.position = D(left)
+    ladder.give(step.PositionReduced(ladder.now, D(0), ladder.touch, D(left)))
+    assert ladder.reasons(SELL) == standing
+    assert sum(order.remaining for order in ladder.resting(SELL)) == (D(1) if "no_inventory" in standing else D(left))
+
+
 def test_in_neutral_mode_the_cap_counts_each_direction() -> None:
     ladder = Ladder(neutral_mode=True, allow_loss=True, child_count=2, max_position_usd="100")
     ladder.fill(ladder.resting(BUY)[0])

@@ -17,13 +17,15 @@ import msgspec
 from pms.clock import Clock
 from pms.sim import replay
 from pms.sim.exchange import Settings
+from pms.sim.fault_kinds import AnyFault
+from pms.sim.fault_schedule import Faults
 from pms.sim.faults import Gate, Latency
 from pms.sim.feed import FeedDriver
 from pms.sim.journal import Journal
 from pms.sim.limits import Limits
 from pms.sim.model import DepthSnapshot, FeedEvent
 from pms.sim.profiles import DEFAULT_PROFILE, PROFILES
-from pms.sim.script import Rule, Script
+from pms.sim.script import Script
 from pms.sim.scripted import ScriptedMarket
 from pms.sim.synthetic import Listing, SyntheticMarket
 from pms.sim.wire import Venue, VenueSettings
@@ -58,7 +60,7 @@ class Options(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     exchange: Settings = Settings()
     latency: Latency = Latency()
-    rules: tuple[Rule, ...] = ()
+    faults: tuple[AnyFault, ...] = ()
 
 
 class Simulator:
@@ -73,7 +75,9 @@ class Simulator:
         settings = VenueSettings(options.api_keys, names, options.limits, options.exchange, str(options.seed))
         self.venue = Venue(settings, clock.now_ms, journal)
         chance = random.Random(f"{options.seed}:faults")
-        self.gate = Gate(self.venue, clock, Script(options.rules, chance), chance, options.latency, tasks)
+        self.gate = Gate(self.venue, clock, Script((), chance), chance, options.latency, tasks)
+        self.faults = Faults(self.venue, self.gate, clock, chance)
+        self._planned = options.faults
         self.feed = FeedDriver(self._events(options), options.speed)
         self._closed = set(self.venue.rules)  # symbols that have no book yet
         self._on_open: Callable[[], None] | None = None
@@ -81,8 +85,10 @@ class Simulator:
         self._tasks = tasks
 
     def start(self, on_open: Callable[[], None] | None = None) -> None:
-        """Let the market move and the timers run, as tasks of the owner. `on_open`: once every symbol has its book."""
+        """Let the market move, the timers run and the faults come, as tasks of the owner. `on_open`: once every symbol
+        has its book. Raises `ValueError` where a fault names what there is not."""
         self._on_open = on_open
+        self.faults.inject(*self._planned)
         self._tasks.spawn(self.feed.run(self._clock, self._apply), FEED_TASK)
         self._tasks.spawn(self._drive(), TIMER_TASK)
 

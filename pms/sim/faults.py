@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from functools import partial
 
 import msgspec
@@ -19,7 +20,7 @@ from pms.binance.transport import Lost, Response
 from pms.clock import Clock
 from pms.sim.model import VenueError
 from pms.sim.params import Request
-from pms.sim.script import ABNORMAL, Chance, OnRequest, OnSocket, Script
+from pms.sim.script import ABNORMAL, Chance, OnFrame, OnRequest, OnSocket, Script
 from pms.sim.session import Session
 from pms.sim.wire import Venue
 from pms.sim.ws_api import PATH, ApiSession, Asked
@@ -45,22 +46,65 @@ class Line:
     """One socket behind the gate. The transport calls `on_text` and `on_close`; a test may `mute` or `cut` it."""
 
     def __init__(
-        self, path: str, delay_ms: int, clock: Clock, send: Callable[[bytes], None], close: Callable[[int, str], None]
+        self,
+        path: str,
+        delay_ms: int,
+        clock: Clock,
+        script: Script,
+        send: Callable[[bytes], None],
+        close: Callable[[int, str], None],
+        freeze: Callable[[], None],
     ) -> None:
         self.path = path
         self.muted = False
+        self.frozen = False
         self.session: Session | ApiSession | None = None
         self.delay_ms = delay_ms
         self._clock = clock
+        self._script = script
         self._send = send
         self._close = close
+        self._freeze = freeze
+        self._held: list[bytes] = []  # frames that let the next one pass
         self._queue: deque[tuple[int, bytes]] = deque()
         self._more = asyncio.Event()
         self.ended = False
 
     def deliver(self, frame: bytes) -> None:
-        """Pass a frame of the venue on, at once or in its turn. A muted line drops it."""
-        if self.muted:
+        """Pass a frame of the venue on, at once or in its turn, as the script has it. A muted line drops it."""
+        rule = self._script.for_frame(self.path, frame) if self._script.frames and not self.muted else None
+        if rule is None:
+            self._pass_on(frame)
+        else:
+            for each in self._spoilt(rule, frame):
+                self._pass_on(each)
+        if self._held and (rule is None or rule.do != "swap"):
+            self._let_go()
+
+    def _spoilt(self, rule: OnFrame, frame: bytes) -> Iterator[bytes]:
+        """What goes on at once of a frame that meets a rule."""
+        match rule.do:
+            case "twice":
+                yield from (frame, frame)
+            case "garble":
+                yield frame[: len(frame) // 2]
+            case "cross":
+                yield _crossed(frame)
+            case "late":
+                self._clock.call_later(rule.ms / 1000, partial(self._pass_on, frame))
+            case "swap":
+                self._held.append(frame)
+                self._clock.call_later(rule.ms / 1000, self._let_go)
+            case "drop":
+                return
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, []
+        for frame in held:
+            self._pass_on(frame)
+
+    def _pass_on(self, frame: bytes) -> None:
+        if self.muted or self.ended:
             return
         if not self.delay_ms:
             self._send(frame)
@@ -83,8 +127,18 @@ class Line:
             self.session.on_close()
 
     def mute(self) -> None:
-        """Say nothing any more and hear nothing, with the connection open; `muted = False` ends it."""
+        """Say nothing any more and hear nothing, with the connection open; `unmute` ends it."""
         self.muted = True
+
+    def unmute(self) -> None:
+        """Speak and hear again."""
+        self.muted = False
+
+    def freeze(self) -> None:
+        """Be half-open: the peer is gone and nobody says so. Pings are not answered either."""
+        self.mute()
+        self.frozen = True
+        self._freeze()
 
     def cut(self, code: int) -> None:
         """End the connection from the venue's side; 1006 drops it without a close frame."""
@@ -138,14 +192,22 @@ class Gate:
             raise Lost("the simulator's fault script dropped the connection")
         return answer
 
-    def open(self, target: str, ip: str, send: Callable[[bytes], None], close: Callable[[int, str], None]) -> Line:
-        """Open a socket. Raises `VenueError` with the HTTP status of a refused handshake."""
+    def open(
+        self,
+        target: str,
+        ip: str,
+        send: Callable[[bytes], None],
+        close: Callable[[int, str], None],
+        freeze: Callable[[], None] = lambda: None,
+    ) -> Line:
+        """Open a socket; `freeze` makes the transport deaf. Raises `VenueError` with the HTTP status of a refused
+        handshake."""
         path = target.partition("?")[0]
         rule = self.script.for_socket(target) or OnSocket(count=0)
         if rule.refuse:
             raise VenueError(0, "Refused by the fault script", rule.refuse)
         late = 0 if path == PATH else self.latency.stream_ms  # an answer has its own lateness
-        line = Line(path, rule.delay_ms + late, self._clock, send, close)
+        line = Line(path, rule.delay_ms + late, self._clock, self.script, send, close, freeze)
         if path == PATH:
             carry = partial(self._carry, line)
             line.session = self.venue.open_ws_api(line.deliver, line.closed_by_venue, carry, ip)
@@ -159,6 +221,10 @@ class Gate:
         if rule.cut_after_ms is not None:
             self._clock.call_later(rule.cut_after_ms / 1000, lambda: line.cut(rule.cut_code))
         return line
+
+    def live(self, route: str) -> list[Line]:
+        """The open sockets of a route (`private`, `public`, `market`, `ws-fapi`), all of them where it is empty."""
+        return [line for line in self.lines if not line.ended and line.path.startswith(f"/{route}")]
 
     def _rule(self, request: Request) -> OnRequest | None:
         """What this request meets; None where it is one plain call."""
@@ -206,3 +272,12 @@ def _scripted(rule: OnRequest) -> Response:
     else:
         body = msgspec.json.encode({"code": rule.code, "msg": rule.msg})
     return Response(rule.status, {"content-type": "application/json", **rule.headers}, body)
+
+
+def _crossed(frame: bytes) -> bytes:
+    """A depth frame with one bid more, at twice the price of one of its levels: above every ask."""
+    told = msgspec.json.decode(frame)
+    depth = told.get("data", told)
+    price, _ = (depth["b"] or depth["a"])[0]
+    depth["b"].append([str(2 * Decimal(price)), "1"])
+    return msgspec.json.encode(told)

@@ -49,6 +49,10 @@ class Inquiries:
         self._markets = {symbol: Market(row, outbox) for symbol, row in rules.items()}
         self._accounts: dict[str, Account] = {}
 
+    def set_rules(self, rules: Rules) -> None:
+        """Judge a symbol's orders by other rules from now on; what rests there stays."""
+        self._market(rules.symbol).rules = rules
+
     def order(self, account: str, symbol: str, *, order_id: int | None = None, client_id: str | None = None) -> Order:
         """One order, open or closed; by client id the newest. -2013 when there is none."""
         self._market(symbol)

@@ -107,6 +107,17 @@ class Meter:
             raise self._too_many_orders(self.limits.orders_10s, "TEN_SECONDS", slot.seconds_left(now))
         return sums
 
+    def fill(self, ip: str, percent: int, now: int) -> None:
+        """Somebody else behind an IP has used this minute's weight up to so much of its limit."""
+        window = self._ip(ip).weight
+        window.add(max(0, self.limits.weight_1m * percent // 100 - window.add(0, now)), now)
+
+    def fill_orders(self, account: str, percent: int, now: int) -> None:
+        """Somebody else on an account has used both order counts up to so much of their limits."""
+        limits = (self.limits.orders_10s, self.limits.orders_1m)
+        for window, limit in zip(self._account(account), limits, strict=True):
+            window.add(max(0, limit * percent // 100 - window.add(0, now)), now)
+
     def connect(self, ip: str, now: int) -> None:
         """Count a new stream connection; over 300 in 5 minutes: 429 at the handshake (binance.md 6.1)."""
         used = self._ip(ip)

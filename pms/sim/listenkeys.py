@@ -58,10 +58,16 @@ class ListenKeys:
 
     def expire(self, now: int) -> list[str]:
         """End every key that is due and return them."""
-        ended = [key for key, end in self._ends_at.items() if end <= now]
-        for key in ended:
+        return self._end([key for key, end in self._ends_at.items() if end <= now])
+
+    def expire_all(self) -> list[str]:
+        """End every key, due or not, and return them."""
+        return self._end(list(self._ends_at))
+
+    def _end(self, keys: list[str]) -> list[str]:
+        for key in keys:
             self.close(self._account_of[key])
-        return ended
+        return keys
 
     def next_due(self) -> int | None:
         """When the next key ends, if any is active."""

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from pms.clock import Clock, SystemClock
 from pms.datadir import DataDir, DataDirInUse
-from pms.sim import journal, script, stats, symbols, ws_api
+from pms.sim import fault_kinds, journal, stats, symbols, ws_api
 from pms.sim.assembly import FEED_TASK, STILL, TIMER_TASK, Options, Simulator
 from pms.sim.captures import CaptureError
+from pms.sim.control import Control
 from pms.sim.faults import Latency
 from pms.sim.limits import UNLIMITED, Limits
 from pms.sim.profiles import DEFAULT_PROFILE, PROFILES
@@ -48,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--symbols", nargs="+", default=["BTCUSDT", "ETHUSDT"], metavar="SYMBOL", help=", ".join(symbols.SYMBOLS))
     add("--profile", default=DEFAULT_PROFILE, choices=[*PROFILES, STILL], help="of the synthetic market")
     add("--seed", type=int, default=0, help="of everything that is left to chance")
-    add("--faults", type=Path, metavar="FILE", help="a JSON list of fault rules")
+    add("--faults", type=Path, metavar="FILE", help="a JSON list of faults (docs/simulator.md)")
+    add("--control-port", type=int, default=-1, help="loopback port that takes faults while it runs; 0 for a free one")
     add("--latency", default="0,0,0,0", metavar="MS", help="engine,answer,stream,jitter in milliseconds")
     add("--unlimited", action="store_true", help="count requests and orders, but refuse none for their number")
     add("--reset", action="store_true", help="forget all accounts, orders and trades first; asks")
@@ -76,7 +78,7 @@ def options_of(args: argparse.Namespace) -> Options:
         seed=args.seed,
         limits=UNLIMITED if args.unlimited else Limits(),
         latency=Latency(*parts),
-        rules=tuple(script.decode_rules(args.faults.read_bytes())) if args.faults else (),
+        faults=tuple(fault_kinds.decode(args.faults.read_bytes())) if args.faults else (),
     )
 
 
@@ -120,17 +122,20 @@ async def _serve(
     tasks = Tasks(lambda name, error: stop.set() if name in (FEED_TASK, TIMER_TASK) else None)
     simulator = Simulator(options, clock, tasks, kept)
     server = Server(simulator.gate, tasks, args.rest_port, args.stream_port)
+    control = Control(simulator.faults, args.control_port)
     loop = asyncio.get_running_loop()
     try:
         await server.start()
+        await control.start()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         welcome = _report if args.json else _welcome
-        simulator.start(lambda: say(welcome(server, simulator, options, path)))
+        simulator.start(lambda: say(welcome(server, control, simulator, options, path)))
         await stop.wait()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+        await control.close()
         await server.close()
         await tasks.close()
         kept.close()
@@ -143,11 +148,12 @@ def _market(options: Options) -> str:
     return "recorded: " + ", ".join(map(str, options.replay)) if options.replay else f"synthetic, {options.profile}"
 
 
-def _report(server: Server, simulator: Simulator, options: Options, path: Path) -> str:
+def _report(server: Server, control: Control, simulator: Simulator, options: Options, path: Path) -> str:
     """What `_welcome` says, as one line for a program (pms.paper reads it)."""
     told = {
         "rest": f"http://{server.host}:{server.rest_port}",
         "streams": f"ws://{server.host}:{server.stream_port}",
+        "control": control.url,
         "market": _market(options),
         "symbols": list(simulator.venue.rules),
         "state": str(path),
@@ -155,13 +161,15 @@ def _report(server: Server, simulator: Simulator, options: Options, path: Path) 
     return json.dumps(told)
 
 
-def _welcome(server: Server, simulator: Simulator, options: Options, path: Path) -> str:
+def _welcome(server: Server, control: Control, simulator: Simulator, options: Options, path: Path) -> str:
+    told = (f"  faults   {control.url}/faults",) if control.url else ()
     return "\n".join(
         (
             "Simulated Binance USD-M futures",
             f"  REST     http://{server.host}:{server.rest_port}",
             f"  streams  ws://{server.host}:{server.stream_port}/public, /market and /private",
             f"  WS API   ws://{server.host}:{server.stream_port}{ws_api.PATH}",
+            *told,
             f"  market   {_market(options)}; {', '.join(simulator.venue.rules)}",
             f"  keys     {', '.join(options.api_keys)}",
             f"  state    {path}",

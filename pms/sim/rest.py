@@ -26,7 +26,8 @@ _NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body>404 Not Foun
 
 
 class Call(msgspec.Struct, frozen=True):
-    """What a route is given. `account` is empty on public routes; `new_id` makes a missing client order id."""
+    """What a route is given. `account` is empty on public routes; `new_id` makes a missing client order id; the clock
+    that the venue shows is `skew_ms` before `now`."""
 
     exchange: Exchange
     rules: Mapping[str, Rules]
@@ -37,6 +38,7 @@ class Call(msgspec.Struct, frozen=True):
     params: Params
     now: int
     new_id: Callable[[], str]
+    skew_ms: int = 0
 
     def symbol(self) -> str:
         """The compulsory `symbol`; -1102 when missing, -1121 when unknown."""

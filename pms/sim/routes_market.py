@@ -40,7 +40,7 @@ def ping(call: Call) -> object:
 
 def time(call: Call) -> object:
     """The venue's clock."""
-    return {"serverTime": call.now}
+    return {"serverTime": call.now + call.skew_ms}
 
 
 def rate_limits(limits: Limits) -> list[dict[str, object]]:
@@ -56,7 +56,7 @@ def exchange_info(call: Call) -> object:
     """Every symbol with its filters."""
     return {
         "timezone": "UTC",
-        "serverTime": call.now,
+        "serverTime": call.now + call.skew_ms,
         "futuresType": "U_MARGINED",
         "rateLimits": rate_limits(call.limits),
         "exchangeFilters": [],

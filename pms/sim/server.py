@@ -8,6 +8,8 @@ Invariants: loopback only; a lost request ends its connection without an answer;
 from __future__ import annotations
 
 import http
+import struct
+from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
 from websockets.asyncio.server import Server as StreamServer
@@ -70,6 +72,9 @@ class Server:
     async def close(self) -> None:
         """Stop listening and end every connection. The timers end with their task's owner."""
         if self._streams is not None:
+            for line in self._gate.live(""):
+                if line.frozen:  # it would not hear the farewell
+                    line.cut(ABNORMAL)
             self._streams.close()
             await self._streams.wait_closed()
         if self._rest is not None:
@@ -99,13 +104,13 @@ class Server:
 
         def close(code: int, reason: str) -> None:
             if code == ABNORMAL:
-                socket.transport.abort()
+                _reset(socket)
             else:
                 self._tasks.spawn(socket.close(code, reason), "sim.close")
 
         ip = socket.remote_address[0] if socket.remote_address else HOST
         try:
-            line = self._gate.open(asked.path, ip, send, close)
+            line = self._gate.open(asked.path, ip, send, close, socket.transport.pause_reading)
         except VenueError as error:
             headers = Headers({"content-type": "text/plain", "connection": "close", "content-length": "0"})
             if isinstance(error, Limited):
@@ -123,3 +128,10 @@ class Server:
             return  # dropped without a close frame: ended all the same
         finally:
             line.on_close()
+
+
+def _reset(socket: ServerConnection) -> None:
+    """End a connection as a crashed peer's host does: RST instead of a farewell."""
+    raw = socket.transport.get_extra_info("socket")
+    raw.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+    socket.transport.abort()

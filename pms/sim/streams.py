@@ -103,9 +103,14 @@ class Streams:
             for stream in wanted:
                 self._push_candle(stream, now)
             self._stirred.clear()
-        for key in self._keys.expire(now):
+        self.expire_keys(now, self._keys.expire(now))
+
+    def expire_keys(self, now: int, ended: list[str]) -> list[str]:
+        """Tell the listeners of keys that have just ended, and return them."""
+        for key in ended:
             event = {"e": "listenKeyExpired", "E": now, "listenKey": key}
             self._hub.tell(key, "listenKeyExpired", msgspec.json.encode(event))
+        return ended
 
     def next_due(self, now: int) -> int:
         """When `tick` has something to do, at the latest in a candle's push period."""

@@ -76,6 +76,27 @@ def rows(symbols: Iterable[str] = SYMBOLS) -> list[dict[str, Any]]:
     return [_row(*entry) for entry in _TABLE if entry[0] in wanted]
 
 
+_CHANGING = {  # what may change, and where it stands in a row: filter and name
+    "tick": ("PRICE_FILTER", "tickSize"),
+    "step": ("LOT_SIZE", "stepSize"),
+    "min_qty": ("LOT_SIZE", "minQty"),
+    "max_qty": ("LOT_SIZE", "maxQty"),
+    "min_notional": ("MIN_NOTIONAL", "notional"),
+}
+
+
+def changed(row: Mapping[str, Any], status: str = "", **values: str) -> dict[str, Any]:
+    """A row with another `status`, `tick`, `step`, `min_qty`, `max_qty` or `min_notional`; empty ones stay. Raises
+    `KeyError`."""
+    filters = [dict(entry) for entry in row["filters"]]
+    found = {entry["filterType"]: entry for entry in filters}
+    for name, value in values.items():
+        kind, key = _CHANGING[name]
+        if value:
+            found[kind][key] = value
+    return {**row, "status": status or row["status"], "filters": filters}
+
+
 def rules_of(row: Mapping[str, Any]) -> Rules:
     """The filters of one `exchangeInfo` row."""
     found = {entry["filterType"]: entry for entry in row["filters"]}

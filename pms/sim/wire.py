@@ -8,7 +8,7 @@ Invariants: every entry is synchronous and whole; frames that an entry causes ha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -62,12 +62,17 @@ class Venue:
         self.streams.connect(Reads(self.exchange.depth, self.exchange.mark, self._candles))
         self.sessions: dict[Session | ApiSession, None] = {}
         self._settings = settings
-        self._info: Mapping[str, object] = {"symbols": symbols.rows(settings.symbols)}
+        self._rows = {row["symbol"]: row for row in symbols.rows(settings.symbols)}
         self._now = now
         self._ids_made = 0
-        api_keys = Keys(settings.api_keys)
-        self.rest = Rest(ROUTES, api_keys, self.meter, self._call, now)
-        self._ws_api = WsApi(self.rest, api_keys, self.meter, settings.limits, now)
+        self._api_keys = Keys(settings.api_keys)
+        self.rest = Rest(ROUTES, self._api_keys, self.meter, self._call, now)
+        self._ws_api = WsApi(self.rest, self._api_keys, self.meter, settings.limits, now)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that have an API key."""
+        return tuple(self._settings.api_keys)
 
     def handle(self, request: Request) -> Response:
         """Answer one REST request. Frames that it caused have been sent before it returns."""
@@ -120,6 +125,25 @@ class Venue:
             if isinstance(session, ApiSession):
                 session.warn(now, now + after_ms)
 
+    def expire_listen_keys(self, now: int) -> list[str]:
+        """Let every listen key expire now, as after an hour without a sign of life; which ones."""
+        return self.streams.expire_keys(now, self.listen_keys.expire_all())
+
+    def change_rules(self, symbol: str, **changes: str) -> None:
+        """Let a symbol have other rules from now on (`symbols.changed`), which no event tells."""
+        row = self._rows[symbol] = symbols.changed(self._rows[symbol], **changes)
+        self.rules[symbol] = symbols.rules_of(row)
+        self.exchange.set_rules(self.rules[symbol])
+
+    @property
+    def skew_ms(self) -> int:
+        """How far the clock that the venue shows, and by which it judges timestamps, goes before the engine's."""
+        return self._api_keys.skew_ms
+
+    @skew_ms.setter
+    def skew_ms(self, milliseconds: int) -> None:
+        self._api_keys.skew_ms = milliseconds
+
     def tick(self, now: int) -> None:
         """Do everything that is due at `now`: windows, marks, candles, expiries, countdowns, ends of connections."""
         self.exchange.tick(now)
@@ -139,13 +163,14 @@ class Venue:
         return Call(
             exchange=self.exchange,
             rules=self.rules,
-            info=self._info,
+            info={"symbols": list(self._rows.values())},
             limits=self._settings.limits,
             keys=self.listen_keys,
             account=account,
             params=params,
             now=now,
             new_id=self._new_id,
+            skew_ms=self.skew_ms,
         )
 
     def _new_id(self) -> str:

@@ -130,7 +130,7 @@ async def storm(world: World, seed: int) -> None:
     world.market.quote("61800.0", "61800.5")
     world.sim.gate.latency = Latency(engine_ms=2, answer_ms=20, stream_ms=3, jitter_ms=30)
     for lose in ("before", "after"):
-        world.sim.gate.script.add(OnRequest(path="/fapi/v1/order", lose=lose, probability=LOSS[seed % 3], count=0))  # type: ignore[arg-type]
+        world.sim.faults.inject(OnRequest(path="/fapi/v1/order", lose=lose, probability=LOSS[seed % 3], count=0))  # type: ignore[arg-type]
     await world.start()
     for step in range(240):
         if world.daemon is None:  # died at an effect

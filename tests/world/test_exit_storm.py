@@ -31,7 +31,7 @@ async def test_a_storm_of_opposite_positions_and_their_exits_ends_flat_with_book
     for account in ACCOUNTS:
         await world.command("trade", subAccountId=account, symbol="BTCUSDT", side="BUY", quantity="0.002")
     for chance, what in zip(LOSS, ({"lose": "before"}, {"lose": "after"}, {"status": 503, "msg": "?"}), strict=True):
-        world.sim.gate.script.add(OnRequest(path="/fapi/v1/order", method="POST", probability=chance, count=0, **what))
+        world.sim.faults.inject(OnRequest(path="/fapi/v1/order", method="POST", probability=chance, count=0, **what))
     for _ in range(40):
         await act(world, dice)
         await world.run(dice.choice((0, 0.05, 0.3)))

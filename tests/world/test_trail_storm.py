@@ -32,7 +32,7 @@ async def test_a_storm_of_trailing_stops_never_flips_a_position_and_ends_in_orde
         await hold(world, account, "0.020")  # which makes the sub-account
         await world.unlimited(account)
     for chance, what in LOSSES:
-        world.sim.gate.script.add(OnRequest(path="/fapi/v1/order", method="POST", probability=chance, count=0, **what))
+        world.sim.faults.inject(OnRequest(path="/fapi/v1/order", method="POST", probability=chance, count=0, **what))
     for _ in range(40):
         await act(world, dice)
         await world.run(dice.choice((0, 0.05, 0.3, 2)))

@@ -28,9 +28,9 @@ from pms.bus.lease import LeaseHeld
 from pms.bus.link import ClientLink
 from pms.clock import LoopClock
 from pms.daemon import Daemon
+from pms.sim import fault_kinds
 from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.model import Order as VenueOrder
-from pms.sim.script import OnRequest, OnSocket
 from pms.tasks import Tasks
 from schemas.records import Holder, Limits
 from tests.virtual import VirtualLoop
@@ -298,28 +298,26 @@ class World:
 
     # --- faults ---------------------------------------------------------------------------------------
 
+    def strike(self, fault: str, **what: Any) -> None:
+        """A fault by its name in the table of kinds (docs/simulator.md), now or at its time."""
+        self.sim.faults.inject(*fault_kinds.decode(json.dumps([{"fault": fault, **what}]).encode()))
+
     def fault(self, method: str, path: str = "/fapi/v1/order", **what: Any) -> None:
         """The next matching request meets this (`pms.sim.script.OnRequest`)."""
-        self.sim.gate.script.add(OnRequest(method=method, path=path, **what))
+        self.strike("request", method=method, path=path, **what)
 
     def socket_fault(self, path: str, **what: Any) -> None:
-        self.sim.gate.script.add(OnSocket(path=path, **what))
+        self.strike("socket", path=path, **what)
 
     def heal(self) -> None:
-        self.sim.gate.script.clear()
-        for line in self.sim.gate.lines:
-            line.muted = False
+        self.sim.faults.heal()
 
     def mute(self, route: str) -> None:
         """The sockets of a route (`/private`, `/public`, `/market`) stay open and say nothing any more."""
-        for line in self.sim.gate.lines:
-            if line.path.startswith(route):
-                line.mute()
+        self.strike("disconnect", route=route.strip("/"), how="half_open")
 
     def cut(self, route: str) -> None:
-        for line in self.sim.gate.lines:
-            if line.path.startswith(route):
-                line.cut(1006)
+        self.strike("disconnect", route=route.strip("/"), how="reset")
 
     # --- chases ---------------------------------------------------------------------------------------
 

@@ -106,10 +106,10 @@ async def _asked(stage: Stage) -> bool:
 
 
 async def _spoilt(stage: Stage, clear: bool) -> bool:
-    script = stage.simulator.gate.script
-    script.add(OnRequest(path="/fapi/v1/time", status=503, count=0))
+    faults = stage.simulator.faults
+    faults.inject(OnRequest(path="/fapi/v1/time", status=503, count=0))
     if clear:
-        script.clear()
+        faults.heal()
     return (await stage.ask() == 200) is clear
 
 
@@ -219,13 +219,14 @@ HOOKS = (
         "somebody else on an account uses up so many orders of 10 s and of the minute",
         lambda s: s.venue.meter.count_orders(ALICE, 299, 299, START) == (299, 299),
     ),
-    Hook("gate.script.add", "a fault rule, as in the JSON list above", lambda s: _spoilt(s, clear=False)),
-    Hook("gate.script.clear", "no fault rule any more", lambda s: _spoilt(s, clear=True)),
+    Hook("faults.inject", "faults, as in the JSON list above", lambda s: _spoilt(s, clear=False)),
+    Hook("faults.heal", "all is well again", lambda s: _spoilt(s, clear=True)),
     Hook("gate.lines[].mute", "a socket stays open and says nothing", lambda s: _line(s, "mute")),
     Hook("gate.lines[].cut", "a socket ends with this close code", lambda s: _line(s, "cut")),
 )
 COUNTERS = (
     Hook("gate.requests", "requests that came, spoilt ones included", _asked),
+    Hook("faults.fired", "how often each kind of fault has struck", lambda s: dict(s.simulator.faults.fired) == {}),
     Hook("venue.meter.used", "weight of an IP in this minute", lambda s: s.venue.meter.used(IP, START) == 0),
     Hook(
         "venue.exchange.income",

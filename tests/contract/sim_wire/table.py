@@ -9,18 +9,20 @@ from pathlib import Path
 from pms.sim.rest import Route
 from pms.sim.wire import ROUTES
 from pms.sim.ws_api import METHODS
+from tests.contract.sim_wire import fault_rows
 from tests.contract.sim_wire.cases import CASES
 from tests.contract.sim_wire.hooks import COUNTERS, HOOKS, Hook
 
 PATH = Path(__file__).resolve().parents[3] / "docs" / "simulator.md"
 FAULTS = """[
-  {"on": "request", "method": "POST", "path": "/fapi/v1/order", "params": {"symbol": "BTCUSDT"}, "skip": 2,
+  {"fault": "answer_lost", "method": "PUT", "when": "after", "probability": 0.1, "count": 0},
+  {"fault": "answer_refused", "method": "POST", "path": "/fapi/v1/order", "params": {"symbol": "BTCUSDT"}, "skip": 2,
    "status": 503, "code": -1000, "msg": "Unknown error, please check your request or try again later.",
    "execute": true},
-  {"on": "request", "method": "PUT", "lose": "after", "probability": 0.1, "count": 0},
-  {"on": "request", "path": "/fapi/v1/*", "delay_before_ms": 200, "delay_after_ms": 50},
-  {"on": "socket", "path": "/private/*", "mute_after_ms": 60000},
-  {"on": "socket", "path": "/public/*", "cut_after_ms": 30000, "cut_code": 1006, "delay_ms": 20}
+  {"fault": "request", "path": "/fapi/v1/*", "delay_before_ms": 200, "delay_after_ms": 50},
+  {"fault": "user_stream_silent", "at_ms": 60000, "every_ms": 300000, "times": 0, "jitter_ms": 30000},
+  {"fault": "disconnect", "at_ms": 30000, "route": "public", "how": "reset"},
+  {"fault": "clock_skew", "at_ms": 120000, "ms": 6000, "for_ms": 10000}
 ]"""
 
 
@@ -37,16 +39,25 @@ that is not here answers 404. Weights and counters are those of the venue; "key"
 
 ## Faults
 
-`pms sim --faults FILE` reads a JSON list of rules. The first rule that matches a request or a socket decides; it acts
-once, or `count` times (0: always), after it has let `skip` pass, with `probability` from the seed. A path ending in `*`
-is a prefix, an empty one is every path. `lose` ends the connection without an answer, before or after the venue has
-executed the request; `execute` executes it although the script's `status` answers. Sockets can be refused (`refuse`:
-the HTTP status), delayed, muted and cut. A rule for a request binds it over the WebSocket API too, where `lose` ends
-the socket; `"transport": "rest"` or `"ws"` binds one of both.
+`pms sim --faults FILE` reads a JSON list of faults. Each names its kind and what that kind takes; anything else is
+refused with the place where it stands. It strikes at `at_ms` after the start (0: at once), with `every_ms` again and
+again, `times` in all (0: for ever), each time up to `jitter_ms` later by `--seed`. A kind that spoils requests or
+frames then strikes `count` of those that match (0: all), after it has let `skip` pass, each with `probability`; the
+first fault that matches one decides. A path ending in `*` is a prefix, an empty one is every path. What is for a
+request binds it over the WebSocket API too, where a lost answer ends the socket; `"transport": "rest"` or `"ws"` binds
+one of both.
 
 ```json
 {FAULTS}
 ```
+
+With `--control-port PORT` (0: a free one, told at the start) the same is taken while it runs, on loopback: `POST
+/faults` with one fault or a list of them, times counted from then; `GET /faults` tells how often each kind has struck
+(`fired`), what stands and how many wait; `DELETE /faults` heals all.
+
+    curl -d '{{"fault": "listen_key_expired"}}' http://127.0.0.1:PORT/faults
+
+@FAULTS@
 
 ## Script hooks
 
@@ -101,7 +112,7 @@ def render() -> str:
     methods = "\n".join(f"| `{name}` | {' '.join(route)} |" for name, route in METHODS.items())
     hooks = _rows("hook", HOOKS) + "\n\n" + _rows("counter", COUNTERS)
     lines = [
-        _HEAD.replace("@HOOKS@", hooks).replace("@METHODS@", methods),
+        _HEAD.replace("@FAULTS@", fault_rows.table()).replace("@HOOKS@", hooks).replace("@METHODS@", methods),
         "| method | path | who | weight | order counters 10 s, 1 m |",
         "| --- | --- | --- | --- | --- |",
     ]

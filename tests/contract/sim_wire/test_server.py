@@ -223,6 +223,25 @@ async def test_a_port_in_use_is_an_error_and_nothing_listens() -> None:
             await asyncio.open_connection("127.0.0.1", second.rest_port)
 
 
+@pytest.mark.faults
+async def test_a_reset_is_one_and_a_half_open_socket_answers_no_ping() -> None:
+    async with Site() as site:
+        stream, deaf = await site.stream("/public/ws"), await site.stream("/public/ws")
+        first, second = site.gate.live("public")
+        first.cut(1006)
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(ConnectionClosed) as ended:
+                await stream.recv()
+            assert isinstance(ended.value.__cause__, ConnectionResetError)
+            await (await deaf.ping())
+        second.freeze()
+        pong = await deaf.ping()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await pong
+        deaf.transport.abort()
+
+
 # --- the program ----------------------------------------------------------------------------------
 
 
@@ -252,6 +271,26 @@ async def test_the_program_says_where_it_listens_and_stops_on_a_signal(tmp_path)
     assert "paper-secret" not in said
 
 
+async def test_the_program_takes_faults_while_it_runs(tmp_path) -> None:
+    told: list[dict] = []
+
+    async def inject(url: str) -> None:
+        async with aiohttp.ClientSession() as http, http.post(f"{url}/faults", data='{"fault": "neighbour"}') as answer:
+            told.append(await answer.json())
+        signal.raise_signal(signal.SIGTERM)
+
+    tasks = Tasks()
+
+    def say(text: str) -> None:
+        if text.startswith("{"):
+            tasks.spawn(inject(json.loads(text)["control"]), "inject")
+
+    given = ("--data", str(tmp_path / "venue"), "--profile", "still", "--control-port", "0", "--json")
+    assert await program.run(_arguments(*given), say=say) == 0
+    assert told == [{"fired": {"neighbour": 1}, "standing": [], "waiting": 0}]
+    assert tasks.failures == 0
+
+
 async def test_a_reset_asks_first_and_no_is_no(tmp_path) -> None:
     await _run(tmp_path, "--profile", "still")
     kept = tmp_path / "venue" / "venue.jsonl"
@@ -279,10 +318,15 @@ def test_the_arguments_choose_the_venues_patience() -> None:
         (("--latency", "1,2"), "four numbers"),
         (("--faults", "/does/not/exist"), "No such file"),
         (("--replay", "/does/not/exist.gz"), "does/not/exist"),
+        (("--faults", "FILE"), "Invalid value 'storm' - at `$[0].fault`; the kinds are"),
+        (("--profile", "still", "--faults", "OTHER"), "there is no symbol XYZUSDT"),
     ],
 )
 async def test_what_cannot_be_is_said_and_nothing_starts(tmp_path, given, word) -> None:
-    code, said = await _run(tmp_path, *given)
+    files = {"FILE": '[{"fault": "storm"}]', "OTHER": '[{"fault": "depth_gap", "symbol": "XYZUSDT"}]'}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    code, said = await _run(tmp_path, *(str(tmp_path / each) if each in files else each for each in given))
     assert code == program.REFUSED
     assert said.startswith("The simulator was not started")
     assert word in said

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-import pytest
-
 from pms.sim.params import Request
-from pms.sim.script import OnRequest, OnSocket, Script, decode_rules
+from pms.sim.script import OnFrame, OnRequest, OnSocket, Script
 
 ORDER = "/fapi/v1/order"
 
@@ -79,11 +76,35 @@ def test_rules_can_be_added_and_cleared_while_running() -> None:
     assert script.for_request(_post()) is None
 
 
-def test_a_fault_file_is_read_strictly() -> None:
-    assert decode_rules(b'[{"on":"request","path":"/x","lose":"after"},{"on":"socket","cut_after_ms":5}]') == [
-        OnRequest(path="/x", lose="after"),
-        OnSocket(cut_after_ms=5),
-    ]
-    for wrong in (b'[{"path":"/x"}]', b'[{"on":"request","pth":"/x"}]', b'[{"on":"request","lose":"during"}]'):
-        with pytest.raises(msgspec.ValidationError):
-            decode_rules(wrong)
+def test_what_struck_is_counted_by_name_and_what_is_spent_stands_no_more() -> None:
+    kept = OnRequest(name="kept", method="GET", count=0)
+    script = Script([OnRequest(name="once", skip=1), kept], Dice())
+    for _ in range(3):
+        script.for_request(_post())
+    assert script.fired == {"once": 1}
+    assert script.standing == [kept]
+    script.remove(kept)
+    script.remove(kept)
+    assert script.standing == []
+
+
+def test_a_frame_meets_the_rule_that_means_it() -> None:
+    rule = OnFrame(path="/private/*", events=("TRADE_LITE", "ACCOUNT_UPDATE"), symbol="BTCUSDT", count=0)
+    script = Script([rule], Dice())
+    hit = b'{"e":"TRADE_LITE","s":"BTCUSDT"}'
+    assert script.for_frame("/private/ws/k", hit) is rule
+    assert script.for_frame("/public/ws", hit) is None
+    assert script.for_frame("/private/ws/k", hit.replace(b"BTC", b"ETH")) is None
+    assert script.for_frame("/private/ws/k", hit.replace(b"TRADE_LITE", b"MARGIN_CALL")) is None
+    every = Script([OnFrame()], Dice())
+    assert every.for_frame("/public/ws", b'{"result":null,"id":1}') is None
+    assert every.for_frame("/public/ws", hit) is not None
+
+
+def test_only_rules_of_frames_cost_frames_a_look() -> None:
+    script = Script([OnRequest(), OnSocket()], Dice())
+    assert not script.frames
+    script.add(OnFrame())
+    assert script.frames
+    script.clear()
+    assert not script.frames

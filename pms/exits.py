@@ -6,7 +6,7 @@ Numbers from 64 on follow sysexits.h where it has a word for it. Restarting can'
 from __future__ import annotations
 
 OK = 0
-NO = 1  # it was answered, and the answer is no: a command refused, a chase that did not fill, a demo that disagrees
+NO = 1  # it was answered, and the answer is no: a command refused, a chase not filled, a demo or records that disagree
 USAGE = 64
 NEWER_DATA = 65  # records of a newer version
 UNAVAILABLE = 69  # no Redis, no venue, or no set-up

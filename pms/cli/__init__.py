@@ -48,6 +48,7 @@ COMMANDS = {
     "recover": Command("pms.cli.recover", "what recovery did, or would do"),
     "plugins": Command("pms.cli.plugins", "installed packages that bring algos, and what approves them"),
     "records": Command("pms.cli.records", "keep orders, fills and all events in SQL, beside the daemon"),
+    "rebuild": Command("pms.cli.rebuild", "replay the event log, and compare tables and state keys with it"),
     "redis-cli": Command("pms.cli.console", "redis-cli on the daemon's Redis", raw=True),
     "bench": Command("pms.bench", "measure against the budgets", raw=True),
     "test": Command("pms.selftest", "lint, types and all tests; arguments go to pytest", raw=True),

@@ -7,23 +7,21 @@ that was lost is never used again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 import msgspec
 import structlog
-from sqlalchemy import Insert, insert, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from pms.records import rows, schema
+from pms.records import rows, schema, statements
 from pms.records.address import DEFAULT_SCHEMA, Address
-from pms.records.columns import Row
-from pms.records.draft import Draft, Key, Keys, Values, key_columns
+from pms.records.draft import Draft
 from pms.records.tables import Applied, Event, Gap, MarketSecond
 
 LOCK = "pms records"  # with the schema's name, the advisory lock of its one writer
@@ -103,10 +101,8 @@ class Database:
 
     async def open(self, now: datetime) -> Position:
         """Lock, migrate, and read the position. Raises `Held`, `Away`, `schema.NewerTables`."""
-        lock = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
         try:
-            if not await self._connection.scalar(lock, {"name": f"{LOCK} {self._schema}"}):
-                raise Held("another writer keeps the records in this database")
+            await take_lock(self._connection, self._schema)
             await self._connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"'))
             await schema.migrate(self._connection)
             position = await self._read(now)
@@ -154,7 +150,7 @@ class Database:
         market: Draft,
         gaps: Sequence[tuple[int, int]],
     ) -> None:
-        standing = await self._standing(rows.needs(told))
+        standing = await statements.standing(self._connection, rows.needs(told))
         for one in told:
             rows.apply(standing, one)
         for first, last in gaps:
@@ -168,21 +164,7 @@ class Database:
             raise Moved("another writer has moved the position")
         for draft in (standing, market):
             await self._have_days(draft)
-            for table, added in draft.added.items():
-                await self._insert(table, added.values(), replace=False)
-            for table, changed in draft.changed.items():
-                await self._insert(table, changed.values(), replace=True)
-
-    async def _standing(self, needed: Keys) -> Draft:
-        found: dict[type[Row], list[Values]] = {}
-        for table, keys in needed.items():
-            found[table] = [dict(row) for row in await self._rows(table, sorted(keys))]
-        return Draft(found)
-
-    async def _rows(self, table: type[Row], keys: Sequence[Key]) -> Iterable[Mapping[str, Any]]:
-        columns = [table.__table__.c[name] for name in key_columns(table)]
-        query = select(table.__table__).where(tuple_(*columns).in_(keys))
-        return [dict(row) for row in (await self._connection.execute(query)).mappings()]
+            await statements.put(self._connection, draft)
 
     async def _have_days(self, draft: Draft) -> None:
         for table in (Event, MarketSecond):
@@ -191,9 +173,6 @@ class Database:
             if missing := sorted(day for day in days if (name, day) not in self._days):
                 await schema.ensure_days(self._connection, name, missing)
                 self._days.update((name, day) for day in missing)
-
-    async def _insert(self, table: type[Row], values: Iterable[Values], replace: bool) -> None:
-        await self._connection.execute(_upsert(table, replace), list(values))
 
     async def retain(self, now: datetime, keep_days: Mapping[str, int]) -> list[str]:
         """Drop the partitions that are too old, by table; their names. Raises `Away`."""
@@ -210,20 +189,17 @@ class Database:
         return dropped
 
 
+async def take_lock(connection: AsyncConnection, schema_name: str) -> None:
+    """Be the one who writes here, for as long as the connection lives. Raises `Held`."""
+    lock = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+    if not await connection.scalar(lock, {"name": f"{LOCK} {schema_name}"}):
+        raise Held("another writer keeps the records in this database")
+
+
 def _lost(error: DBAPIError) -> bool:
     """Whether the server or the way to it is gone, rather than the statement wrong."""
     state = getattr(error.orig, "sqlstate", None) or ""
     return error.connection_invalidated or not state or state.startswith(("08", "53", "57", "25006", "40"))
-
-
-def _upsert(table: type[Row], replace: bool) -> Insert:
-    statement = postgresql.insert(table)
-    if not replace:
-        return statement.on_conflict_do_nothing()
-    keys = key_columns(table)
-    names = (column.name for column in table.__table__.columns)
-    told = {name: statement.excluded[name] for name in names if name not in keys}
-    return statement.on_conflict_do_update(index_elements=list(keys), set_=told)
 
 
 async def discard(connection: AsyncConnection) -> None:

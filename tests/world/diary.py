@@ -17,12 +17,14 @@ LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010", "price": "6100
 
 
 class Diary(NamedTuple):
-    """The bodies of both streams, and the records that stood at the end by key and field."""
+    """The bodies of both streams, and the records that stood at the end: orders and positions, and every key that is a
+    text or a hash."""
 
     events: list[bytes]
     market: list[bytes]
     orders: list[bytes]
     positions: list[bytes]
+    state: dict[str, bytes | dict[bytes, bytes]]
 
 
 async def live(world: World) -> None:
@@ -65,7 +67,16 @@ async def read(world: World) -> Diary:
     market = [row[FIELD.encode()] for _, row in await world.redis.xrange(names.market_stream)]
     orders = [await world.redis.get(key) for key in sorted(await world.redis.keys(names.order("*")))]
     held = [await world.redis.hvals(key) for key in sorted(await world.redis.keys(names.position("*")))]
-    return Diary(events, market, orders, [body for bodies in held for body in bodies])
+    return Diary(events, market, orders, [body for bodies in held for body in bodies], await _state(world))
+
+
+async def _state(world: World) -> dict[str, bytes | dict[bytes, bytes]]:
+    state: dict[str, bytes | dict[bytes, bytes]] = {}
+    for key in sorted(await world.redis.keys("*")):
+        kind = await world.redis.type(key)
+        if kind in (b"string", b"hash"):
+            state[key.decode()] = await (world.redis.get(key) if kind == b"string" else world.redis.hgetall(key))
+    return state
 
 
 def write(folder: Path) -> Diary:

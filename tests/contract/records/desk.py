@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,14 @@ class RecordsDesk:
             pipe.xadd(KEYS.market_stream, {FIELD: body})
         await pipe.execute()
         return last
+
+    async def restore(self, state: Mapping[str, bytes | dict[bytes, bytes]]) -> None:
+        """Lay state keys down as they stood."""
+        for key, value in state.items():
+            if isinstance(value, bytes):
+                await self.redis.set(key, value)
+            else:
+                await self.redis.hset(key, mapping=value)
 
     # --- the writer -----------------------------------------------------------------------------------
 

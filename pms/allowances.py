@@ -16,6 +16,7 @@ from pms.core.limits import Account, Intent
 from pms.halts import Halts
 from pms.ledger import Ledger
 from pms.market import Market
+from pms.unresolved import Unresolved
 from schemas.errors import ErrorCode
 from schemas.market import ZERO, Instrument
 from schemas.orders import Order
@@ -25,8 +26,8 @@ MINUTE_MS = 60_000
 
 
 class Allowances:
-    """See the module. `blocked` names the symbols that take no new risk, with the reason; with `opposing` False no
-    sub-account may stand against another on a symbol."""
+    """See the module. `blocked` names the symbols that take no new risk, with the reason, `unresolved` what a recovery
+    could not resolve; with `opposing` False no sub-account may stand against another on a symbol."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Allowances:
         instruments: Mapping[str, Instrument],
         halts: Halts,
         blocked: Mapping[str, str],
+        unresolved: Unresolved,
         now: Callable[[], int],
         opposing: bool,
     ) -> None:
@@ -43,6 +45,7 @@ class Allowances:
         self._instruments = instruments
         self._halts = halts
         self._blocked = blocked
+        self._unresolved = unresolved
         self._now = now
         self._opposing = opposing
         self._placed: defaultdict[str, deque[int]] = defaultdict(deque)
@@ -105,6 +108,8 @@ class Allowances:
             return ErrorCode.REDUCE_ONLY_MODE, f"the account may only reduce: {self._halts.cause}"
         if (reason := self._blocked.get(intent.symbol)) is not None:
             return ErrorCode.POSITION_DRIFT, f"no new risk on {intent.symbol}: {reason}"
+        if reason := self._unresolved.reason(account.id, intent.symbol):
+            return ErrorCode.OUTCOME_UNKNOWN, f"'{account.id}' takes no new risk on {intent.symbol}: {reason}"
         wait_ms, reason = self.circuit.open(_same(account.id, intent), self._now()) if _counts(intent) else (0, "")
         if wait_ms:
             message = f"the venue has refused the same order again and again ({reason}); it is tried in {wait_ms} ms"

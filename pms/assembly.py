@@ -67,6 +67,7 @@ from pms.sight import Sight
 from pms.surplus import Surplus
 from pms.tasks import Tasks
 from pms.throttle import Throttle
+from pms.unresolved import Unresolved
 from pms.venue import UserStreamState
 from pms.watch import Watch
 from schemas.keys import Keys
@@ -167,8 +168,9 @@ class Assembly:
             self.ledger, HaltFile(parts.folder), self.venue.time_ms, self.watch.status, self._on_mode, self._on_halt
         )
         self.blocked: dict[str, str] = {}
+        self.unresolved = Unresolved(self.alarms, self.venue.time_ms, self.watch.tell)
         self.desk = self._new_desk()
-        self.watch.wire(self.desk, self.halts)
+        self.watch.wire(self.desk, self.halts, self.unresolved)
         self.instruments = Instruments(self.venue, self.desk, parts.clock)
         self._compose_account()
         self._compose_execution(hears)
@@ -235,16 +237,16 @@ class Assembly:
 
     def _new_desk(self) -> Desk:
         instruments: dict[str, Instrument] = {}
-        now, market = self.venue.time_ms, self.market
+        now, market, opposing = self.venue.time_ms, self.market, self.config.opposing == "allow"
         allowances = Allowances(
-            self.ledger, market, instruments, self.halts, self.blocked, now, self.config.opposing == "allow"
+            self.ledger, market, instruments, self.halts, self.blocked, self.unresolved, now, opposing
         )
         return Desk(self.ledger, market, self.parts.clock, now, self.alarms, instruments, self.tasks, allowances)
 
     def _compose_books(self) -> None:
         """What keeps the records right against the venue."""
         parts, config = self.parts, self.config
-        self.hands = DeskHands(self.desk, self.outcomes, self.venue, self.blocked)
+        self.hands = DeskHands(self.desk, self.outcomes, self.venue, self.blocked, self.unresolved)
         self.recovery = Recovery(
             self.desk,
             self.hands,

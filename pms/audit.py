@@ -68,11 +68,16 @@ class Audit:
             self._asked.clear()
             if self._gap():
                 continue  # the gap's own recovery looks
-            for look in (self._account.look, self._incomes.sync, self._positions, self._wallet):
+            for look in (self._account.look, self._incomes.sync, self._leaving, self._positions, self._wallet):
                 try:
                     await look()
                 except Unavailable as error:
                     _log.info("audit_left_out", reason=str(error))
+
+    async def _leaving(self) -> None:
+        """What should have left the market at an earlier look and did not is taken away now."""
+        if self._hands.unresolved.leaving:
+            await self._recovery.run("audit", foreign="report")
 
     # --- positions ------------------------------------------------------------------------------------
 

@@ -78,8 +78,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.mode == "paper" and not self.rest_url
 
 
-def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Config:
-    """Settings from the environment. `live_label` is what the command line gave with `--live`. Raises ConfigError.
+def load(environ: Mapping[str, str] | None = None, live_label: str = "", foreign_policy: str = "") -> Config:
+    """Settings from the environment. `live_label` is what the command line gave with `--live`, `foreign_policy` what it
+    gave in place of PMS_FOREIGN_ORDERS. Raises ConfigError.
 
     Live needs both `PMS_MODE=live` and `--live X` equal to `PMS_ACCOUNT_LABEL`, so that it never comes by accident
     (design.md, modes).
@@ -87,7 +88,7 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "") -> Conf
     env = os.environ if environ is None else environ
     mode = _choice(env, "PMS_MODE", get_args(Mode), "paper")
     _check_mode(env, mode, live_label)
-    policy = env.get("PMS_FOREIGN_ORDERS", "")
+    policy = foreign_policy or env.get("PMS_FOREIGN_ORDERS", "")
     if policy not in ("", *get_args(ForeignPolicy)):
         raise ConfigError(f"PMS_FOREIGN_ORDERS is '{policy}'. Set it to cancel, ours or report.")
     return Config(

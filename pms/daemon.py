@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import NoReturn
 
 import msgspec
 import structlog
 
 from algos import step
-from pms import exits, restore
+from pms import exits, planned, restore
 from pms.accounts import other_assets
 from pms.assembly import Assembly, Parts
 from pms.books import MONEY
@@ -88,14 +89,22 @@ class Daemon(Assembly):
         if not whole:
             self.halts.reduce("Redis does not hold all that was written before; look at orders and positions first")
         if self.config.live and not (self.ledger.watermark.consent_at or self._only_recovers):
-            raise Refused(
-                "First contact with this account: nothing was sent. Look at the plan with `pms recover --dry-run`, "
-                "carry it out with `pms recover --apply` (both with --live), then start again.",
-                exits.FIRST_CONTACT,
-            )
+            await self._refuse_first_contact(restored)
         wallet = await self._open_venue()
         self.accounts.ensure_reserved(wallet, self.desk.now())
         return restored
+
+    async def _refuse_first_contact(self, restored: restore.Restored) -> NoReturn:
+        """Nobody has agreed to this live account: the plan is shown, nothing is done (execution.md 24)."""
+        try:
+            plan = planned.in_words(await planned.look(self, restored))
+        except Unavailable as error:
+            plan = f"  not known, the venue can't be read: {error}"
+        message = (
+            f"First contact with this account: nothing was sent. A recovery would do:\n{plan}\nLook at it with `pms "
+            "recover --dry-run`, carry it out with `pms recover --apply` (both with --live), then start again."
+        )
+        raise Refused(message, exits.FIRST_CONTACT)
 
     async def _take_over(self) -> bool:
         """Lease, examination and the writer. Whether Redis holds all that a former life wrote (execution.md 32)."""

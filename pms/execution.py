@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
@@ -277,11 +277,15 @@ class Execution:
             task = self._tasks.spawn(self._fetch_missing(client_id), f"trades of {client_id}")
             task.add_done_callback(lambda _: self._fetching.discard(client_id))
 
-    def resolve(self, request: Place | Amend | Cancel) -> None:
-        """Look up a request whose outcome was not known when the process stopped."""
+    def resolve(self, request: Place | Amend | Cancel, known: Callable[[], None]) -> None:
+        """Look up a request whose outcome was not known when the process stopped. `known` is called once it is."""
         settle = AMEND_SETTLE_MS if isinstance(request, Amend) else PLACE_SETTLE_MS
         name = f"look-up {request.client_id}"
-        self._supervise(request, self._look_up(request, _action(request), settle), name)
+        self._supervise(request, self._resolve(request, settle, known), name)
+
+    async def _resolve(self, request: Place | Amend | Cancel, settle_ms: int, known: Callable[[], None]) -> None:
+        await self._look_up(request, _action(request), settle_ms)
+        known()
 
 
 def _action(request: Place | Amend | Cancel) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 OK = 0
 NO = 1  # it was answered, and the answer is no: a command refused, a chase not filled, a demo or records that disagree
+ACTED = 2  # of `recover`: something was found, and done (with --dry-run: would be)
+UNRESOLVED = 3  # of `recover`: something is left that nobody knows; its symbol takes no new risk
 USAGE = 64
 NEWER_DATA = 65  # records of a newer version
 UNAVAILABLE = 69  # no Redis, no venue, or no set-up

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import partial
 
 from algos.step import OrderUpdate, View
 from pms.desk import Desk
 from pms.outcomes import Outcomes
+from pms.unresolved import EVERYBODY, Unresolved
 from pms.venue import Amend, Cancel, Done, Place, Refused, Venue, placing
-from recovery.plan import Drift, Recorded
+from recovery.plan import CancelOrder, Drift, Plan, Recorded
 from schemas.events_system import PositionDrift
 from schemas.ids import OrderId, VenueOrder, parse
 from schemas.market import ZERO
@@ -19,14 +21,17 @@ from schemas.reports import Report
 
 
 class DeskHands:
-    """See the module. `blocked` collects the symbols on which no new risk may be taken, `suspected` those whose trades
-    the wallet tells of and no book knows."""
+    """See the module. `blocked` collects the symbols whose position nothing explains, `unresolved` the orders of which
+    something is open, `suspected` the symbols whose trades the wallet tells of and no book knows."""
 
-    def __init__(self, desk: Desk, outcomes: Outcomes, venue: Venue, blocked: dict[str, str]) -> None:
+    def __init__(
+        self, desk: Desk, outcomes: Outcomes, venue: Venue, blocked: dict[str, str], unresolved: Unresolved
+    ) -> None:
         self._desk = desk
         self._outcomes = outcomes
         self._venue = venue
         self.blocked = blocked
+        self.unresolved = unresolved
         self.suspected: set[str] = set()
 
     def recorded(self) -> Recorded:
@@ -123,29 +128,42 @@ class DeskHands:
             request = placing(order, order.reduce_only)
         self._outcomes.on_unknown(client_id, "recovery", "not found at start")
         self._outcomes.unwatched(client_id)
-        execution.resolve(request)
+        why = "placed or changed before the start, and the venue does not show what became of it"
+        self.unresolved.add(client_id, order.sub_account_id, order.symbol, why)
+        execution.resolve(request, partial(self.unresolved.over, client_id))
 
     async def cancel(self, report: Report) -> str:
         if stopped := self._outcomes.may_send(report.client_id, exiting=True):
-            self.blocked[report.symbol] = f"{report.client_id} was not cancelled"
-            return f"not cancelled: {stopped}"
+            return self._stays(report, stopped)
         outcome = await self._venue.cancel(Cancel(report.symbol, report.client_id, report.conditional))
         match outcome:
             case Done(report=after):
                 order = self._desk.ledger.orders.get(report.client_id)
                 if order is not None:
                     self._outcomes.found(order, after)
+                self.unresolved.over(report.client_id)
                 return f"cancelled, filled {after.filled}"
             case Refused(cause=Cause.NOT_FOUND):
+                self.unresolved.over(report.client_id)
                 return "already gone"
             case _:
-                self.blocked[report.symbol] = f"{report.client_id} could not be cancelled"
-                return f"not cancelled: {outcome}"
+                return self._stays(report, str(outcome))
 
-    def begin(self, drifting: Iterable[str] = ()) -> None:
-        """A new run judges anew: what still is wrong is found again; what drifts on keeps its alarm."""
-        for symbol in set(self.blocked).difference(drifting):
+    def _stays(self, report: Report, why: str) -> str:
+        """An order that should be gone may still fill, for whom its id tells."""
+        whose = parse(report.client_id)
+        account = self._outcomes.account_of(whose) if isinstance(whose, OrderId) else EXTERNAL
+        owner = EVERYBODY if account == EXTERNAL else account
+        message = f"it should leave the market and was not cancelled ({why})"
+        self.unresolved.add(report.client_id, owner, report.symbol, message, leaves=True)
+        return f"not cancelled: {why}"
+
+    def begin(self, made: Plan) -> None:
+        """A new run judges anew: what still is wrong is found again; what stays so keeps its alarm."""
+        for symbol in set(self.blocked) - {found.symbol for found in made.verdicts if isinstance(found, Drift)}:
             self.lift(symbol)
+        leaving = {found.report.client_id for found in made.verdicts if isinstance(found, CancelOrder)}
+        self.unresolved.begin(leaving.union(made.unresolved))
         self.suspected.clear()
 
     def lift(self, symbol: str) -> None:

@@ -114,6 +114,6 @@ def health_of(daemon: Assembly, status: DaemonStatus) -> Health:
             "alarms": len(daemon.alarms.open),
             "taskFailures": daemon.tasks.failures,
         },
-        blocked=tuple(daemon.hands.blocked),
+        blocked=(*daemon.hands.blocked, *daemon.unresolved.subjects),
         version=VERSION,
     )

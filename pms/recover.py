@@ -26,7 +26,7 @@ from pms.runner import Runner
 from pms.unit import Unit
 from pms.venue import Reads, Unavailable
 from recovery import reconcile
-from recovery.plan import Drift, Plan, Verdict, newest_epoch
+from recovery.plan import Plan, Verdict, newest_epoch
 from schemas import codec
 from schemas.events_system import RecoveryAction, RecoveryCompleted, RecoveryStarted
 from schemas.market import Quote
@@ -97,7 +97,7 @@ class Recovery:
             except Gone as error:
                 _log.warning("recovery_waits", reason=str(error))
                 await self._clock.sleep(REDIS_RETRY_S)
-        self._hands.begin(verdict.symbol for verdict in made.verdicts if isinstance(verdict, Drift))
+        self._hands.begin(made)
         self._publish(RecoveryStarted(ts=started, cause=cause, counts=made.counts()))
         outcomes = await reconcile.apply(made, found, self._hands)
         self._conclude(cause, started, made, outcomes)
@@ -121,7 +121,8 @@ class Recovery:
     def _conclude(self, cause: str, started: int, made: Plan, outcomes: list[str]) -> None:
         now = self._desk.now()
         steps = tuple(described(verdict, outcome) for verdict, outcome in zip(made.verdicts, outcomes, strict=True))
-        run = RecoveryRun(cause=cause, started_at=started, finished_at=now, steps=steps, unresolved=made.unresolved)
+        unresolved = tuple(dict.fromkeys((*made.unresolved, *self._hands.unresolved.subjects)))
+        run = RecoveryRun(cause=cause, started_at=started, finished_at=now, steps=steps, unresolved=unresolved)
         with self._desk.step() as unit:
             for done in steps:
                 action = RecoveryAction(
@@ -129,13 +130,13 @@ class Recovery:
                 )
                 unit.event(action)
             completed = RecoveryCompleted(
-                ts=now, cause=cause, counts=made.counts(), unresolved=made.unresolved, took_ms=now - started
+                ts=now, cause=cause, counts=made.counts(), unresolved=unresolved, took_ms=now - started
             )
             unit.event(completed)
         self.last = run
         names = self._desk.ledger.names
         Unit(self._desk.ledger, now).commit(puts=(Put(key=names.recovery_last, value=codec.encode(run)),))
-        _log.info("recovery_completed", cause=cause, counts=made.counts(), unresolved=made.unresolved)
+        _log.info("recovery_completed", cause=cause, counts=made.counts(), unresolved=unresolved)
 
     def _publish(self, event: Any) -> None:
         with self._desk.step() as unit:

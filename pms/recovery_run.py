@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
-from pms import exits, recover, restore, up
+from pms import exits, planned, restore, up
 from pms.bus import host
 from pms.clock import SystemClock
 from pms.config import Config
 from pms.daemon import Daemon, Refused
 from pms.venue import Unavailable
-from recovery import reconcile
-from schemas.records import Lease, Quarantined, RecoveryRun, RecoveryStep
+from schemas.records import Lease, RecoveryRun
 
-PLANNED = "planned"
 _STILL = ("--profile", "still")  # a paper market must not trade while we look
 
 
@@ -52,26 +50,10 @@ async def _refuse_beside_another(daemon: Daemon) -> None:
 
 async def examine(daemon: Daemon) -> None:
     """Give a daemon that was not started the plan as its last run. Raises Refused, Gone."""
-    clock = daemon.parts.clock
     await _refuse_beside_another(daemon)
-    restored = await restore.read(daemon.caller, daemon.names, daemon.ledger, clock.now_ms(), dry=True)
-    for kind, state in restored.algos:
-        daemon.desk.register(daemon.desk.begin(kind, state))
+    now = daemon.parts.clock.now_ms()
+    restored = await restore.read(daemon.caller, daemon.names, daemon.ledger, now, dry=True)
     try:
-        await daemon.venue.rest.measure_clock()
-        started = daemon.desk.now()
-        policy = daemon.config.foreign_policy
-        _, made = await reconcile.examine(daemon.venue, daemon.hands, policy, clock.sleep)
+        daemon.recovery.last = await planned.look(daemon, restored)
     except Unavailable as error:
         raise Refused(f"the venue can't be read: {error}. Nothing was done.", exits.UNAVAILABLE) from error
-    daemon.recovery.last = RecoveryRun(
-        cause="dry_run",
-        started_at=started,
-        finished_at=daemon.desk.now(),
-        steps=(*map(_quarantine, restored.quarantined), *(recover.described(one, PLANNED) for one in made.verdicts)),
-        unresolved=made.unresolved,
-    )
-
-
-def _quarantine(found: Quarantined) -> RecoveryStep:
-    return RecoveryStep(action="quarantine", subject=found.key, evidence=found.reason, outcome=PLANNED)

@@ -16,8 +16,10 @@ from pms.clock import Alarm, Clock
 from pms.desk import Desk
 from pms.halts import Halts
 from pms.runner import Runner
+from pms.unresolved import Unresolved
 from schemas.events_system import SystemStatus
 
+UNRESOLVED = "unresolved"  # what an algo holds for while recovery could not tell what became of an order
 WITHDRAW_S = 10.0  # Redis gone so long: risk-adding children leave the market (design.md)
 
 _log = structlog.get_logger("pms.watch")
@@ -32,6 +34,7 @@ class Watch:
         self._on_lost = on_lost
         self._desk: Desk | None = None
         self._halts: Halts | None = None
+        self._unresolved: Unresolved | None = None
         self._unwritable: dict[str, str] = {}  # redis, disk: why nothing is kept there now
         self.user_stream = "user stream is not live yet"
         self._books: dict[str, str] = {}
@@ -40,10 +43,11 @@ class Watch:
         self._fenced = ""
         self.resume: Callable[[], None] = lambda: None
 
-    def wire(self, desk: Desk, halts: Halts) -> None:
-        """Runners to tell, from now on, and the mode to tell of."""
+    def wire(self, desk: Desk, halts: Halts, unresolved: Unresolved) -> None:
+        """Runners to tell, from now on, the mode to tell of, and what recovery has left open."""
         self._desk = desk
         self._halts = halts
+        self._unresolved = unresolved
 
     # --- what requests ask ----------------------------------------------------------------------------
 
@@ -153,9 +157,15 @@ class Watch:
         """The input that tells a runner how things stand."""
         assert self._desk is not None, "runners exist only on a wired desk"
         view = runner.kind.view(runner.state)
-        hold = self.hold_of(view.symbol, view.reduce_only)
+        hold = self.hold_of(view.symbol, view.reduce_only) or self._open_of(view)
         blocked = "" if view.reduce_only else self.block_of(view.sub_account_id, view.symbol)
         return step.StreamHealth(self._desk.now(), hold, self._withdrawing, self._desk.quote_of(runner), blocked)
+
+    def _open_of(self, view: step.View) -> str:
+        """What recovery could not resolve holds what adds risk on the same symbol for the same sub-account."""
+        assert self._unresolved is not None, "wired together"
+        open_ = not view.reduce_only and self._unresolved.reason(view.sub_account_id, view.symbol)
+        return UNRESOLVED if open_ else ""
 
     def block_of(self, sub_account: str, symbol: str) -> str:
         """Why nothing that adds risk is done for them now, by somebody's decision: a halt, mode REDUCE, a freeze; empty

@@ -48,7 +48,7 @@ class Resolve(msgspec.Struct, frozen=True, tag=True):
 
 
 class Adopt(msgspec.Struct, frozen=True, tag=True):
-    """A resting order without a record whose id names a live algo with no child: the newest attempt of its slot."""
+    """A resting order without a record whose id names a live algo with no other child: newest attempt of its slot."""
 
     report: Report
     algo_id: str
@@ -211,10 +211,12 @@ def _adopt(found: Found, recorded: Recorded) -> Iterable[Adopt]:
     newest: dict[tuple[str, int], tuple[int, int, Report]] = {}
     for report in found.open_orders:
         whose = parse(report.client_id)
-        if not isinstance(whose, OrderId) or report.client_id in recorded.orders:
+        waits = report.order_type not in _ORDINARY  # protection: nobody's child by its id alone
+        if not isinstance(whose, OrderId) or report.client_id in recorded.orders or waits:
             continue
         view = recorded.algos.get(whose.owner)
-        if view is None or any(_still_live(child, found) for child in view.live_children):
+        others = () if view is None else [child for child in view.live_children if child != report.client_id]
+        if view is None or any(_still_live(child, found) for child in others):
             continue
         key = (whose.owner, whose.slot)
         age = (whose.epoch, whose.attempt)
@@ -249,8 +251,8 @@ def _judge(report: Report, recorded: Recorded, policy: ForeignPolicy) -> Iterabl
     subject = f"{report.client_id} ({report.side} {report.quantity - report.filled} {report.symbol} at {report.price})"
     match whose:
         case OrderId() | Damaged() if report.order_type not in _ORDINARY:
-            order = recorded.orders.get(report.client_id)
-            if order is None or order.state.terminal:
+            unowned = not isinstance(whose, OrderId) or _orphaned(report.client_id, whose, recorded)
+            if unowned or report.client_id not in recorded.orders:
                 yield Show(subject, "a conditional order of ours without an owner: protection, left alone")
         case OrderId():
             if why := _orphaned(report.client_id, whose, recorded):

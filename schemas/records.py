@@ -222,13 +222,15 @@ class RecoveryStep(Part, frozen=True, kw_only=True):
 
 
 class RecoveryRun(Put, frozen=True, kw_only=True):
-    """`pms:recovery:last`: plan and outcome of the last run. `unresolved` names what is blocked."""
+    """`pms:recovery:last`: plan and outcome of the last run. `unresolved` names what is blocked; `gated`: nobody has
+    agreed to trading on this live account yet (execution.md 24)."""
 
     cause: str
     started_at: int
     finished_at: int = 0
     steps: tuple[RecoveryStep, ...] = ()
     unresolved: tuple[str, ...] = ()
+    gated: bool = False
 
 
 class DeadLetter(Put, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, get_args
 
 from pms import config, datadir, exits, log
 from pms.cli import lines, wire
@@ -15,24 +16,33 @@ from pms.cli.feed import read
 from schemas import codec
 from schemas.records import RecoveryRun
 
+LEFT_ALONE = "show"  # the verdict on what is only named
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `pms recover`."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--dry-run", action="store_true", help="only plan: nothing is sent or written")
     choice.add_argument("--apply", action="store_true", help="do it, with the doors closed; algos stay as they are")
+    parser.add_argument(
+        "--policy",
+        choices=get_args(config.ForeignPolicy),
+        default="",
+        help="what becomes of orders that are not ours, instead of PMS_FOREIGN_ORDERS",
+    )
     parser.add_argument("--live", default="", metavar="LABEL", help="the live account's label, as for `pms run`")
     parser.add_argument("--json", action="store_true", help="print the record as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print a run; returns 0 where nothing is left unresolved."""
+    """Print a run; the code says how it came out (`outcome`). With a policy it is one of our own, planned only unless
+    `--apply` is given."""
     try:
-        if not (args.dry_run or args.apply):
+        if not (args.dry_run or args.apply or args.policy):
             last = _last()
             if last is not None:
                 return _tell(last, args.json)
-        run = _once(args.live, args.apply)
+        run = _once(args.live, args.policy, args.apply)
     except (wire.Unreachable, wire.Refused) as error:
         return _refused(str(error), exits.UNAVAILABLE)
     if isinstance(run, int):
@@ -54,7 +64,7 @@ def _last() -> dict[str, Any] | None:
     return read(body) if body else {}
 
 
-def _once(live: str, apply: bool) -> RecoveryRun | int:
+def _once(live: str, policy: str, apply: bool) -> RecoveryRun | int:
     """A run of our own; an exit code where it was refused."""
     from pms import recovery_run  # the whole daemon: only where one is put together
     from pms.daemon import Refused
@@ -62,7 +72,7 @@ def _once(live: str, apply: bool) -> RecoveryRun | int:
     from pms.paper import VenueFailed
 
     try:
-        settings = config.load(live_label=live)
+        settings = config.load(live_label=live, foreign_policy=policy)
         log.configure(settings.log_format)
         return recovery_run.run(settings, apply)
     except config.ConfigError as error:
@@ -79,6 +89,16 @@ def _refused(message: str, code: int) -> int:
     return code
 
 
+def outcome(run: Mapping[str, Any]) -> int:
+    """The exit code of a run: gated before unresolved before acted before clean."""
+    if run.get("gated"):
+        return exits.FIRST_CONTACT
+    if run.get("unresolved"):
+        return exits.UNRESOLVED
+    done = [step for step in run.get("steps", ()) if step["action"] != LEFT_ALONE]
+    return exits.ACTED if done else exits.OK
+
+
 def _tell(run: dict[str, Any], as_json: bool) -> int:
     unresolved = run.get("unresolved", [])
     if as_json:
@@ -93,4 +113,6 @@ def _tell(run: dict[str, Any], as_json: bool) -> int:
             print(lines.table(("action", "subject", "evidence", "outcome"), rows))
         if unresolved:
             print(f"Unresolved, and so blocked: {', '.join(unresolved)}")
-    return exits.NO if unresolved else exits.OK
+        if run.get("gated"):
+            print("Nobody has agreed to this account yet: `pms run` trades on it after `pms recover --apply`.")
+    return outcome(run)

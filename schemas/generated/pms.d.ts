@@ -1342,7 +1342,7 @@ export interface RecoveryCompleted {
   readonly tookMs: number;
 }
 
-/** `pms:recovery:last`: plan and outcome of the last run. `unresolved` names what is blocked. */
+/** `pms:recovery:last`: plan and outcome of the last run. `unresolved` names what is blocked; `gated`: nobody has agreed to trading on this live account yet (execution.md 24). */
 export interface RecoveryRunRecord {
   readonly v: number;
   readonly cause: string;
@@ -1350,6 +1350,7 @@ export interface RecoveryRunRecord {
   readonly finishedAt: number;
   readonly steps: ReadonlyArray<RecoveryStep>;
   readonly unresolved: ReadonlyArray<string>;
+  readonly gated: boolean;
 }
 
 /** A recovery run has its plan: how many actions of each kind it holds. */

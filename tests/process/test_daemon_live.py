@@ -68,16 +68,20 @@ def test_nothing_is_touched_until_the_plan_was_applied(still, pms, settings) -> 
     refused = pms("run", "--live", LABEL)
     assert refused.returncode == exits.FIRST_CONTACT
     assert "pms recover" in refused.stderr
+    assert "foreign order left alone (policy `report`)" in refused.stderr, "the plan is printed"
 
-    planned = pms("recover", "--live", LABEL, "--dry-run", PMS_FOREIGN_ORDERS="cancel")
-    assert planned.returncode == 0, planned.stderr
+    planned = pms("recover", "--live", LABEL, "--dry-run", "--policy", "cancel")
+    assert planned.returncode == exits.FIRST_CONTACT, planned.stderr
     assert "planned" in planned.stdout
+    assert "cancelorder" in planned.stdout
+    assert "Nobody has agreed" in planned.stdout
     assert pms("run", "--live", LABEL).returncode == exits.FIRST_CONTACT
     assert _resting(still) == ["61000.00"]
 
-    applied = pms("recover", "--live", LABEL, "--apply", PMS_FOREIGN_ORDERS="cancel")
-    assert applied.returncode == 0, applied.stderr
+    applied = pms("recover", "--live", LABEL, "--apply", "--policy", "cancel")
+    assert applied.returncode == exits.ACTED, applied.stderr
     assert _resting(still) == []
+    assert pms("recover", "--live", LABEL, "--dry-run").returncode == exits.OK
     _foreign(still, "61001.00")
     daemon = stack.Daemon(Path(settings["PMS_DATA_DIR"]), still.endpoint.url_unix, still.venue, LABEL, **settings)
     still.daemons.append(daemon)

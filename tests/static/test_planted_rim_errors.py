@@ -20,7 +20,7 @@ ERRORS = {
         RECOVERY + "test_a_planned_recovery_names_damaged_records_and_leaves_them_where_they_are",
     ),
     "a dry run does not tell of damaged records": (
-        "pms/recovery_run.py",
+        "pms/planned.py",
         "map(_quarantine, restored.quarantined)",
         "()",
         RECOVERY + "test_a_planned_recovery_names_damaged_records_and_leaves_them_where_they_are",

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pms import account_watch, acl, cli, records_watch, throttle
+from pms import account_watch, acl, cli, records_watch, throttle, unresolved
 from pms.bus import trim
 from pms.core import limits
 from schemas.catalogue import Row, key_table
@@ -77,6 +77,7 @@ ALARMS = {
     "other_assets": "the wallet holds more than USDT, which is not kept books of: convert or transfer it",
     "plugin_missing": "an algo's plug-in is not loaded, its entries leave the market: mend that, or cancel it",
     "position_drift": "books and venue differ: `position_assign` or `drift_accept`; no new risk meanwhile",
+    unresolved.ALARM: "a start could not find out what became of an order: no new risk there until it has",
     "surplus_order": "the venue took an order that it had refused; it is being cancelled: look at what it filled",
     records_watch.BEHIND: "records wait for their writer: see why `pms records` or its database does not run",
     throttle.STARVING: "entries have waited for 15 s for the venue's rate limit: see who else uses it",

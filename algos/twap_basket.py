@@ -110,7 +110,8 @@ def _judged(state: TwapBasketState) -> TwapBasketState:
     live = {status for status in statuses if not status.terminal}
     if live:
         status = AlgoStatus.STOPPING if state.ending is not None else _going_on(live)
-        return _replace(state, status=status)
+        waits = next((leg.reason for leg in state.legs if leg.status is status), "") if status in _WAITING else ""
+        return _replace(state, status=status, reason=waits)
     if statuses == {AlgoStatus.COMPLETED}:
         return _replace(state, status=AlgoStatus.COMPLETED, reason="")
     if state.ending is not None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from algos import tally, twap_plan
 from algos.children import ChildReport
 from algos.step import View
+from schemas.chase import AlgoStatus
 from schemas.events_algos import BasketLeg, TwapBasketEvent, TwapEvent
 from schemas.market import ZERO
 from schemas.twap import TwapBasketState, TwapLeg, TwapParams, TwapState
@@ -54,7 +55,7 @@ def report_twap(state: TwapState) -> ChildReport:
         child_id=state.twap_id,
         slot=state.parent_slot,
         status=state.status,
-        reason=state.reason,
+        reason=state.paused if state.status is AlgoStatus.PAUSED else state.reason,
         filled_quantity=state.filled_quantity,
         quote_filled=state.quote_filled,
         fees=state.fees,

@@ -38,7 +38,7 @@ from pms.tasks import Tasks
 from pms.unit import Unit, rewriting
 from pms.withdrawals import Withdrawals
 from schemas.market import ZERO, Instrument
-from schemas.orders import Cause, Order, OrderState, Origin
+from schemas.orders import Order, OrderState, Origin
 from schemas.records import EXTERNAL
 
 if TYPE_CHECKING:
@@ -264,9 +264,7 @@ class Desk:
 
     # --- what became of orders ------------------------------------------------------------------------
 
-    def changed(
-        self, change: Change, failure: Failure | None = None, cause: Cause = Cause.NONE, while_down: bool = False
-    ) -> None:
+    def changed(self, change: Change, failure: Failure | None = None, while_down: bool = False) -> None:
         """One order's record changed: book it, tell its owner, all in one step."""
         order, fill = change.order, change.fill
         before = self.ledger.orders.get(order.client_order_id)
@@ -279,7 +277,7 @@ class Desk:
             runner = self.runners.get(order.parent_id)
             if runner is not None:
                 quote = self.quote_of(runner)
-                runner.offer(OrderUpdate(self.now(), order, fill, failure, cause, quote, while_down))
+                runner.offer(OrderUpdate(self.now(), order, fill, failure, change.cause, quote, while_down))
             elif order.state is OrderState.ACTIVE and (order.cancel_wanted or order.origin in ALGO_ORIGINS):
                 self.withdrawals.go_on(order, failure)  # of an algo that ended: nobody else would ever take it away
             if fill is not None:
@@ -287,7 +285,7 @@ class Desk:
                 if order.reduce_only and order.sub_account_id != EXTERNAL:
                     self.closers.overshot(order, fill.quantity)
             if order.reduce_only and before is not None:
-                self.closers.changed(before, order, cause)
+                self.closers.changed(before, order, change.cause)
         self.fates.tell(order, failure)
 
     def positions_reduced(self, symbol: str, sub_accounts: Iterable[str], apart_from: tuple[str, ...] = ()) -> None:

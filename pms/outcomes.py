@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from algos.step import Failure
@@ -179,11 +180,11 @@ class Outcomes:
         self._surplus(order, report)
         if self._desk.alarms.open:
             self._desk.alarms.clear("order_vanished", order.client_order_id, self._desk.now())
+        by_nobody = report.status is VenueStatus.CANCELLED and report.cause is Cause.NONE
+        if by_nobody and self._dead_man(order.symbol, report.time):
+            report = msgspec.structs.replace(report, cause=Cause.DEAD_MAN)
         change = orders.reported(order, report, self._desk.now(), answers)
-        cause = report.cause
-        if report.status is VenueStatus.CANCELLED and cause is Cause.NONE and self._dead_man(order.symbol, report.time):
-            cause = Cause.DEAD_MAN
-        self._desk.changed(change, cause=cause, while_down=while_down)
+        self._desk.changed(change, while_down=while_down)
         execution = self._desk.execution
         if execution is not None and not answers and orders.lacks_trades(change.order):
             execution.fetch_missing(order.client_order_id)

@@ -85,6 +85,16 @@ def cases(record_property: Callable[[str, object], None]) -> Callable[[int], Non
     return count
 
 
+@pytest.fixture
+def told(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """For a test whose figures are worth reading: `told(line)` has the line printed at the end."""
+
+    def tell(line: str) -> None:
+        record_property("told", line)
+
+    return tell
+
+
 def _version(binary: embedded.Binary | None) -> str:
     return "redis-" + (".".join(map(str, binary.version)) if binary else "none")
 
@@ -138,10 +148,11 @@ def _layer(nodeid: str) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the time of each layer (summed over workers) and the cases of each tallied marker."""
+    """Print what tests told, the time of each layer (summed over workers) and the cases of each tallied marker."""
     seconds: defaultdict[str, float] = defaultdict(float)
     tests: Counter[str] = Counter()
     tally: Counter[str] = Counter()
+    lines: list[str] = []
     for reports in terminalreporter.stats.values():
         for report in reports:
             if not isinstance(report, pytest.TestReport):
@@ -150,10 +161,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             seconds[layer] += report.duration
             if report.when == "call" and not report.skipped:
                 tests[layer] += 1
+                lines += [str(value) for name, value in report.user_properties if name == "told"]
                 counted = sum(int(value) for name, value in report.user_properties if name == "cases") or 1
                 tally.update({name: counted for name in TALLIED if name in report.keywords})
     if not tests:
         return
+    if lines:
+        terminalreporter.section("told by tests")
+        terminalreporter.write("".join(f"{line}\n" for line in sorted(lines)))
     terminalreporter.section("layers and cases")
     for layer in sorted(seconds, key=lambda name: -seconds[name]):
         terminalreporter.write_line(f"{layer:10} {tests[layer]:6} tests {seconds[layer]:8.1f} s")

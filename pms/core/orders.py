@@ -20,6 +20,7 @@ _END_OF = {
     VenueStatus.CANCELLED: OrderState.CANCELLED,
     VenueStatus.EXPIRED: OrderState.EXPIRED,
 }
+_CAUSES = frozenset(cause.value for cause in Cause if cause is not Cause.NONE)
 _EVENT_OF_END = {
     OrderState.FILLED: "order_filled",
     OrderState.CANCELLED: "order_cancelled",
@@ -33,11 +34,13 @@ class IllegalTransition(AssertionError):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """An order after something was said of it: the record, the events to publish, the newly booked fill."""
+    """An order after something was said of it: the record, the events to publish, the newly booked fill, and why the
+    venue has ended it."""
 
     order: Order
     events: tuple[str, ...] = ()
     fill: Fill | None = None
+    cause: Cause = Cause.NONE
 
 
 def _moved(order: Order, state: OrderState) -> Order:
@@ -112,14 +115,14 @@ def reported(order: Order, report: Report, now: int, answers: bool = False) -> C
     if before.state.terminal:
         return Change(order, (), fill)
     if report.conditional and before.triggered_at:  # of its waiting, which is over
-        return _concluded(before, order, fill, [], now)
+        return _concluded(before, order, fill, [], now, report.cause)
     order = _newest(order, report)
     events: list[str] = []
     if report.status is VenueStatus.OPEN:
         order, events = _open(order, report, answers, first_seen=not (before.exchange_order_id or before.algo_id))
     elif order.venue_end is None:
         order = _replace(order, venue_end=_END_OF[report.status], reason=_end_reason(order, report))
-    return _concluded(before, order, fill, events, now)
+    return _concluded(before, order, fill, events, now, report.cause)
 
 
 def booked(order: Order, fill: Fill, now: int) -> Change:
@@ -129,7 +132,7 @@ def booked(order: Order, fill: Fill, now: int) -> Change:
         return Change(order)
     if order.state.terminal:
         return Change(after, (), new)
-    return _concluded(order, after, new, [], now)
+    return _concluded(order, after, new, [], now, _cause_told(order))
 
 
 def _book(order: Order, fill: Fill | None) -> tuple[Order, Fill | None]:
@@ -201,7 +204,12 @@ def _end_reason(order: Order, report: Report) -> str:
     return order.reason
 
 
-def _concluded(before: Order, order: Order, fill: Fill | None, events: list[str], now: int) -> Change:
+def _cause_told(order: Order) -> Cause:
+    """Why the venue has ended an order that still lacks trades: these bring its terminal state, and name no cause."""
+    return Cause(order.reason) if order.venue_end is not None and order.reason in _CAUSES else Cause.NONE
+
+
+def _concluded(before: Order, order: Order, fill: Fill | None, events: list[str], now: int, cause: Cause) -> Change:
     """End the order once every fill the venue told of is booked; name the events; the same record where nothing
     changed."""
     end = order.venue_end
@@ -216,7 +224,7 @@ def _concluded(before: Order, order: Order, fill: Fill | None, events: list[str]
         events.append("order_partial")
     if order == before:
         return Change(before)
-    return Change(_replace(order, updated_at=now), tuple(events), fill)
+    return Change(_replace(order, updated_at=now), tuple(events), fill, cause)
 
 
 def lacks_trades(order: Order) -> bool:

@@ -41,8 +41,15 @@ ERRORS = {
     "what it took was somebody's wish": Planted(
         29,
         "pms/outcomes.py",
-        "cause = Cause.DEAD_MAN",
-        "cause = Cause.NONE",
+        "cause=Cause.DEAD_MAN",
+        "cause=Cause.NONE",
+        SWITCH + "test_what_the_timer_took_while_we_were_dead_was_nobodys_wish",
+    ),
+    "what it took of a filled order was somebody's wish": Planted(
+        29,
+        "pms/core/orders.py",
+        "_concluded(order, after, new, [], now, _cause_told(order))",
+        "_concluded(order, after, new, [], now, Cause.NONE)",
         SWITCH + "test_what_the_timer_took_while_we_were_dead_was_nobodys_wish",
     ),
     "every cancel while down was the timer's": Planted(

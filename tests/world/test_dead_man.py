@@ -119,12 +119,16 @@ async def test_a_timer_that_is_not_confirmed_is_told_to_people_until_it_is(world
     assert not [alarm for alarm in daemon.alarms.open.values() if alarm.code == "dead_man"]
 
 
+@pytest.mark.parametrize("filled", ["", "0.004"])
 @in_world()
-async def test_what_the_timer_took_while_we_were_dead_was_nobodys_wish(world: World) -> None:
+async def test_what_the_timer_took_while_we_were_dead_was_nobodys_wish(world: World, filled: str) -> None:
+    """Nor where its end waits for a trade that is looked up after it."""
     await world.start()
     chase = await world.chase()
     await world.until(lambda: timer(world), 3)
     await world.kill()
+    if filled:
+        world.market.hit(world.resting()[0], filled)
     await world.run(100)
     assert world.resting() == []
     await world.start()

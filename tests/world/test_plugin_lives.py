@@ -131,7 +131,7 @@ def test_it_goes_on_after_a_restart_with_the_exact_rest(ended, down_s, tmp_path:
         await (world.kill() if ended == "killed" else world.stop())
         if order.is_open:
             world.market.hit(order, "0.001")
-        await world.run(down_s)
+        await world.nobody_looks(down_s)
         await again(world, plugs)
         if down_s > 300:
             await world.until(lambda: not world.resting())

@@ -228,7 +228,7 @@ async def test_after_an_hour_away_it_comes_back_paused_with_its_closing_legs(wor
     scalper_id = await scalper(world, maxPositionUsd=2000)
     await fill(world, "BUY", "0.004")
     await (world.kill() if way == "kill" else world.stop())
-    await world.run(3600)
+    await world.nobody_looks(3600)
     await world.start()
     await world.until(lambda: not legs(world, "BUY"), 5)
     await world.run(2)

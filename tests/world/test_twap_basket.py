@@ -234,13 +234,15 @@ async def test_after_an_hour_one_resume_lets_all_legs_go_on(world: World) -> Non
     reply = await begun(world, intervalSeconds=1000)
     await world.run(2)
     await world.kill()
-    await world.run(3600)
+    await world.nobody_looks(3600)
     await world.start()
     await world.run(2)
     state = await state_of(world, reply)
     assert (state["status"], {leg["status"] for leg in state["legs"]}) == ("paused", {"paused"})
+    assert state["reason"] == "down_too_long"
     assert (await world.command("algo_resume", algoId=reply["twapBasketId"]))["success"]
     await world.run(2)
     assert [world.held(symbol) for symbol in TWO] == [D("0.040"), D("-0.400")]
-    assert (await state_of(world, reply))["status"] == "completed"
+    state = await state_of(world, reply)
+    assert (state["status"], state["reason"]) == ("completed", "")
     assert await world.redis.hlen("pms:alarms") == 0

@@ -251,6 +251,15 @@ class World:
     async def run(self, seconds: float) -> None:
         await self.clock.sleep(seconds)
 
+    async def nobody_looks(self, seconds: float) -> None:
+        """Time passes without the beat of the markets, while no daemon lives: what stands still need not say so."""
+        assert self.daemon is None
+        for market in self.markets.values():
+            market.frozen = True
+        await self.clock.sleep(seconds)
+        for market in self.markets.values():
+            market.frozen = False
+
     # --- at the venue ---------------------------------------------------------------------------------
 
     @property

@@ -117,6 +117,16 @@ def test_it_ends_with_its_last_leg_as_the_worst_of_them(ends, status, reason) ->
     assert event_basket("twap_basket_completed", stage.state, T0).next_lot_at == 0
 
 
+def test_it_waits_where_all_its_live_legs_do_and_says_why() -> None:
+    stage = Stage()
+    stage.leg(0, "0.1", "paused", "down_too_long")
+    assert (stage.state.status, stage.state.reason) == ("active", "")
+    stage.leg(1, "0.1", "paused", "down_too_long")
+    assert (stage.state.status, stage.state.reason) == ("paused", "down_too_long")
+    stage.leg(1, "0.2")
+    assert (stage.state.status, stage.state.reason) == ("active", "")
+
+
 def test_one_cancel_ends_all_legs_and_it_ends_with_them() -> None:
     stage = Stage()
     stage.leg(0, "1", "completed")

@@ -172,6 +172,16 @@ def test_an_end_keeps_its_cause_as_the_reason() -> None:
     assert told(_replace(resting(), reason="kept"), report(CANCELLED)).order.reason == "kept"
 
 
+@pytest.mark.parametrize("cause", [Cause.SELF_TRADE, Cause.REDUCE_ONLY, Cause.DEAD_MAN])
+def test_an_end_that_waited_for_its_fills_comes_with_its_cause(cause) -> None:
+    """The trades that complete it name none, and its owner would take it for somebody's wish."""
+    ended = told(resting(), report(EXPIRED, 4, 3, cause=cause)).order
+    change = orders.booked(ended, trade(1, 4), 4)
+    assert (change.order.state, change.cause) == (S.EXPIRED, cause)
+    assert orders.booked(resting(), trade(1, 4), 4).cause is Cause.NONE
+    assert orders.booked(_replace(ended, reason="kept"), trade(1, 4), 4).cause is Cause.NONE
+
+
 # --- terminal states absorb ---------------------------------------------------------------------------
 
 

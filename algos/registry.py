@@ -34,7 +34,8 @@ class Kind(msgspec.Struct, frozen=True):
     """One kind of algo: its name in keys and events, the letter its ids begin with, its record, its start and step, and
     what the shell reads of a record. `report` is what its parent hears of it, where it may be a child; `waits` whether
     a record is kept in memory until its `wake_at`, where it says so itself; `blind` the event of one that protects a
-    position and sees no price. `plugin`: it came from an installed package, and has the keys of such."""
+    position and sees no price. `backed`: it keeps orders that wait at the venue, and hears what they may close
+    (`Cover`). `plugin`: it came from an installed package, and has the keys of such."""
 
     name: str
     letter: str
@@ -49,6 +50,7 @@ class Kind(msgspec.Struct, frozen=True):
     event: Callable[[Any, Any, int], Event]
     waits: Callable[[Any], bool] | None = None
     blind: Callable[[Any, int], Event] | None = None
+    backed: bool = False
     plugin: bool = False
 
     def key(self, names: Keys, algo_id: str) -> str:
@@ -127,6 +129,7 @@ TRAIL_STOP = Kind(
     event=trail_told.event_trail_stop,
     waits=trail_told.unwritten,
     blind=trail_told.event_blind,
+    backed=True,
 )
 
 TWAP = Kind(

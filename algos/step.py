@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from algos.children import AmendAlgo, ChildChanged, ChildDone, Exit, ExitDone, Spawn, StopChild
+from algos.cover import Cover
 from schemas.chase import AlgoStatus, Throttle
 from schemas.market import ZERO, Candle, Instrument, Quote, Side
 from schemas.orders import Cause, Fill, Order, OrderType, TimeInForce, WorkingType
@@ -22,9 +23,7 @@ BACK_OFF_FIRST_MS = 1_000
 BACK_OFF_MAX_MS = 60_000  # law 7: probing at most once a minute
 POST_ONLY_BUDGET = 30  # law 7: post-only refusals re-price at most so often a minute
 POST_ONLY_WINDOW_MS = 60_000
-RETRY_MIN_MS = (
-    250  # chase's default throttle: what was refused or not done is not tried again sooner, whatever was asked
-)
+RETRY_MIN_MS = 250  # chase's default throttle: what was refused or not done is never tried again sooner
 TAKE_LIMIT = 3  # execution.md 8: `take` crosses at most three times
 TAKE_WINDOW_MS = 2_000  # ... within two seconds
 SCARCE_TICKS = 4  # times repriceMinTicks while the rate budget is scarce: fewer reprices before any entry starves
@@ -193,6 +192,7 @@ Input = (
     | AmendRequest
     | StreamHealth
     | PositionReduced
+    | Cover
     | ReplaceRequest
     | MarkUpdate
     | Sight
@@ -274,7 +274,7 @@ class View(msgspec.Struct, frozen=True):
     published at once when it changes; `mid` the last one seen, 0 where none was. `follows` is the price source of what
     protects a position while it waits for its trigger, `missed_since` from when on nobody has looked at that;
     `milestone` the word of an event that is told once, when it appears. `holds`: it keeps an inventory of its own, and
-    hears when somebody else reduces the position."""
+    hears when somebody else reduces it. `backstop`: what the venue is to close should we die; `exposed`: why not."""
 
     algo_id: str
     root_id: str
@@ -296,3 +296,5 @@ class View(msgspec.Struct, frozen=True):
     missed_since: int = 0
     milestone: str = ""
     holds: bool = False
+    backstop: Decimal = ZERO
+    exposed: str = ""

@@ -8,32 +8,23 @@ from __future__ import annotations
 
 import msgspec
 
-from algos import step, tally
+from algos import step, tally, trail_backstop
 from algos.children import ChildChanged, ChildDone, Exit, ExitDone, Spawn, StopChild
-from algos.step import Action, OrderUpdate
+from algos.step import OrderUpdate
 from algos.trail_price import FAR2
 from schemas.chase import AlgoStatus, ChaseParams
 from schemas.ids import child_id
 from schemas.market import ZERO, Quote
-from schemas.trail_stop import ExitChase, TrailStopState, TriggerReason
+from schemas.trail_stop import ExitChase, TrailStopState
 
-Result = tuple[TrailStopState, tuple[Action, ...]]
-NOTHING: tuple[Action, ...] = ()
+Result = trail_backstop.Result
+NOTHING = trail_backstop.NOTHING
 CHASE_LETTER = "c"
 AGAIN_FIRST_MS = 250  # execution.md 28: protective exits back off so long …
 AGAIN_MAX_MS = 2_000  # … up to this
 RECOVERING = "recovering"  # what an algo holds for until all that happened meanwhile is booked
 
 _replace = msgspec.structs.replace
-
-
-def triggered(state: TrailStopState, now: int, price2: int, by: TriggerReason, quote: Quote | None) -> TrailStopState:
-    """The stop has been triggered, at that price in half ticks; the first word stands."""
-    half = state.instrument.tick / 2
-    mid2 = price2 if quote is None else quote.mid2
-    return _replace(
-        state, triggered_at=now, triggered_price=price2 * half, triggered_by=by, arrival_mid=mid2 * half, blind=False
-    )
 
 
 def end(state: TrailStopState, status: AlgoStatus, reason: str) -> TrailStopState:
@@ -45,9 +36,9 @@ def end(state: TrailStopState, status: AlgoStatus, reason: str) -> TrailStopStat
 
 
 def book(state: TrailStopState, given: OrderUpdate | ChildChanged | ChildDone) -> TrailStopState:
-    """Take a fill of the exit's own orders, or the sums of the chase, whatever the state (law 4)."""
+    """Take a fill of the exit's own orders and of a backstop, or the sums of the chase, whatever the state (law 4)."""
     if isinstance(given, OrderUpdate):
-        fill = given.fill
+        state, fill = trail_backstop.heard(state, given), given.fill
         if fill is None:
             return state
         state = _replace(
@@ -113,14 +104,32 @@ def pursue(state: TrailStopState, now: int, quote: Quote | None) -> Result:
         return state, (StopChild(chase.child_id, state.ending_reason),)
     if state.exiting or state.hold == RECOVERING:
         return state, NOTHING
-    if state.gone or not state.rest:
-        return _finish(state, AlgoStatus.COMPLETED, "position_closed" if state.rest else ""), NOTHING
-    if state.ending is not None:
-        return _finish(state, state.ending, state.ending_reason), NOTHING
-    if not state.triggered_at or now < state.retry_at:
+    if trail_backstop.firing(state):
+        return trail_backstop.withdraw(state, now)  # what of it has not been reached; the rest is closing
+    if state.gone or not state.rest or state.ending is not None:
+        return trail_backstop.withdraw(state, now) if state.backstops else (_ended(state), NOTHING)
+    if not state.triggered_at:
+        return trail_backstop.keep(state, now)
+    if now < state.retry_at:
         return state, NOTHING
+    if trail_backstop.in_the_way(state, now):
+        return trail_backstop.withdraw(state, now)
+    return _close(state, quote)
+
+
+def _ended(state: TrailStopState) -> TrailStopState:
+    """Nothing of it is anywhere any more."""
+    if state.gone or not state.rest:
+        by_backstop = "backstop" if state.triggered_by == "backstop" else ""
+        return _finish(state, AlgoStatus.COMPLETED, "position_closed" if state.rest else by_backstop)
+    assert state.ending is not None, "asked for"
+    return _finish(state, state.ending, state.ending_reason)
+
+
+def _close(state: TrailStopState, quote: Quote | None) -> Result:
+    """By a chase where that was asked for and can be, else at the market."""
     whole = state.instrument.quantity_down(state.rest)
-    by_chase = state.params.exit == "chase" and chase is None and quote is not None and not state.stopped_at
+    by_chase = state.params.exit == "chase" and state.chase is None and quote is not None and not state.stopped_at
     if by_chase and whole >= state.instrument.min_qty:
         return _by_chase(state)
     return _replace(state, exiting=True, retry_at=0), (Exit(state.symbol, state.side, state.rest),)
@@ -157,7 +166,7 @@ def _finish(state: TrailStopState, status: AlgoStatus, reason: str) -> TrailStop
 
 def status_of(state: TrailStopState) -> AlgoStatus:
     """The word for a stop that has not ended."""
-    if state.ending is not None:
+    if state.ending is not None or (state.backstops and (state.gone or not state.rest)):
         return AlgoStatus.STOPPING
     if state.exit_failures >= step.REJECTION_LIMIT:
         return AlgoStatus.BLOCKED

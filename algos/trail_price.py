@@ -72,6 +72,29 @@ def trigger_of(params: TrailStopParams, instrument: Instrument, extreme: int) ->
     return int(exact.to_integral_value(ROUND_FLOOR))
 
 
+def backstop_of(params: TrailStopParams, instrument: Instrument, extreme: int) -> int:
+    """Where a backstop stands behind an extreme, both signed as in `Seen`: on the venue's grid, never nearer than
+    asked."""
+    if params.backstop_pct is not None:
+        exact = extreme - abs(extreme) * params.backstop_pct / 100
+    elif params.callback_ticks:
+        exact = Decimal(extreme - 4 * params.callback_ticks)
+    elif params.callback_abs:
+        exact = extreme - 4 * params.callback_abs / instrument.tick
+    else:
+        exact = extreme - abs(extreme) * 2 * params.callback_pct / 100
+    return 2 * int((exact / 2).to_integral_value(ROUND_FLOOR))
+
+
+def backstop_price(params: TrailStopParams, instrument: Instrument, extreme2: int) -> Decimal:
+    """The trigger price of a backstop behind that extreme, as far away as the symbol's prices go."""
+    towards = sign(params.side)
+    price = towards * backstop_of(params, instrument, towards * extreme2) * instrument.tick / 2
+    lowest = max(instrument.ticks_up(instrument.min_price), 1) * instrument.tick
+    highest = instrument.ticks_down(instrument.max_price) * instrument.tick
+    return max(min(price, highest) if highest else price, lowest)
+
+
 def follow(state: TrailStopState, seen: Seen, now: int) -> tuple[TrailStopState, int | None]:
     """The stop after a step's prices, and the price that reached its trigger, None where none is known to have.
 
@@ -142,6 +165,13 @@ def calm_touch(state: TrailStopState, quote: Quote) -> bool:
         return state.trigger2 < 2 * low and 2 * high <= state.extreme2
     low, high = (quote.ask, quote.ask) if touches is None else (touches.ask_low, touches.ask_high)
     return state.extreme2 <= 2 * low and 2 * high < state.trigger2
+
+
+def stands_behind(params: TrailStopParams, instrument: Instrument, price: Decimal) -> bool:
+    """Whether the backstop of a stop that follows from that price comes after its trigger."""
+    towards = sign(params.side)
+    extreme = int(2 * towards * price / instrument.tick)
+    return backstop_of(params, instrument, extreme) < trigger_of(params, instrument, extreme)
 
 
 def protects(params: TrailStopParams, instrument: Instrument, price: Decimal) -> bool:

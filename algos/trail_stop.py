@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
-from algos import step, trail_exit, trail_price
+from algos import step, trail_backstop, trail_exit, trail_price
 from algos.children import ChildChanged, ChildDone, ExitDone
+from algos.cover import Cover
 from algos.step import Input, OrderUpdate
 from algos.trail_exit import NOTHING, RECOVERING, Result
 from schemas.chase import AlgoStatus
@@ -81,6 +82,8 @@ def _absorb(state: TrailStopState, given: Input) -> TrailStopState:
             return _sight(state, given)
         case step.PositionReduced():
             return trail_exit.covered(state, given)
+        case Cover():
+            return _replace(state, cover=given.most, net=given.net)
         case OrderUpdate() | ChildChanged() | ChildDone():
             return trail_exit.book(state, given)
         case ExitDone():
@@ -115,7 +118,8 @@ def _health(state: TrailStopState, given: step.StreamHealth) -> TrailStopState:
 
 def _recovered(state: TrailStopState, given: step.Recovered) -> TrailStopState:
     """A new life goes on."""
-    return _replace(state, id_epoch=given.epoch, hold="", missed_since=0, stopped_at=0, exit_failures=0, retry_at=0)
+    state = _replace(state, id_epoch=given.epoch, hold="", missed_since=0, stopped_at=0, exit_failures=0, retry_at=0)
+    return _replace(state, backstops_asked=0, backstop_at=0, backstop_failures=0)
 
 
 def _waits(state: TrailStopState) -> bool:
@@ -132,13 +136,13 @@ def _priced(state: TrailStopState, seen: trail_price.Seen, now: int, quote: Quot
     state, reached = trail_price.follow(state, seen, now)
     if reached is None or state.paused:
         return state
-    return trail_exit.triggered(state, now, abs(reached), "price", quote)
+    return trail_backstop.triggered(state, now, abs(reached), "price", quote)
 
 
 def _sight(state: TrailStopState, given: step.Sight) -> TrailStopState:
     """Without any price it holds, or closes where that was asked for; one that is not active yet protects nothing."""
     if given.blind and state.params.on_blind == "close" and state.activated and not (_waits(state) or state.paused):
-        return trail_exit.triggered(state, given.now, state.trigger2, "blind", given.quote)
+        return trail_backstop.triggered(state, given.now, state.trigger2, "blind", given.quote)
     return _replace(state, blind=given.blind)
 
 
@@ -177,7 +181,8 @@ def _paced(before: TrailStopState, after: TrailStopState, now: int) -> TrailStop
     if now < due and _moved_only(before, after):
         return _replace(after, unwritten=True, wake_at=due)
     written_at = now if after.extreme2 != before.extreme2 or before.unwritten else after.written_at
-    return _replace(after, written_at=written_at, wake_at=after.retry_at if now < after.retry_at else 0)
+    times = [at for at in (after.retry_at, trail_backstop.wakes_at(after, now)) if now < at]
+    return _replace(after, written_at=written_at, wake_at=min(times, default=0))
 
 
 _MOVING = ("extreme2", "trigger2", "extreme_price", "trigger_price", "calm_low2", "calm_high2", "unwritten", "wake_at")

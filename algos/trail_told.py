@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from algos import tally
+from algos import step, tally, trail_backstop
 from algos.step import View
 from schemas.events_algos import TrailStopEvent, TrailStopEventType
 from schemas.events_orders import ProtectionEvent
-from schemas.orders import Origin
+from schemas.market import ZERO
+from schemas.orders import OrderState, Origin
 from schemas.trail_stop import TrailStopState
 
 _OF_STATE = tuple(name for name in TrailStopEvent.__struct_fields__ if name in TrailStopState.__struct_fields__)
@@ -23,6 +24,9 @@ def view_trail_stop(state: TrailStopState) -> View:
     chase = state.chase
     closing = () if chase is None or not chase.live else (chase.child_id,)
     ended = state.status.terminal
+    standing = tuple(one.client_order_id for one in state.backstops)
+    at_rest = tuple((one.client_order_id, one.fired) for one in state.backstops if one.state is OrderState.ACTIVE)
+    unprotected = state.backstop_failures >= step.REJECTION_LIMIT and not (standing or state.triggered_at)
     return View(
         algo_id=state.trail_stop_id,
         root_id=state.root_id,
@@ -31,9 +35,17 @@ def view_trail_stop(state: TrailStopState) -> View:
         status=state.status,
         wake_at=state.wake_at,
         reduce_only=True,
-        live_children=(),
+        live_children=standing,
         updated_at=state.updated_at,
-        news=(state.status, state.quantity, state.filled_quantity, state.activated, state.triggered_at, closing),
+        news=(
+            state.status,
+            state.quantity,
+            state.filled_quantity,
+            state.activated,
+            state.triggered_at,
+            closing,
+            at_rest,
+        ),
         tag=state.tag,
         epoch=state.id_epoch,
         parent_id=state.parent_id,
@@ -43,6 +55,8 @@ def view_trail_stop(state: TrailStopState) -> View:
         follows=None if state.triggered_at or ended else state.params.trigger,
         missed_since=0 if state.triggered_at or ended else state.missed_since,
         milestone="triggered" if state.triggered_at else "",
+        backstop=ZERO if ended else trail_backstop.asks(state),
+        exposed=state.backstop_reason if unprotected else "",
     )
 
 
@@ -50,8 +64,12 @@ def event_trail_stop(kind: TrailStopEventType, state: TrailStopState, ts: int) -
     """The event `kind` of a trailing stop as its record stands."""
     told = {name: getattr(state, name) for name in _OF_STATE}
     told |= {name: getattr(state.params, name) for name in _OF_PARAMS}
-    slippage = tally.slippage_bps(state.side, state.avg_price, state.arrival_mid)
-    return TrailStopEvent(type=kind, ts=ts, slippage_bps=slippage, **told)
+    told["slippage_bps"] = tally.slippage_bps(state.side, state.avg_price, state.arrival_mid)
+    if state.backstops:
+        newest = state.backstops[-1]
+        told |= {"backstop_order_id": newest.client_order_id, "backstop_price": newest.price}
+        told["backstop_quantity"] = newest.quantity
+    return TrailStopEvent(type=kind, ts=ts, **told)
 
 
 def event_blind(state: TrailStopState, ts: int) -> ProtectionEvent:

@@ -25,8 +25,9 @@ def event_of(runner: Runner, view: View, started: bool, now: int) -> Event | Non
     return kind.event(f"{kind.name}_{word}", runner.state, now)
 
 
-def alarm_blocked(alarms: Alarms, view: View, reason: str, now: int) -> None:
+def alarm(alarms: Alarms, view: View, reason: str, now: int) -> None:
     """An algo that is blocked is told to people, once, until it goes on (law 7)."""
+    _alarm_exposed(alarms, view, now)
     if view.status is AlgoStatus.BLOCKED:
         message = (
             f"{view.algo_id} does not go on: {reason}. It does by itself once that is over, trying at most once a "
@@ -37,3 +38,15 @@ def alarm_blocked(alarms: Alarms, view: View, reason: str, now: int) -> None:
         alarms.clear("algo_blocked", view.algo_id, now)
     if view.status.terminal:
         alarms.clear("plugin_missing", view.algo_id, now)
+
+
+def _alarm_exposed(alarms: Alarms, view: View, now: int) -> None:
+    """Protection that should stand at the venue and does not is told to people, once, until it does."""
+    if view.exposed and not view.status.terminal:
+        message = (
+            f"{view.algo_id} has no backstop at the venue: {view.exposed}. It protects {view.symbol} only while this "
+            "daemon lives, and tries again; look at what the venue says, or close the position."
+        )
+        alarms.sound("backstop_missing", "critical", view.algo_id, message, now)
+    else:
+        alarms.clear("backstop_missing", view.algo_id, now)

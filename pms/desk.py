@@ -25,6 +25,7 @@ from pms.bus.batch import Claim
 from pms.clock import Clock
 from pms.closers import Closers
 from pms.core.orders import Change
+from pms.covers import Covers
 from pms.execution import Execution
 from pms.exit_ledger import ExitLedger
 from pms.family import Family
@@ -84,6 +85,7 @@ class Desk:
         self.closers = Closers(self)
         self.family = Family(self)
         self.protections = Protections()
+        self.covers = Covers(self)
 
     # --- runners --------------------------------------------------------------------------------------
 
@@ -95,6 +97,7 @@ class Desk:
         """Words about its orders reach a runner from now on; quotes only once it follows."""
         view = runner.kind.view(runner.state)
         self.runners[view.algo_id] = runner
+        self.covers.add(runner)
 
     def follow(self, runner: Runner) -> None:
         """Quotes and its alarm reach a runner and its children from now on. Its symbol is watched (`Market.watch`)."""
@@ -107,11 +110,13 @@ class Desk:
         for child in view.child_algos:
             if child in self.runners:
                 self.family.follow(self.runners[child])
+        self.covers.tell(view.symbol)
 
     def _detach(self, runner: Runner, algo_id: str, symbol: str) -> None:
         """A finished runner is unregistered (design.md rule 6)."""
         runner.close()
         self.runners.pop(algo_id, None)
+        self.covers.discard(symbol, algo_id)
         if algo_id in self._following:
             self._following.discard(algo_id)
             if symbol:
@@ -152,15 +157,8 @@ class Desk:
         """Forget an algo whose claim was taken before: nothing of it stands in Redis, nothing of it left."""
         for member in tuple(self.family.members(runner.kind.view(runner.state).algo_id)):
             view = member.kind.view(member.state)
-            self.forget_orders(view.live_children)
+            self.entry.forget(view.live_children)
             self._detach(member, view.algo_id, view.symbol)
-
-    def forget_orders(self, client_ids: Iterable[str]) -> None:
-        """Forget orders of a step that was never done: nothing of them stands in Redis, nothing of them left."""
-        for client_id in client_ids:
-            order = self.ledger.forget(client_id)
-            if order is not None:
-                self.market.own(order.symbol).gone(client_id, self.now())
 
     def rewrite(self) -> None:
         """Write every record anew: Redis came back empty or older while we lived (execution.md 20)."""
@@ -218,11 +216,12 @@ class Desk:
         kind, state = runner.kind, runner.state
         view = kind.view(state)
         unit.algo(kind, state, algo_news.event_of(runner, view, started, self.now()))
-        algo_news.alarm_blocked(self.alarms, view, state.reason, self.now())
+        algo_news.alarm(self.alarms, view, state.reason, self.now())
         if view.status.terminal:
             self._detach(runner, view.algo_id, view.symbol)
         else:
             runner.arm(view.wake_at)
+            self.covers.asks(runner)
 
     def on_broken(self, runner: Runner, error: Exception) -> None:
         """StepTaker: an algo's code failed; its children leave the market and it is told."""
@@ -232,10 +231,8 @@ class Desk:
         )
         with self.step() as unit:
             self.record(unit, runner)
-            for client_id in view.live_children:
-                order = self.ledger.orders.get(client_id)
-                if order is not None:
-                    self.withdrawals.want(order)
+            for order in filter(None, map(self.ledger.orders.get, view.live_children)):
+                self.withdrawals.want(order)
             self.family.broken(runner)
             self.family.tell(runner)
         self.alarms.sound("algo_failed", "critical", view.algo_id, message, self.now())

@@ -37,8 +37,11 @@ class ExitLedger:
         return [_closer(order) for order in sorted(orders, key=lambda one: (one.created_at, one.client_order_id))]
 
     def closable(self, order: Order) -> Decimal:
-        """What a closer may ask for, its own quantity and its alternatives' not counted against it."""
+        """What a closer may ask for, its own quantity and its alternatives' not counted against it. One that waits for
+        its price takes nothing from anybody until then, when it takes over what rests."""
         held = self._ledger.position(order.sub_account_id, order.symbol).signed_quantity
+        if order.waiting:
+            return exits.closable(held, order.side, ())
         others = self.closers(order.sub_account_id, order.symbol, order.client_order_id)
         return exits.closable(held, order.side, others, order.alternatives)
 
@@ -46,6 +49,8 @@ class ExitLedger:
         """The form in which a closer leaves now, the `wanted` one where that is open to it. After a refusal the flag
         stays until the books are proven right."""
         symbol, side = order.symbol, order.side
+        if order.waiting:  # the account's net bounds those that wait among themselves (pms.covers)
+            return exits.form(order.sub_account_id, side, order.remaining, False, self._books.held(symbol), ZERO)
         flagged = sum(
             (
                 other.remaining

@@ -152,7 +152,7 @@ class ExitOrders:
         await asyncio.wait((one.claimed,), timeout=CLAIM_S)
         if not one.claimed.done() or one.claimed.exception() or not isinstance(one.claimed.result(), Duplicate):
             return False
-        self._desk.forget_orders((name,))
+        self._desk.entry.forget((name,))
         one.orders.clear()
         return True
 

@@ -6,7 +6,7 @@ names it is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -201,6 +201,13 @@ class OrderEntry:
         """Record that an order is about to be cancelled. Never denied."""
         unit.order(orders.cancelling(order, self._now()).order)
         self._leaving.append(risk.approve_cancel(Cancel(order.symbol, order.client_order_id, order.waiting)))
+
+    def forget(self, client_ids: Iterable[str]) -> None:
+        """Forget orders of a step that was never done: nothing of them stands in Redis, nothing of them left."""
+        for client_id in client_ids:
+            order = self._ledger.forget(client_id)
+            if order is not None:
+                self._market.own(order.symbol).gone(client_id, self._now())
 
     def track(self, order: Order) -> None:
         """Tell the market which resting quantity is ours (law 9)."""

@@ -96,7 +96,7 @@ REDUCING = frozenset(
 SUPERSEDING = frozenset("close close_all cancel_all halt".split())
 # Work to come: answered NOT_AVAILABLE.
 LATER = frozenset("stop take_profit".split())
-_LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit", "backstop_pct": "backstopPct"}
+_LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit"}
 
 # Fields that name an owned thing, whose owner then need not be named; and what concerns no single sub-account.
 _OWNED = "client_order_id chase_id twap_id twap_basket_id trail_stop_id scalper_id algo_id position_id".split()

@@ -17,6 +17,7 @@ from schemas.errors import Details
 from schemas.events_orders import Event
 from schemas.market import ZERO, PositionSide, Side
 from schemas.scalper import LayerSlot
+from schemas.trail_stop import TriggerReason
 
 ChaseEventType = Literal["chase_started", "chase_progress", "chase_filled", "chase_cancelled", "chase_failed"]
 
@@ -131,7 +132,8 @@ TrailStopEventType = Literal[
 class TrailStopEvent(Event, frozen=True, kw_only=True):
     """A trailing stop. `side` is the side of its exit; prices are 0 until they are known. `fees` are amounts by asset;
     `slippage_bps` is how much worse `avg_price` is than `arrival_mid`, the mid when it was triggered; `residual` is
-    what an ended one did not close."""
+    what an ended one did not close. `backstop_…` are of the order that stands at the venue, or is to, empty and 0 for
+    none; `triggered_by` says what triggered it."""
 
     type: TrailStopEventType
     trail_stop_id: str
@@ -154,6 +156,10 @@ class TrailStopEvent(Event, frozen=True, kw_only=True):
     arrival_mid: Decimal = ZERO
     slippage_bps: Decimal = ZERO
     residual: Decimal = ZERO
+    triggered_by: TriggerReason = ""
+    backstop_order_id: str = ""
+    backstop_price: Decimal = ZERO
+    backstop_quantity: Decimal = ZERO
 
 
 class ScalperSlot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -132,7 +132,8 @@ class TwapBasketReply(Success, frozen=True, kw_only=True):
 
 
 class TrailStopReply(Success, frozen=True, kw_only=True):
-    """trail_stop. Prices are 0 until the first one is known."""
+    """trail_stop. Prices are 0 until the first one is known. `backstop_…` are of the order that stands at the venue
+    should we die, 0 where none can or is to."""
 
     trail_stop_id: str
     extreme_price: Decimal = ZERO
@@ -141,6 +142,8 @@ class TrailStopReply(Success, frozen=True, kw_only=True):
     symbol: str
     side: Side
     quantity: Decimal
+    backstop_price: Decimal = ZERO
+    backstop_quantity: Decimal = ZERO
 
 
 class ScalperReply(Success, frozen=True, kw_only=True):

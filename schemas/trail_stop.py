@@ -13,16 +13,18 @@ import msgspec
 
 from schemas.chase import AlgoStatus
 from schemas.market import ZERO, Instrument, Side
+from schemas.orders import OrderState
 
 TriggerSource = Literal["mid", "mark", "touch"]
 ExitStyle = Literal["market", "chase"]
 BlindAction = Literal["hold", "close"]
-TriggerReason = Literal["", "price", "blind"]
+TriggerReason = Literal["", "price", "blind", "backstop"]
 
 
 class TrailStopParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What was asked, in the words of algos.md. `side` is the exit's: SELL protects a long. Exactly one of the three
-    distances is not 0; `quantity` is at most the position as it stood."""
+    distances is not 0; `quantity` is at most the position as it stood. `backstop_pct` is the distance from the extreme
+    of what stands at the venue: 0 for none, None for twice the callback."""
 
     symbol: str
     side: Side
@@ -36,6 +38,7 @@ class TrailStopParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
     exit: ExitStyle = "market"
     exit_deadline_seconds: Decimal = Decimal(5)
     on_blind: BlindAction = "hold"
+    backstop_pct: Decimal | None = None
 
 
 class ExitChase(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -49,6 +52,21 @@ class ExitChase(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     fees: dict[str, Decimal] = {}
 
 
+class Backstop(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A conditional order of the stop's, from intent to its proven end: `price` is its own trigger, `trigger2` the
+    stop's when it was asked for. `leaving`: its end was asked for, and is not before `again_at` where that failed.
+    `fired`: its price was reached, and it closes."""
+
+    client_order_id: str
+    quantity: Decimal
+    price: Decimal
+    trigger2: int
+    state: OrderState = OrderState.PLACING
+    leaving: bool = False
+    fired: bool = False
+    again_at: int = 0
+
+
 class TrailStopState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The record `pms:trailstop:{id}`.
 
@@ -59,6 +77,10 @@ class TrailStopState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     the child that closes where `exit` is `chase`; `exit_…` are the sums of the exit's own orders, `filled_quantity`,
     `quote_filled` and `fees` those of both. `gone`: the position is closed or flipped. `blind`: no source has told a
     price for a while. `missed_since`: nobody has looked at prices from then on, 0 while somebody does.
+
+    `backstops` are what stands at the venue, the newest last; two only while one is moved. `cover` is what they may
+    close of the account's net position, which is `net` in the direction of the stop; None: not told yet. After
+    `backstop_failures` in a row the next is not tried before `backstop_at`. Their fills count among the exit's own.
     """
 
     trail_stop_id: str
@@ -114,6 +136,18 @@ class TrailStopState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ending_reason: str = ""
     wake_at: int = 0
     stopped_at: int = 0
+    backstops: tuple[Backstop, ...] = ()
+    backstops_asked: int = 0
+    backstop_at: int = 0
+    backstop_failures: int = 0
+    backstop_reason: str = ""
+    cover: Decimal | None = None
+    net: Decimal = ZERO
+
+    @property
+    def alone(self) -> bool:
+        """Whether the venue's flag keeps all that this stop has there, together, from closing what is others'."""
+        return self.net <= self.rest
 
     @property
     def rest(self) -> Decimal:

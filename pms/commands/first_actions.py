@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from algos.children import Exit, Spawn
+from algos.cover import Cover
 from algos.registry import KINDS, Decided, Kind
 from algos.step import Action, Identity, PlaceChild
 from pms.core.risk import Denied
@@ -30,8 +31,13 @@ class FirstActions:
     def begin(self, kind: Kind, who: Identity, params: Any) -> Decided:
         """The first record and actions of an algo as things stand now."""
         symbol = getattr(params, "symbol", "")
-        instrument = self._desk.instruments.get(symbol)
-        return kind.start(who, params, instrument, self._desk.market.quote(symbol), self._desk.now())
+        desk, quote = self._desk, self._desk.market.quote(symbol)
+        state, actions = kind.start(who, params, desk.instruments.get(symbol), quote, desk.now())
+        if kind.backed:  # what it may close from the venue is among the things as they stand
+            most, net = desk.covers.share(kind.view(state))
+            state, more = kind.step(state, Cover(desk.now(), most, net, quote))
+            actions = (*actions, *more)
+        return state, actions
 
     def denials(self, runner: Runner, actions: Sequence[Action]) -> list[Refused]:
         """What the gate would refuse of the first orders, all together."""
@@ -70,7 +76,8 @@ class FirstActions:
 
 
 def _order(runner: Runner, action: PlaceChild) -> dict[str, Any]:
-    return {
+    waits = {"orderType": action.order_type, "triggerPrice": action.trigger_price} if action.trigger_price else {}
+    return waits | {
         "action": "place",
         "algo": runner.kind.name,
         "symbol": action.symbol,

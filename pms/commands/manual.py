@@ -210,7 +210,7 @@ class Manual:
                 assert denied is None, f"the gate let it through a moment ago: {denied}"
         assert unit.durable is not None, "a step with an order is committed"
         if isinstance(await unit.durable, Duplicate):
-            self._desk.forget_orders([intent.client_order_id for intent in going])
+            self._desk.entry.forget([intent.client_order_id for intent in going])
             raise Taken
         for order in going:
             self._arrived(order.client_order_id, order.sub_account_id, order.symbol, order.side, order.quantity)

@@ -90,6 +90,7 @@ class TrailStopDoor:
             exit=command.exit,
             exit_deadline_seconds=command.exit_deadline_seconds,
             on_blind=command.on_blind,
+            backstop_pct=command.backstop_pct,
         )
         self._check_distance(params, instrument, held, quotes.get(held.symbol))
         return params
@@ -111,12 +112,16 @@ class TrailStopDoor:
             path = "callbackTicks" if params.callback_ticks else "callbackAbs"
             message = f"the distance is not below the price it starts from ({start}): the trigger could not be reached."
             raise Invalid(ErrorCode.INVALID_FIELD, message, path=path)
+        if params.backstop_pct and not trail_price.stands_behind(params, instrument, start):
+            message = "the backstop must be farther away than the trigger: it is for when nobody acts on that."
+            raise Invalid(ErrorCode.INVALID_FIELD, message, path="backstopPct")
 
     def planned(self, params: TrailStopParams, quotes: Mapping[str, Quote]) -> Sequence[Planned]:
         """Nothing is traded before its trigger."""
         return ()
 
     def reply(self, state: TrailStopState) -> Success:
+        newest = state.backstops[-1] if state.backstops else None
         return TrailStopReply(
             trail_stop_id=state.trail_stop_id,
             extreme_price=state.extreme_price,
@@ -125,4 +130,6 @@ class TrailStopDoor:
             symbol=state.symbol,
             side=state.side,
             quantity=state.quantity,
+            backstop_price=ZERO if newest is None else newest.price,
+            backstop_quantity=ZERO if newest is None else newest.quantity,
         )

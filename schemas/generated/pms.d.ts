@@ -169,6 +169,18 @@ export interface Applied {
   readonly acceptedAt: number;
 }
 
+/** A conditional order of the stop's, from intent to its proven end: `price` is its own trigger, `trigger2` the stop's when it was asked for. `leaving`: its end was asked for, and is not before `again_at` where that failed. `fired`: its price was reached, and it closes. */
+export interface Backstop {
+  readonly clientOrderId: string;
+  readonly quantity: number;
+  readonly price: number;
+  readonly trigger2: number;
+  readonly state: OrderState;
+  readonly leaving: boolean;
+  readonly fired: boolean;
+  readonly againAt: number;
+}
+
 /** Several trades at once: all legs are validated before the first is sent. */
 export interface BasketCommand {
   readonly type: "basket";
@@ -1930,7 +1942,7 @@ export interface TrailStopCommand {
   readonly signature?: string | null;
 }
 
-/** A trailing stop. `side` is the side of its exit; prices are 0 until they are known. `fees` are amounts by asset; `slippage_bps` is how much worse `avg_price` is than `arrival_mid`, the mid when it was triggered; `residual` is what an ended one did not close. */
+/** A trailing stop. `side` is the side of its exit; prices are 0 until they are known. `fees` are amounts by asset; `slippage_bps` is how much worse `avg_price` is than `arrival_mid`, the mid when it was triggered; `residual` is what an ended one did not close. `backstop_…` are of the order that stands at the venue, or is to, empty and 0 for none; `triggered_by` says what triggered it. */
 export interface TrailStopEvent {
   readonly seq: number;
   readonly prevSeq: number;
@@ -1960,9 +1972,13 @@ export interface TrailStopEvent {
   readonly arrivalMid: number;
   readonly slippageBps: number;
   readonly residual: number;
+  readonly triggeredBy: "" | "backstop" | "blind" | "price";
+  readonly backstopOrderId: string;
+  readonly backstopPrice: number;
+  readonly backstopQuantity: number;
 }
 
-/** What was asked, in the words of algos.md. `side` is the exit's: SELL protects a long. Exactly one of the three distances is not 0; `quantity` is at most the position as it stood. */
+/** What was asked, in the words of algos.md. `side` is the exit's: SELL protects a long. Exactly one of the three distances is not 0; `quantity` is at most the position as it stood. `backstop_pct` is the distance from the extreme of what stands at the venue: 0 for none, None for twice the callback. */
 export interface TrailStopParams {
   readonly symbol: string;
   readonly side: Side;
@@ -1976,9 +1992,10 @@ export interface TrailStopParams {
   readonly exit: "chase" | "market";
   readonly exitDeadlineSeconds: number;
   readonly onBlind: "close" | "hold";
+  readonly backstopPct: number | null;
 }
 
-/** The record `pms:trailstop:{id}`.  `quantity` shrinks with the position and never grows. `extreme2` and `trigger2` are 0 until the first price, and until `activated`; a long's extreme is the highest price, a short's the lowest. Between `calm_low2` and `calm_high2`, both exclusive, a quote changes nothing. `unwritten`: the extreme has moved and is written at `wake_at` (never true in a stored record). `exiting`: an exit was asked for in this life of the daemon; `chase` is the child that closes where `exit` is `chase`; `exit_…` are the sums of the exit's own orders, `filled_quantity`, `quote_filled` and `fees` those of both. `gone`: the position is closed or flipped. `blind`: no source has told a price for a while. `missed_since`: nobody has looked at prices from then on, 0 while somebody does. */
+/** The record `pms:trailstop:{id}`.  `quantity` shrinks with the position and never grows. `extreme2` and `trigger2` are 0 until the first price, and until `activated`; a long's extreme is the highest price, a short's the lowest. Between `calm_low2` and `calm_high2`, both exclusive, a quote changes nothing. `unwritten`: the extreme has moved and is written at `wake_at` (never true in a stored record). `exiting`: an exit was asked for in this life of the daemon; `chase` is the child that closes where `exit` is `chase`; `exit_…` are the sums of the exit's own orders, `filled_quantity`, `quote_filled` and `fees` those of both. `gone`: the position is closed or flipped. `blind`: no source has told a price for a while. `missed_since`: nobody has looked at prices from then on, 0 while somebody does.  `backstops` are what stands at the venue, the newest last; two only while one is moved. `cover` is what they may close of the account's net position, which is `net` in the direction of the stop; None: not told yet. After `backstop_failures` in a row the next is not tried before `backstop_at`. Their fills count among the exit's own. */
 export interface TrailStopRecord {
   readonly trailStopId: string;
   readonly subAccountId: string;
@@ -2010,7 +2027,7 @@ export interface TrailStopRecord {
   readonly unwritten: boolean;
   readonly triggeredAt: number;
   readonly triggeredPrice: number;
-  readonly triggeredBy: "" | "blind" | "price";
+  readonly triggeredBy: "" | "backstop" | "blind" | "price";
   readonly arrivalMid: number;
   readonly exiting: boolean;
   readonly exitFailures: number;
@@ -2033,9 +2050,16 @@ export interface TrailStopRecord {
   readonly endingReason: string;
   readonly wakeAt: number;
   readonly stoppedAt: number;
+  readonly backstops: ReadonlyArray<Backstop>;
+  readonly backstopsAsked: number;
+  readonly backstopAt: number;
+  readonly backstopFailures: number;
+  readonly backstopReason: string;
+  readonly cover: number | null;
+  readonly net: number;
 }
 
-/** trail_stop. Prices are 0 until the first one is known. */
+/** trail_stop. Prices are 0 until the first one is known. `backstop_…` are of the order that stands at the venue should we die, 0 where none can or is to. */
 export interface TrailStopReply {
   readonly success: true;
   readonly details?: Readonly<Record<string, unknown>>;
@@ -2046,6 +2070,8 @@ export interface TrailStopReply {
   readonly symbol: string;
   readonly side: Side;
   readonly quantity: number;
+  readonly backstopPrice: number;
+  readonly backstopQuantity: number;
 }
 
 /** End all TWAPs of a basket. */

@@ -135,8 +135,8 @@ ERRORS = {
     "the chase's rest is forgotten": Planted(
         0,
         "algos/trail_exit.py",
-        'return _finish(state, AlgoStatus.COMPLETED, "position_closed" if state.rest else ""), NOTHING',
-        'return _finish(state, AlgoStatus.COMPLETED, "position_closed"), NOTHING',
+        'return _finish(state, AlgoStatus.COMPLETED, "position_closed" if state.rest else by_backstop)',
+        'return _finish(state, AlgoStatus.COMPLETED, "position_closed")',
         EXITS + "test_a_chase_that_fills_it_all_ends_it",
     ),
     "a late fill is lost": Planted(

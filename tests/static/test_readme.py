@@ -53,6 +53,7 @@ BOUNDS = {
 ALARMS = {
     "protection_blind": "a stop has seen no price for 10 s: it goes on with the first one; watch the position",
     "extreme_not_read": "a stop does not know what prices did while the daemon was away: look at its trigger",
+    "backstop_missing": "a trailing stop's order at the venue is refused: it protects only while the daemon lives",
     account_watch.MODE: "hedge or multi-assets mode: nothing is added; switch it back, wait for the end, `resume`",
     account_watch.LEVERAGE: "a symbol's leverage was set by another hand: the next order that adds sets it anew",
     account_watch.MARGIN: "the venue warns of the account's margin: add money or reduce",

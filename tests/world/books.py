@@ -178,6 +178,7 @@ async def _check_open_orders(world: World, orders: dict[str, dict[str, Any]]) ->
     assert rows == live
     if world.daemon is not None:
         resting = {order.client_id for symbol in world.options.symbols for order in world.resting(symbol)}
+        resting |= {order.client_id for order in world.waiting()}
         assert resting == set(live), "the venue and the records show other open orders"
 
 

@@ -191,7 +191,9 @@ async def test_a_position_closed_by_hand_ends_it_without_an_order(world: World, 
         world.market.rest(world.account, "SELL", D("61700.0"), "0.010")
     state = await ends(world, name)
     assert (state["status"], state["reason"], state["filledQuantity"]) == ("completed", "position_closed", 0)
-    assert not [event for event in await world.events("order_placed") if event["origin"] == "TRAIL_STOP"]
+    sent = [event for event in await world.events("order_placed") if event["origin"] == "TRAIL_STOP"]
+    assert [event["orderType"] for event in sent] == ["STOP_MARKET"], "its backstop, and no exit"
+    assert not world.waiting(), "its backstop went with it"
     assert world.held() == (D("-0.010") if how == "flip" else 0)
 
 
@@ -280,11 +282,14 @@ async def test_what_can_not_be_meant_is_refused(world: World) -> None:
         ({"positionId": held, "callbackAbs": 70000}, "INVALID_FIELD"),
         ({"positionId": held, "callbackAbs": 70, "activationPrice": 60}, "INVALID_FIELD"),
         ({"positionId": held, "trigger": "last"}, "INVALID_FIELD"),
-        ({"positionId": held, "backstopPct": 2}, "NOT_AVAILABLE"),
+        ({"positionId": held, "backstopPct": 1}, "INVALID_FIELD"),
+        ({"positionId": held, "backstopPct": "0.5", "callbackTicks": 5000}, "INVALID_FIELD"),
+        ({"positionId": held, "backstopPct": 101}, "INVALID_FIELD"),
+        ({"positionId": held, "backstopPct": -1}, "INVALID_FIELD"),
     ):
         reply = await world.command("trail_stop", **body)
         assert (reply["success"], reply.get("errorCode")) == (False, code), (body, reply)
-        if code not in ("MISSING_FIELD", "NOT_AVAILABLE") and "subAccountId" not in body:
+        if code != "MISSING_FIELD" and "subAccountId" not in body:
             asked = await world.command("validate", command={"type": "trail_stop"} | body)
             assert [error["errorCode"] for error in asked.get("errors", [{"errorCode": asked.get("errorCode")}])] == [
                 code
@@ -315,7 +320,12 @@ async def test_validate_tells_where_it_would_begin_and_sends_nothing(world: Worl
     told = await world.command("validate", command={"type": "trail_stop", "positionId": held})
     assert told["valid"], told
     assert told["computedValues"]["extremePrice"] == D("61800.05")
-    assert told["computedValues"]["actions"] == []
+    assert told["computedValues"]["backstopPrice"] == D("60564.0")
+    (order,) = told["computedValues"]["actions"]
+    assert (order["action"], order["orderType"], order["triggerPrice"]) == ("place", "STOP_MARKET", D("60564.0"))
+    assert not world.waiting()
+    told = await world.command("validate", command={"type": "trail_stop", "positionId": held, "backstopPct": 0})
+    assert (told["computedValues"]["actions"], told["computedValues"]["backstopPrice"]) == ([], 0)
     assert await world.redis.hgetall("pms:active_trail_stop:main") == {}
 
 

@@ -30,6 +30,7 @@ from pms.clock import LoopClock
 from pms.daemon import Daemon
 from pms.sim import fault_kinds
 from pms.sim.assembly import STILL, Options, Simulator
+from pms.sim.conditional_model import Conditional
 from pms.sim.model import Order as VenueOrder
 from pms.tasks import Tasks
 from schemas.records import Holder, Limits
@@ -273,6 +274,10 @@ class World:
     def resting(self, symbol: str = "BTCUSDT") -> list[VenueOrder]:
         """Our open orders at the venue."""
         return list(self.exchange.open_orders(self.account, symbol))
+
+    def waiting(self) -> list[Conditional]:
+        """Our conditional orders at the venue that wait for their price."""
+        return list(self.exchange.conditionals.open(self.account))
 
     def placed(self, symbol: str = "BTCUSDT") -> list[VenueOrder]:
         """Every order of ours that the venue ever took."""

@@ -10,11 +10,12 @@ import msgspec
 
 from algos import step, trail_stop
 from algos.children import ChildChanged, ChildDone, ChildReport, Exit, ExitDone, Spawn
+from algos.cover import Cover
 from algos.step import Action, Input, OrderUpdate
 from algos.trail_laws import check_trail_stop
 from schemas.chase import AlgoStatus
 from schemas.market import Candle, Instrument, Quote, Side, Touches
-from schemas.orders import Fill, Order, OrderState, Origin
+from schemas.orders import Cause, Fill, Order, OrderState, Origin
 from schemas.trail_stop import TrailStopParams, TrailStopState
 from tests.pure.algos.stage import EPOCH, RULES, T0
 
@@ -111,27 +112,63 @@ class TrailStage:
 
     def fill(self, quantity: str, price: str = "99") -> tuple[Action, ...]:
         """An order of the exit trades."""
-        self._trade += 1
-        size, at = D(quantity), D(price)
-        fill = Fill("BTCUSDT", self._trade, self._trade, self.state.side, at, size, D("0.01"), "USDT", False, self.now)
-        self.order = Order(
-            client_order_id=f"exit-{self._trade}",
-            sub_account_id="main",
-            symbol="BTCUSDT",
-            side=self.state.side,
-            order_type="LIMIT",
-            time_in_force="IOC",
-            quantity=size,
-            price=at,
-            reduce_only=True,
-            state=OrderState.FILLED,
-            origin=Origin.TRAIL_STOP,
-            parent_id=WHO.algo_id,
-            root_id=WHO.algo_id,
-            created_at=self.now,
-            updated_at=self.now,
-        )
+        fill = self._fill(D(quantity), D(price))
+        name = f"exit-{self._trade}"
+        self.order = self._order(name, OrderState.FILLED, quantity=D(quantity), price=D(price), time_in_force="IOC")
         return self.give(OrderUpdate(self.now, self.order, fill, quote=self.touch))
+
+    def _fill(self, size: Decimal, at: Decimal) -> Fill:
+        self._trade += 1
+        side = self.state.side
+        return Fill("BTCUSDT", self._trade, self._trade, side, at, size, D("0.01"), "USDT", False, self.now)
+
+    def _order(self, name: str, word: OrderState, **fields: Any) -> Order:
+        told: dict[str, Any] = {
+            "client_order_id": name,
+            "sub_account_id": "main",
+            "symbol": "BTCUSDT",
+            "side": self.state.side,
+            "order_type": "LIMIT",
+            "time_in_force": "GTC",
+            "price": D(0),
+            "reduce_only": True,
+            "state": word,
+            "origin": Origin.TRAIL_STOP,
+            "parent_id": WHO.algo_id,
+            "root_id": WHO.algo_id,
+            "created_at": self.now,
+            "updated_at": self.now,
+        }
+        return Order(**told | fields)
+
+    # --- its backstop at the venue --------------------------------------------------------------------
+
+    def cover(self, most: str, net: str | None = None) -> tuple[Action, ...]:
+        """So much of the account's net position its backstop may close; no `net`: there is no more of that."""
+        return self.give(Cover(self.now, D(most), D(net or most), self.touch))
+
+    def backstop(
+        self,
+        word: OrderState = OrderState.ACTIVE,
+        at: int = -1,
+        fill: str = "",
+        failure: step.Failure | None = None,
+        quote: Quote | None = None,
+        **fields: Any,
+    ) -> tuple[Action, ...]:
+        """What became of its newest backstop, or of the one `at` that place: a word, a fill, a failed request."""
+        one = self.state.backstops[at]
+        fields = {"trigger_price": one.price, "quantity": one.quantity} | fields
+        order = self._order(one.client_order_id, word, **fields)
+        traded = self._fill(D(fill), one.price) if fill else None
+        return self.give(OrderUpdate(self.now, order, traded, failure, quote=quote or self.touch))
+
+    def refused(self, cause: Cause = Cause.OTHER, action: str = "place", **how: Any) -> tuple[Action, ...]:
+        """The request for its newest backstop was refused."""
+        at, quote = how.pop("at", -1), how.pop("quote", None)
+        failure = step.Failure(action, cause, "-1", "no", **how)
+        word = OrderState.FAILED if action == "place" else OrderState.ACTIVE
+        return self.backstop(word, at, failure=failure, quote=quote)
 
     def exit_done(self, reason: str = "") -> tuple[Action, ...]:
         return self.give(ExitDone(self.now, reason, self.touch))

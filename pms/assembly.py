@@ -30,6 +30,7 @@ from pms.bus.outbox import Outbox
 from pms.bus.store import Store
 from pms.bus.trim import Trim
 from pms.clock import Clock
+from pms.clock_watch import ClockWatch
 from pms.commands.identity import OwnerIds
 from pms.commands.scope import Scope
 from pms.config import Config
@@ -171,12 +172,13 @@ class Assembly:
         self.unresolved = Unresolved(self.alarms, self.venue.time_ms, self.watch.tell)
         self.desk = self._new_desk()
         self.watch.wire(self.desk, self.halts, self.unresolved)
-        self.instruments = Instruments(self.venue, self.desk, parts.clock)
+        self.instruments = Instruments(self.venue, self.desk, parts.clock, self.watch.tell)
         self._compose_account()
         self._compose_execution(hears)
         self.draining = Draining(self.desk, parts.clock)
         self.sight = Sight(self.desk, self.venue, parts.clock, self.tasks)
         self.disk = self._disk(parts.folder)
+        self.clock_watch = ClockWatch(self.venue, self.watch.on_clock, self.alarms, parts.clock)
         self._compose_books()
 
     def _compose_execution(self, hears: Hears) -> None:

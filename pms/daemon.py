@@ -161,7 +161,7 @@ class Daemon(Assembly):
     def on_user_stream(self, state: UserStreamState) -> None:
         if state.live:
             self._live.set()
-        self.watch.on_user_stream(state.live, state.reason)
+        self.watch.on_user_stream(state.live, state.reason, state.taken)
         if state.gap:
             self.tasks.spawn(self._read_gap(state.gap), f"gap {state.gap}")
 
@@ -194,7 +194,7 @@ class Daemon(Assembly):
         rounds = {"health": self.health.run, "trim": self.trim.run, "tape": self.tape.run, "probe": self.probe.run}
         rounds |= {"instruments": self.instruments.run, "audit": self.audit.run, "records": self.records_watch.run}
         rounds |= {"sight": self.sight.run, "risk-records": self.risk_records.run, "account-guard": self.guard.run}
-        rounds |= {"dead-man": self.dead_man.run}
+        rounds |= {"dead-man": self.dead_man.run, "clock": self.clock_watch.run}
         for name, run in rounds.items():
             self.tasks.spawn(run(), name)
         if self.disk is not None:

@@ -96,7 +96,7 @@ class Outcomes:
 
     def on_refused(self, client_id: str, action: str, refusal: Refused) -> None:
         code = str(refusal.code)
-        if refusal.cause is Cause.FILTER:
+        if refusal.cause in (Cause.FILTER, Cause.NOT_TRADING):
             self._on_filter()
         if refusal.cause is Cause.ACCOUNT_MODE:
             self._account.ask()

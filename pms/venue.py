@@ -137,12 +137,14 @@ class UserStreamState(msgspec.Struct, frozen=True):
     """`live`: events arrive and everything before has been read; otherwise fills may be missing until the gap is read.
 
     A `gap` other than 0: the stream is open and keeps what comes; read the gap now (open orders, orders, trades), then
-    call `Venue.replay` with its number. Neither live nor a gap: the stream is being opened again.
+    call `Venue.replay` with its number. Neither live nor a gap: the stream is being opened again. `taken`: because
+    somebody else with our API key ended it.
     """
 
     live: bool
     reason: str = ""
     gap: int = 0
+    taken: bool = False
 
 
 class Sink(Protocol):

@@ -20,6 +20,11 @@ from pms.unresolved import Unresolved
 from schemas.events_system import SystemStatus
 
 UNRESOLVED = "unresolved"  # what an algo holds for while recovery could not tell what became of an order
+LEFT_ALONE_S = 600.0  # who ends our listen key does it again soon: a client that starts, or one that stops
+TAKEN = (
+    "Somebody else with our API key has ended the user stream's listen key. The stream was opened again and its gap is "
+    "read; no entries leave meanwhile. One key serves all programs of an account: stop the other one, or its stream."
+)
 WITHDRAW_S = 10.0  # Redis gone so long: risk-adding children leave the market (design.md)
 
 _log = structlog.get_logger("pms.watch")
@@ -38,8 +43,10 @@ class Watch:
         self._unwritable: dict[str, str] = {}  # redis, disk: why nothing is kept there now
         self.user_stream = "user stream is not live yet"
         self._books: dict[str, str] = {}
+        self._clock_off = ""
         self._withdrawing = False
         self._timer: Alarm | None = None
+        self._quiet: Alarm | None = None
         self._fenced = ""
         self.resume: Callable[[], None] = lambda: None
 
@@ -58,6 +65,8 @@ class Watch:
             return ""
         if self._unwritable:
             return f"{next(iter(self._unwritable))}_unavailable"
+        if self._clock_off:
+            return "clock_off"
         return "lease_not_renewed" if self.past_deadline() else ""
 
     def past_deadline(self) -> bool:
@@ -70,6 +79,8 @@ class Watch:
         parts = [f"{part}: {reason}" for part, reason in self._unwritable.items()]
         if self.user_stream:
             parts.append(f"user stream: {self.user_stream}")
+        if self._clock_off:
+            parts.append(f"clock: {self._clock_off}")
         parts += [f"{symbol}: {reason}" for symbol, reason in sorted(self._books.items())]
         return tuple(parts)
 
@@ -122,11 +133,34 @@ class Watch:
             self._withdrawing = False
         self.tell()
 
-    def on_user_stream(self, live: bool, reason: str) -> None:
+    def on_user_stream(self, live: bool, reason: str, taken: bool = False) -> None:
+        """The stream is live or not; `taken`: somebody else with our API key has ended it."""
         now = "" if live else (reason or "reconnecting")
         if now != self.user_stream:
             self.user_stream = now
             self.tell()
+        if self._desk is not None and (taken or live):
+            self._taken(self._desk, taken)
+
+    def _taken(self, desk: Desk, again: bool) -> None:
+        """Sound it, and clear it once the stream was left alone for a while."""
+        if again:
+            desk.alarms.sound("listen_key_taken", "critical", "user stream", TAKEN, desk.now())
+        if self._quiet is not None and again:
+            self._quiet.cancel()
+            self._quiet = None
+        if self._quiet is None and any(alarm.code == "listen_key_taken" for alarm in desk.alarms.open.values()):
+            self._quiet = self._clock.call_later(LEFT_ALONE_S, self._left_alone)
+
+    def _left_alone(self) -> None:
+        self._quiet = None
+        if self._desk is not None:
+            self._desk.alarms.clear("listen_key_taken", "user stream", self._desk.now())
+
+    def on_clock(self, reason: str) -> None:
+        """Why the host's clock lets no entry leave; empty: it is right again."""
+        self._clock_off = reason
+        self.tell()
 
     def on_book(self, symbol: str, fresh: bool, reason: str) -> None:
         if fresh:
@@ -151,6 +185,8 @@ class Watch:
             return next(iter(self._unwritable))
         if self.user_stream:
             return "user_stream"
+        if self._clock_off:
+            return "clock"
         return "book" if symbol in self._books else ""
 
     def health_of(self, runner: Runner) -> step.StreamHealth:
@@ -168,14 +204,17 @@ class Watch:
         return UNRESOLVED if open_ else ""
 
     def block_of(self, sub_account: str, symbol: str) -> str:
-        """Why nothing that adds risk is done for them now, by somebody's decision: a halt, mode REDUCE, a freeze; empty
-        where nothing stands against it. Whoever changes one of these calls `tell` then."""
+        """Why nothing that adds risk is done for them now, by somebody's decision: a halt, mode REDUCE, a freeze, a
+        symbol that the venue does not trade; empty where nothing stands against it. Whoever changes one of these calls
+        `tell` then."""
         assert self._desk is not None, "asked of a wired desk only"
         assert self._halts is not None, "wired together"
         account = self._desk.ledger.sub_accounts.get(sub_account)
         if account is not None and account.status != "active":
             return account.cause.lower() or account.status
-        return self._halts.refusal(sub_account, symbol)
+        instrument = self._desk.instruments.get(symbol)
+        gone = instrument is not None and not instrument.trading
+        return self._halts.refusal(sub_account, symbol) or ("symbol_not_trading" if gone else "")
 
     def status(self) -> SystemStatus:
         """How things stand, for people."""

@@ -102,6 +102,10 @@ class _ListenKey(msgspec.Struct, rename="camel"):
     listen_key: str
 
 
+class _RenewedKey(msgspec.Struct, rename="camel"):
+    listen_key: str = ""
+
+
 class _AccountConfig(msgspec.Struct, rename="camel"):
     dual_side_position: bool
     multi_assets_margin: bool
@@ -121,6 +125,7 @@ _balances = msgspec.json.Decoder(list[_BalanceRow]).decode
 _exchange_info = msgspec.json.Decoder(_ExchangeInfo).decode
 _time = msgspec.json.Decoder(_Time).decode
 _listen_key = msgspec.json.Decoder(_ListenKey).decode
+_renewed_key = msgspec.json.Decoder(_RenewedKey).decode
 _account_config = msgspec.json.Decoder(_AccountConfig).decode
 _account_margin = msgspec.json.Decoder(_AccountMargin).decode
 
@@ -183,6 +188,11 @@ def server_time(body: bytes) -> int:
 
 def listen_key(body: bytes) -> str:
     return _listen_key(body).listen_key
+
+
+def renewed_key(body: bytes) -> str:
+    """The key that a PUT has prolonged; empty where the answer does not name it."""
+    return _renewed_key(body).listen_key
 
 
 def account_margin(body: bytes) -> tuple[Decimal, Decimal]:

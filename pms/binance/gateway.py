@@ -238,6 +238,10 @@ class BinanceVenue(Venue):
         """How far this host's clock is ahead of the venue's."""
         return self._venue_clock.host_error_ms()
 
+    async def measure_clock(self) -> None:
+        """Measure the venue's time anew. Raises `Unavailable`."""
+        await self.rest.measure_clock()
+
     async def start(self, sink: Sink) -> None:
         await self.rest.measure_clock()
         for mode in await self.unserved_modes():

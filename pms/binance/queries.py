@@ -152,9 +152,10 @@ def _query(params: Mapping[str, str | int | None]) -> str:
     return encode([(name, str(value)) for name, value in params.items() if value is not None])
 
 
-def listen_key(method: str) -> Request:
-    """POST makes or returns the key, PUT prolongs it. Only the API key is sent, no signature (binance.md 2)."""
-    return Request(method, "/fapi/v1/listenKey", signed=False, lane=Lane.EXIT)
+def listen_key(method: str, urgent: bool = True) -> Request:
+    """POST makes or returns the key, PUT prolongs it and tells which it is. Only the API key is sent, no signature
+    (binance.md 2). What is not `urgent` leaves the last of the weight to others."""
+    return Request(method, "/fapi/v1/listenKey", signed=False, lane=Lane.EXIT if urgent else Lane.READ)
 
 
 def _plain(number: Decimal) -> str:

@@ -4,18 +4,21 @@ Owns the key's life, the reconnects and the buffer that fills while a gap is rea
 Invariants: events reach the sink in order, and after a gap only once its reader has called `replay`; the listen key is
 never deleted; no more connects than `Connects` allows, even where the venue accepts and closes at once.
 
-A stream that is open proves nothing. Dead ones are found by three signs: the socket ends, the key is gone (a PUT after
-each silent minute), or the venue answered an order request and its event did not come.
+A stream that is open proves nothing. Dead ones are found by three signs: the socket ends, the key is gone or another
+than ours (a PUT whenever nothing was heard for `PROBE_S`), or the venue answered an order request and its event did not
+come. Before the venue ends a socket after 24 hours the next one is open, and carries on without a gap.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 import structlog
 
 from pms.binance import codec, errors, events, queries
+from pms.binance.hand_over import Overlap
 from pms.binance.rest import Declined, Rest
 from pms.binance.transport import NotSent, Socket, Sockets
 from pms.clock import Clock
@@ -28,10 +31,16 @@ from schemas.reports import Report
 _log = structlog.get_logger("pms.binance.user_stream")
 
 RENEW_S = 30 * 60.0  # the key lives 60 minutes
-PROBE_S = 60.0  # a silent stream's key is asked for this often: somebody else may have deleted it
+KEY_LIVES_S = 60 * 60.0
+PROBE_S = 1.5  # a silent stream's key is asked for this often: somebody else may have ended it, and nobody tells us
+URGENT_S = 60.0  # so long unproven, it is asked for although the venue's counter is nearly full
+HAND_OVER_S = 23.5 * 3600.0  # the venue ends a connection after 24 hours
+OVERLAP_S = 10.0  # both sockets are open so long: the stream lags by seconds in bad markets
+HAND_OVER_AGAIN_S = 60.0
 LATE_S = 10.0  # the stream lags by seconds in bad markets; beyond this it is taken for dead
-LOOK_S = 1.0  # how often the signs of death are looked for
+LOOK_S = 0.5  # how often the signs of death are looked for
 SAME_MS = 1000  # an event this little older than the answer may be the answer's own
+TAKEN = "the listen key was ended by somebody else"
 BUFFER_MAX = 50_000  # events; far more than a gap's reading lasts, and 100 MB at most
 
 
@@ -51,6 +60,11 @@ class UserStream:
         self._socket: Socket | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[str] | None = None
+        self._key = ""
+        self._renewed = 0.0  # monotonic seconds at which the key was last known to live
+        self._asking: asyncio.Task[None] | None = None
+        self._overlap: Overlap | None = None  # while the next socket is open beside this one
+        self._next: asyncio.Future[str] | None = None  # the end of the socket that has taken over
         self._buffer: list[events.UserEvent] = []
         self._gap = 0  # the number of the gap that is being read; 0 while live, or closed
         self._gaps = 0
@@ -88,20 +102,21 @@ class UserStream:
 
     async def _open(self) -> asyncio.Future[str]:
         """Open a socket on a living key; the future gives the reason of its end. Raises `Unavailable`, `AuthFailed`."""
-        key = await self._rest.read(queries.listen_key("POST"), codec.listen_key)
+        self._key = await self._rest.read(queries.listen_key("POST"), codec.listen_key)
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._awaited = None
-        self._heard = self._clock.monotonic()
+        self._heard = self._renewed = self._clock.monotonic()
         self._open_gap()
-        try:
-            self._socket = await self._sockets.connect(
-                f"{self._url}/ws/{key}", lambda frame: self._on_frame(ended, frame), lambda why: _end(ended, why)
-            )
-        except NotSent as error:
-            reason = str(error).replace(key, "…")  # a peer that is not the venue may repeat the address
-            raise Unavailable(f"The user stream could not be opened: {reason}") from None
+        self._socket = await self._connect(ended, lambda frame: self._on_frame(ended, frame))
         self._tell(UserStreamState(live=False, reason="the stream has been opened", gap=self._gap))
         return ended
+
+    async def _connect(self, ended: asyncio.Future[str], on_frame: Callable[[bytes], None]) -> Socket:
+        try:
+            return await self._sockets.connect(f"{self._url}/ws/{self._key}", on_frame, lambda why: _end(ended, why))
+        except NotSent as error:
+            reason = str(error).replace(self._key, "…")  # a peer that is not the venue may repeat the address
+            raise Unavailable(f"The user stream could not be opened: {reason}") from None
 
     def _open_gap(self) -> None:
         """From here on events are kept."""
@@ -122,6 +137,10 @@ class UserStream:
                 reason = await ended
             finally:
                 watch.cancel()
+            following, self._next = self._next, None
+            if following is not None:
+                ended = following
+                continue
             await self._lost(reason)
             ended = await self._reopen()
 
@@ -142,38 +161,81 @@ class UserStream:
         _log.warning("user_stream_lost", reason=reason)
         self._gap = 0
         self._buffer = []
-        self._tell(UserStreamState(live=False, reason=reason))
+        self._tell(UserStreamState(live=False, reason=reason, taken=reason == TAKEN))
         if self._socket is not None:
             await self._socket.close()
 
     async def _watch(self, ended: asyncio.Future[str]) -> None:
-        """Look for the signs of a dead stream, and keep the key alive."""
-        renewed = probed = self._clock.monotonic()
+        """Look for the signs of a dead stream, keep the key alive, and hand over in time."""
+        asked = self._clock.monotonic()
+        hand_over = asked + HAND_OVER_S
         while not ended.done():
             await self._clock.sleep(LOOK_S)
             now = self._clock.monotonic()
             if self._late(now):
                 _end(ended, f"the event of an answered order request did not come within {LATE_S:.0f} s")
-            elif now - probed >= PROBE_S and (now - self._heard >= PROBE_S or now - renewed >= RENEW_S):
-                probed = now
-                if await self._renew(ended):
-                    renewed = now
+            elif now - asked >= PROBE_S and (now - self._heard >= PROBE_S or now - self._renewed >= RENEW_S):
+                if self._asking is None or self._asking.done():
+                    asked = now
+                    self._asking = self._tasks.spawn(self._renew(ended, now), "listen-key")
+            if now >= hand_over and not self._gap and not ended.done():
+                hand_over = now + HAND_OVER_AGAIN_S
+                await self._hand_over(ended)
 
-    async def _renew(self, ended: asyncio.Future[str]) -> bool:
-        """Prolong the key. One that is gone ends the stream, a venue that can't be asked does not."""
+    async def _renew(self, ended: asyncio.Future[str], now: float) -> None:
+        """Prolong the key. One that is gone or not ours ends the stream, a venue that can't be asked does not."""
+        urgent = now - max(self._heard, self._renewed) >= URGENT_S or now - self._renewed >= RENEW_S
         try:
-            await self._rest.read(queries.listen_key("PUT"), bytes)
+            key = await self._rest.read(queries.listen_key("PUT", urgent), codec.renewed_key)
         except Declined as error:
             if error.code == errors.NO_LISTEN_KEY:
-                _end(ended, "the listen key is gone")
+                expired = now - self._renewed >= KEY_LIVES_S
+                _end(ended, "the listen key is gone" if expired else TAKEN)
             else:
-                _log.warning("listen_key_not_renewed", error=str(error))
-            return False
+                _log.info("listen_key_not_renewed", error=str(error))
+        except Unavailable as error:
+            _log.info("listen_key_not_renewed", error=str(error))
         except AuthFailed as error:
             _end(ended, str(error))  # opening again meets the same refusal and raises it
-            return False
-        self._connects.proven()
-        return True
+        else:
+            self._renewed = self._clock.monotonic()
+            if key not in ("", self._key):
+                _end(ended, TAKEN)
+            self._connects.proven()
+
+    async def _hand_over(self, ended: asyncio.Future[str]) -> None:
+        """Open the next socket beside this one and let it carry on where this one stands. Where it does not open, does
+        not bring what this one brings, or either of them ends meanwhile, nothing has changed."""
+        following: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        overlap = Overlap()
+
+        def on_frame(frame: bytes) -> None:
+            if overlap.is_news(frame):
+                self._on_frame(following, frame)
+
+        await self._clock.sleep(self._connects.delay())
+        try:
+            opened = await self._connect(following, on_frame)
+        except Unavailable as error:
+            _log.warning("user_stream_not_handed_over", error=str(error))
+            return
+        retired: Socket | None = opened
+        self._overlap = overlap
+        try:
+            await self._clock.sleep(OVERLAP_S)
+            if overlap.deaf:
+                await self._clock.sleep(OVERLAP_S)  # what came at the very end may be on its way
+            if ended.done() or following.done() or self._gap or overlap.deaf or overlap.too_much:
+                _log.warning("user_stream_not_handed_over", deaf=overlap.deaf)
+                return
+            retired, self._socket, self._next, self._overlap = self._socket, opened, following, None
+            for frame in overlap.take_over():
+                self._on_frame(following, frame)
+            _end(ended, "handed over")
+        finally:
+            self._overlap = None
+            if retired is not None:
+                self._tasks.spawn(retired.close(), "user-stream-retired")
 
     def _late(self, now: float) -> bool:
         if self._awaited is None:
@@ -188,6 +250,8 @@ class UserStream:
         if ended.done():
             return  # of a socket that was given up: the gap's reading covers it
         self._heard = self._clock.monotonic()
+        if self._overlap is not None:
+            self._overlap.on_old(frame)
         try:
             event = events.decode(frame)
         except msgspec.MsgspecError as error:

@@ -33,6 +33,7 @@ class Life:
         self.meanwhile: dict[str, Callable[[], None]] = {}  # what else happens, once, as an effect comes about
         self.frozen = asyncio.Event()
         self.over = False
+        self.clock_off_ms = 0  # how wrong the host's clock is
         self.sockets: MemorySockets | None = None
 
     async def effect(self, what: str) -> None:
@@ -117,8 +118,10 @@ class MortalClock:
     def __init__(self, clock: Clock, life: Life) -> None:
         self._clock = clock
         self._life = life
-        self.now_ms = clock.now_ms
         self.monotonic = clock.monotonic
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms() + self._life.clock_off_ms
 
     async def sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -73,7 +74,7 @@ class World:
         connects = Connects(lambda: 0.5, self.clock.monotonic)
         self.stream = UserStream(rest, self.sockets, "wss://venue/private", self.clock, self.tasks, connects)
         self.keys = 0
-        self.on_renewal: Response | Exception = ok({"listenKey": "key"})
+        self.on_renewal: Response | Exception = ok({})
 
     def answer(self, asked: Asked) -> Response | Exception:
         if asked.method == "PUT":
@@ -230,32 +231,61 @@ async def test_older_events_do_not_stand_in_for_the_missing_one(world: World) ->
 # --- the key ------------------------------------------------------------------------------------------
 
 
-async def test_the_key_is_prolonged_every_half_hour_while_events_come(world: World) -> None:
+async def test_the_key_is_prolonged_every_half_hour_while_events_come(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await world.live()
-    for minute in range(65):
-        world.socket.push(hint(minute))
-        await world.clock.advance(30)
-        world.socket.push(hint(minute))
-        await world.clock.advance(30)
+    monkeypatch.setattr(user_stream, "RENEW_S", 60.0)
+    for second in range(130):
+        world.socket.push(hint(second))
+        await world.clock.advance(1)
     assert world.http.names() == ["POST v1/listenKey", "PUT v1/listenKey", "PUT v1/listenKey"]
     assert "signature" not in world.http.asked[0].params
 
 
-async def test_a_silent_stream_asks_for_its_key_each_minute(world: World) -> None:
+async def test_a_silent_stream_asks_for_its_key_all_the_time(world: World) -> None:
     await world.live()
-    await world.clock.advance(305)
-    assert world.http.names().count("PUT v1/listenKey") == 5
+    await world.clock.advance(60.2)
+    assert world.http.names().count("PUT v1/listenKey") == 40
     assert world.state.live
 
 
-@pytest.mark.faults
-async def test_a_key_that_somebody_deleted_is_noticed_within_a_silent_minute(world: World) -> None:
+async def test_what_is_heard_is_proof_enough(world: World) -> None:
     await world.live()
-    world.on_renewal = error(400, -1125, "This listenKey does not exist.")
-    await world.clock.advance(65)
+    for second in range(30):
+        await world.clock.advance(1)
+        world.socket.push(hint(second))
+    assert world.http.names().count("PUT v1/listenKey") == 0
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "answer",
+    [error(400, -1125, "This listenKey does not exist."), ok({"listenKey": "another"})],
+    ids=["gone", "renewed"],
+)
+async def test_a_key_that_somebody_ended_is_noticed_and_replaced_within_3_s(world: World, answer: Response) -> None:
+    await world.live()
+    await world.clock.advance(30)
+    world.on_renewal = answer
+    await world.clock.advance(2.1)
     assert world.socket.url.endswith("/key-2")
     assert world.state.gap == 2
+    assert UserStreamState(live=False, reason=user_stream.TAKEN, taken=True) in world.notes.states
+
+
+@pytest.mark.faults
+async def test_a_key_that_was_not_prolonged_for_an_hour_has_expired_by_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_stream, "KEY_LIVES_S", 90.0)
+    await world.live()
+    world.on_renewal = Lost("reset")
+    await world.clock.advance(90)
+    world.on_renewal = error(400, -1125, "This listenKey does not exist.")
+    await world.clock.advance(2)
     assert UserStreamState(live=False, reason="the listen key is gone") in world.notes.states
+    assert not any(state.taken for state in world.notes.states)
 
 
 @pytest.mark.faults
@@ -270,9 +300,9 @@ async def test_an_expired_key_is_replaced(world: World) -> None:
 async def test_a_renewal_that_was_not_answered_is_tried_again_and_ends_nothing(world: World) -> None:
     await world.live()
     world.on_renewal = Lost("reset")
-    await world.clock.advance(125)
+    await world.clock.advance(10)
     assert world.state.live
-    assert world.http.names().count("PUT v1/listenKey") == 2
+    assert world.http.names().count("PUT v1/listenKey") > 2
 
 
 async def test_closing_never_deletes_the_key(world: World) -> None:
@@ -282,6 +312,98 @@ async def test_closing_never_deletes_the_key(world: World) -> None:
     assert {asked.method for asked in world.http.asked} == {"POST"}
     assert not world.socket.open
     assert len(world.sockets.opened) == 1
+
+
+# --- handing over before the 24 hours are over --------------------------------------------------------
+
+DAY_S = 24 * 3600.0
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection's day is two minutes."""
+    monkeypatch.setattr(user_stream, "HAND_OVER_S", 120.0)
+
+
+async def both_open(world: World) -> tuple[FakeSocket, FakeSocket]:
+    """Until the next socket stands beside the present one."""
+    await world.live()
+    await world.clock.advance(121)
+    old, new = world.sockets.opened
+    assert (old.open, new.open, new.url) == (True, True, old.url)
+    return old, new
+
+
+def test_the_next_socket_is_open_before_the_venue_ends_this_one() -> None:
+    assert user_stream.HAND_OVER_S + 10 * user_stream.HAND_OVER_AGAIN_S + 2 * user_stream.OVERLAP_S < DAY_S
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_hand_over_loses_and_doubles_nothing_whichever_socket_is_ahead(
+    world: World, soon: None, seed: int
+) -> None:
+    old, new = await both_open(world)
+    chance = random.Random(seed)
+    lines: dict[FakeSocket, list[int]] = {old: list(range(40)), new: list(range(40))}
+    while lines[new]:
+        socket = chance.choice([each for each in lines if lines[each]])
+        number = lines[socket].pop(0)
+        socket.push(hint(number))
+        await world.clock.advance(chance.choice((0, 0, 0.5, 1.5)))
+        if not old.open:
+            lines[old].clear()
+    await world.clock.advance(60)
+    assert [note for note in world.notes.told if isinstance(note, FillHint)] == [told(number) for number in range(40)]
+    assert not old.open
+    assert new.open
+    assert [state.live for state in world.notes.states] == [False, True]  # no gap: nothing had to be read
+    assert world.http.names().count("POST v1/listenKey") == 1
+
+
+@pytest.mark.faults
+async def test_the_same_words_twice_are_told_twice(world: World, soon: None) -> None:
+    old, new = await both_open(world)
+    for socket in (old, new, old, new):
+        socket.push(hint(1))
+    await world.clock.advance(15)
+    new.push(hint(1))
+    assert world.notes.told.count(told(1)) == 3
+
+
+@pytest.mark.faults
+async def test_a_next_socket_that_brings_nothing_is_given_up_and_another_tried(world: World, soon: None) -> None:
+    old, deaf = await both_open(world)
+    old.push(hint(1))
+    await world.clock.advance(25)
+    assert old.open
+    assert not deaf.open
+    await world.clock.advance(61)
+    new = world.sockets.opened[2]
+    for socket in (old, new):
+        socket.push(hint(2))
+    await world.clock.advance(15)
+    assert not old.open
+    new.push(hint(3))
+    assert world.notes.told[2:] == [told(1), told(2), told(3)]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("which", [0, 1], ids=["the old one", "the new one"])
+async def test_a_socket_that_ends_while_both_are_open_costs_a_gap_at_most(world: World, soon: None, which: int) -> None:
+    both = await both_open(world)
+    both[which].drop()
+    await world.clock.advance(15)
+    assert [state.gap for state in world.notes.states if state.gap] == ([1, 2] if which == 0 else [1])
+    assert not both[1].open
+    assert both[0].open is (which == 1)
+
+
+async def test_closing_while_both_are_open_leaves_none_open(world: World, soon: None) -> None:
+    await both_open(world)
+    await world.stream.close()
+    await world.clock.advance(1)
+    assert not any(socket.open for socket in world.sockets.opened)
 
 
 # --- opening ------------------------------------------------------------------------------------------
@@ -334,6 +456,7 @@ async def test_a_stream_that_lasted_and_gave_data_is_opened_again_at_once(
     world: World, frames: list[bytes], reopened: int
 ) -> None:
     await world.live()
+    world.on_renewal = Lost("reset")
     for frame in frames:
         world.socket.push(frame)
     await world.clock.advance(15)

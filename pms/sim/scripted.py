@@ -41,11 +41,11 @@ class ScriptedMarket:
         self._flicker = self._quantity
         self.bid = listing.price // listing.tick * listing.tick
         self.ask = self.bid + listing.tick
+        self._bids, self._asks = self._side(self.bid, -1), self._side(self.ask, 1)
 
     def open(self, time: int) -> tuple[FeedEvent, ...]:
         """The whole book, with the listing's price as best bid."""
-        bids, asks = self._side(self.bid, -1), self._side(self.ask, 1)
-        return DepthSnapshot(self._listing.symbol, time, bids, asks), self._touch(time)
+        return DepthSnapshot(self._listing.symbol, time, self._bids, self._asks), self._touch(time)
 
     def quote(self, time: int, bid: Decimal, ask: Decimal = Decimal(0)) -> tuple[FeedEvent, ...]:
         """Move the touch and the ladder with it; every level is whole again, whatever was taken from it.
@@ -58,10 +58,10 @@ class ScriptedMarket:
             raise ValueError(
                 f"{bid}/{ask} is no touch of {self._listing.symbol}: nothing moved. Keep to ticks of {tick}."
             )
-        bids = self._change(self._side(self.bid, -1), self._side(bid, -1))
-        asks = self._change(self._side(self.ask, 1), self._side(ask, 1))
+        before, self._bids, self._asks = (self._bids, self._asks), self._side(bid, -1), self._side(ask, 1)
         self.bid, self.ask = bid, ask
-        return DepthDiff(self._listing.symbol, time, bids, asks), self._touch(time)
+        changes = self._change(before[0], self._bids), self._change(before[1], self._asks)
+        return DepthDiff(self._listing.symbol, time, *changes), self._touch(time)
 
     def trade(self, time: int, price: Decimal, quantity: Decimal, buyer_is_maker: bool) -> tuple[FeedEvent, ...]:
         """A trade between others; the ladder's quantities stay as they are."""
@@ -71,7 +71,7 @@ class ScriptedMarket:
         """A change far from the touch: the last bid level's quantity goes up by a step, and back the next time."""
         step = self._listing.step
         self._flicker = self._quantity + step if self._flicker == self._quantity else self._quantity
-        last = self._side(self.bid, -1)[0][0]
+        last, _ = self._bids[0]
         return (DepthDiff(self._listing.symbol, time, ((last, self._flicker),), ()),)
 
     def feed(self, steps: Iterable[Step] = ()) -> Iterator[FeedEvent]:

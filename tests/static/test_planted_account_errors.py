@@ -148,6 +148,7 @@ def test_a_planted_error_turns_its_test_red(name: str, tree) -> None:
     assert "AssertionError" in result.stdout + result.stderr or "Failed:" in result.stdout
 
 
+@pytest.mark.slow  # each of them is a test of the default run
 def test_without_the_errors_the_same_tests_are_green(tree) -> None:
     result = run(tree, *dict.fromkeys(error.test for error in ERRORS.values()))
     assert result.returncode == 0, result.stdout + result.stderr

@@ -155,6 +155,7 @@ def test_a_planted_error_turns_its_rules_test_red(error: Planted, tree: Path) ->
     assert "AssertionError" in result.stdout + result.stderr
 
 
+@pytest.mark.slow  # each of them is a test of the default run
 def test_without_the_errors_the_same_tests_are_green(tree: Path) -> None:
     result = run(tree, *dict.fromkeys(error.test for error in ERRORS))
     assert result.returncode == 0, result.stdout + result.stderr

@@ -170,10 +170,18 @@ def run(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     nursery = _nursery()
     assert nursery.stdin is not None
     assert nursery.stdout is not None
-    nursery.stdin.write(json.dumps({"tree": str(tree), "arguments": arguments}) + "\n")
+    job = {"tree": str(tree), "changed": _changed(tree), "arguments": arguments}
+    nursery.stdin.write(json.dumps(job) + "\n")
     nursery.stdin.flush()
     answer = json.loads(nursery.stdout.readline())
     return subprocess.CompletedProcess(arguments, answer["code"], answer["said"], "")
+
+
+def _changed(tree: Path) -> list[str]:
+    """What a tree has otherwise than this one: a copy keeps a file's time."""
+    sources = (path for name in COPIED for path in (ROOT / name).rglob("*") if path.suffix not in ("", ".pyc"))
+    names = (str(path.relative_to(ROOT)) for path in sources if path.is_file())
+    return [name for name in names if (tree / name).stat().st_mtime_ns != (ROOT / name).stat().st_mtime_ns]
 
 
 @cache

@@ -27,7 +27,7 @@ ERRORS = {
         "pms/core/orders.py",
         "if report.time < order.venue_time:",
         "if report.time < 0:",
-        LIFE,
+        "tests/pure/core/test_orders.py::test_an_older_word_does_not_bring_back_the_old_price_but_its_fill_counts",
     ),
     "an end absorbs nothing": Planted(
         2,
@@ -126,6 +126,7 @@ def test_a_planted_error_turns_its_test_red(what: str, tree: Path) -> None:
     assert result.returncode == 1, result.stdout + result.stderr
 
 
+@pytest.mark.slow  # each of them is a test of the default run
 def test_without_the_errors_the_same_tests_are_green(tree: Path) -> None:
     result = run(tree, *dict.fromkeys(error.test for error in ERRORS.values()))
     assert result.returncode == 0, result.stdout + result.stderr

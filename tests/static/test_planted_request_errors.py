@@ -117,6 +117,7 @@ def test_a_planted_error_turns_its_row_red(name: str, tree) -> None:
     assert "AssertionError" in result.stdout + result.stderr
 
 
+@pytest.mark.slow  # each of them is a test of the default run
 def test_without_the_errors_the_same_rows_are_green(tree) -> None:
     result = run(tree, *dict.fromkeys(node(row) for _, _, _, row in ERRORS.values()))
     assert result.returncode == 0, result.stdout + result.stderr

@@ -282,6 +282,7 @@ def test_a_planted_error_turns_its_test_red(name: str, tree: Path) -> None:
     assert "AssertionError" in result.stdout + result.stderr or "LawBroken" in result.stdout
 
 
+@pytest.mark.slow  # each of them is a test of the default run
 def test_without_the_errors_the_same_tests_are_green(tree: Path) -> None:
     result = run(tree, *dict.fromkeys(error.test for error in ERRORS.values()))
     assert result.returncode == 0, result.stdout + result.stderr

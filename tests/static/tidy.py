@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,8 +45,13 @@ def read(path: str, text: str) -> Source:
     return Source(path, text, ast.parse(text) if path.endswith(".py") else ast.Module([], []))
 
 
-def sources() -> Iterator[Source]:
-    """Every text file of the project, hidden and generated folders left out."""
+@cache
+def sources() -> tuple[Source, ...]:
+    """Every text file of the project, hidden and generated folders left out; read once."""
+    return tuple(_sources())
+
+
+def _sources() -> Iterator[Source]:
     for path in sorted(ROOT.rglob("*")):
         relative = path.relative_to(ROOT)
         if any((part.startswith(".") and part != ".ci") or part == "node_modules" for part in relative.parts):

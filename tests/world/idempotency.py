@@ -314,7 +314,7 @@ RETRIED = (
     ),
     Row(
         "SHUTTING_DOWN, then again",
-        (SLOW, send(request_id="first"), send(), Wait(0.2), STOP, START, Told("SHUTTING_DOWN"), *asked()),
+        (SLOW, send(request_id="first"), send(), Wait(0.7), STOP, START, Told("SHUTTING_DOWN"), *asked()),
         {"POST": 2},
         2,
     ),

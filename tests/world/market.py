@@ -12,8 +12,8 @@ from pms.sim.scripted import ScriptedMarket
 from pms.sim.synthetic import Listing
 from pms.sim.wire import Venue
 
-BEAT_S = 0.1
-BEATS_PER_MARK = 10
+BEAT_S = 0.5
+BEATS_PER_MARK = 2
 OTHERS = "others"  # an account that is not ours
 
 

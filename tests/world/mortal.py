@@ -1,13 +1,15 @@
 """One life of the daemon: every effect it has on the world passes here, so that it can end between any two of them.
 
-Effects that count are the atomic steps written to Redis and the order requests, each before and after it took place. At
-`die_at`, counted from 1, or at the first called `die_on` after `spared` of them, the life freezes: that effect's caller
-and every later one wait for ever, as a killed process does.
+Effects are the atomic steps written to Redis and the order requests; each passes here before and after it takes place.
+After the effect `die_at`, counted from 1, or at the first passage called `die_on` after `spared` of them, the life
+freezes: its caller and every later one wait for ever, as a killed process does. To die before an effect is to die after
+the one before it: the world has seen the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,11 +23,13 @@ _CLAIM = 15  # where a step's words name the claim (`pms.bus.commit.Function`)
 
 
 class Life:
-    """See the module. `effects` names what counted, in order; `commands` the Redis commands that were sent."""
+    """See the module. `effects` names what took place, in order; `passed` counts all passages; `commands` names the
+    Redis commands that were sent."""
 
     def __init__(self) -> None:
         self.tasks = Tasks()
         self.effects: list[str] = []
+        self.passed: Counter[str] = Counter()
         self.commands: set[str] = set()
         self.die_at = 0
         self.die_on = ""
@@ -39,16 +43,19 @@ class Life:
     async def effect(self, what: str) -> None:
         """An effect is about to happen, or has just happened."""
         if not self.frozen.is_set():
-            self.effects.append(what)
+            counts = what.startswith("after")
+            if counts:
+                self.effects.append(what)
+            self.passed[what] += 1
             self.meanwhile.pop(what, lambda: None)()
-            if len(self.effects) != self.die_at and not self._is_last(what):
+            if not (counts and len(self.effects) == self.die_at) and not self._is_last(what):
                 return
             self.frozen.set()
             self._hang_up()
         await self.alive()
 
     def _is_last(self, what: str) -> bool:
-        return what == self.die_on and self.effects.count(what) > self.spared
+        return what == self.die_on and self.passed[what] > self.spared
 
     async def alive(self) -> None:
         """Return while the life goes on. A client may have swallowed its task's cancellation: it meets another one."""

@@ -48,7 +48,7 @@ class Story:
                 self.world.fault(method, path, **what)
             case Dies(on=on, spared=spared):
                 life = self.world.life
-                life.die_on, life.spared = on, life.effects.count(on) + spared
+                life.die_on, life.spared = on, life.passed[on] + spared
             case Wait(seconds=seconds):
                 await self.world.run(seconds)
             case Do(what=what, on=on) if on:

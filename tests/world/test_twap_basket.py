@@ -205,7 +205,7 @@ async def test_it_resumes_with_all_its_legs(world: World, style: str, how: str) 
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("point", range(1, 13))
+@pytest.mark.parametrize("point", range(1, 7))
 @in_world(symbols=TWO)
 async def test_killed_while_it_starts_all_its_legs_are_there_or_none(world: World, point: int) -> None:
     await world.start()

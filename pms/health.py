@@ -7,6 +7,7 @@ written now is dropped, the next comes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ class HealthWriter:
     def write(self) -> None:
         """Once, now. Not while Redis is away: what is old by then would be told as new."""
         if self._alive is not None:
-            self._alive.write_text(str(self._clock.now_ms()))
+            _overwrite(self._alive, str(self._clock.now_ms()))
         if self._down():
             return
         put = Put(key=self._names.health, value=codec.encode(self._read()), ttl_ms=HEALTH_TTL_S * 1000)
@@ -80,6 +81,15 @@ class HealthWriter:
         )
         put = Put(key=self._names.price(instrument.symbol), value=codec.encode(price), ttl_ms=PRICE_TTL_S * 1000)
         self._commits.commit(Batch(puts=(put,)))
+
+
+def _overwrite(path: Path, text: str) -> None:
+    """In place, always as long as before: a file that is emptied first is waited for until it is on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(descriptor, text.encode(), 0)
+    finally:
+        os.close(descriptor)
 
 
 def last_alive(folder: Path | None) -> int:

@@ -92,6 +92,7 @@ def _move(tree: str) -> None:
     """Read what is loaded from now on from another tree."""
     os.chdir(tree)
     sys.path[0] = tree
+    sys.dont_write_bytecode = True  # its folders of bytecode are ours
     for name in _ours():
         module = sys.modules[name]
         if hasattr(module, "__path__"):

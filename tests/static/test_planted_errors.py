@@ -1,36 +1,17 @@
 """Every law of algos.md has a test that bites: with one error planted it turns red, without it is green.
 
-Each row plants its error in a copy of the tree and runs only the test that the row names.
+Each row plants its error and runs only the test that the row names (planting.py).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from functools import cache
-from pathlib import Path
-from typing import NamedTuple
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("schemas", "algos", "recovery", "pms", "tests")
+from tests.static.planting import ROOT, Planted, assert_found, run
+
 CHASE, ENDINGS = "tests/pure/algos/test_chase.py::", "tests/pure/algos/test_chase_endings.py::"
 HOLDS, LAWS = "tests/pure/algos/test_chase_holds.py::", "tests/pure/algos/test_laws.py::"
 CORE = "tests/pure/core/"
-
-
-class Planted(NamedTuple):
-    """An error, and the test that must find it."""
-
-    law: int
-    path: str
-    right: str
-    wrong: str
-    test: str
 
 
 ERRORS = [
@@ -153,57 +134,13 @@ ERRORS = [
 ]
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A copy of the sources and their tests."""
-    for name in COPIED:
-        shutil.copytree(ROOT / name, tmp_path / name)  # with its bytecode
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
-
-
-def run(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
-    """pytest on a tree, in a fork of the nursery."""
-    without = ("cacheprovider", "xdist", "hypothesispytest")  # what takes time to load and is not needed here
-    plugins = [part for name in without for part in ("-p", f"no:{name}")]
-    arguments = ["-q", "--noconftest", *plugins, *tests]
-    nursery = _nursery()
-    assert nursery.stdin is not None
-    assert nursery.stdout is not None
-    job = {"tree": str(tree), "changed": _changed(tree), "arguments": arguments}
-    nursery.stdin.write(json.dumps(job) + "\n")
-    nursery.stdin.flush()
-    answer = json.loads(nursery.stdout.readline())
-    return subprocess.CompletedProcess(arguments, answer["code"], answer["said"], "")
-
-
-def _changed(tree: Path) -> list[str]:
-    """What a tree has otherwise than this one: a copy keeps a file's time."""
-    sources = (path for name in COPIED for path in (ROOT / name).rglob("*") if path.suffix not in ("", ".pyc"))
-    names = (str(path.relative_to(ROOT)) for path in sources if path.is_file())
-    return [name for name in names if (tree / name).stat().st_mtime_ns != (ROOT / name).stat().st_mtime_ns]
-
-
-@cache
-def _nursery() -> subprocess.Popen[str]:
-    """One for this process; it ends when its stdin does."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
-    command = [sys.executable, str(ROOT / "tests" / "static" / "nursery.py")]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: f"law {error.law}, {error.path}")
-def test_a_planted_error_turns_its_laws_test_red(error: Planted, tree: Path) -> None:
-    source = (tree / error.path).read_text()
-    assert source.count(error.right) == 1, f"the error has no place in {error.path} any more"
-    (tree / error.path).write_text(source.replace(error.right, error.wrong))
-    result = run(tree, error.test)
-    assert result.returncode == 1, result.stdout + result.stderr
-    assert "AssertionError" in result.stdout + result.stderr or "LawBroken" in result.stdout
+def test_a_planted_error_turns_its_laws_test_red(error: Planted) -> None:
+    assert_found(error)
 
 
-def test_without_the_errors_the_same_tests_are_green(tree: Path) -> None:
-    result = run(tree, *dict.fromkeys(error.test for error in ERRORS))
+def test_without_the_errors_the_same_tests_are_green() -> None:
+    result = run(ROOT, [], *dict.fromkeys(error.test for error in ERRORS))
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.chase import AlgoStatus
 from schemas.market import ZERO, Quote, Side
+from schemas.orders import Origin
 
 if TYPE_CHECKING:
     from algos.step import AmendRequest
@@ -96,3 +97,12 @@ class Exit(msgspec.Struct, frozen=True):
     symbol: str
     side: Side
     quantity: Decimal
+    origin: Origin | None = None  # of its orders, where it is not the algo's own
+
+
+class StopEntry(msgspec.Struct, frozen=True):
+    """Have the rest of an entry go that can't be protected, or is not wanted any more: an algo's or a manual order's
+    id."""
+
+    entry_id: str
+    reason: str

@@ -18,7 +18,8 @@ from algos.plugin import Decided, Plugin
 from algos.plugin_laws import check_plugin
 from algos.plugin_step import start, step_parked, step_plugin
 from algos.registry import Kind
-from algos.step import Identity, View
+from algos.step import Identity
+from algos.view import View
 from schemas import codec
 from schemas.chase import AlgoStatus
 from schemas.errors import ErrorCode, Invalid

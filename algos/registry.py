@@ -7,21 +7,34 @@ from typing import Any
 
 import msgspec
 
-from algos import scalper, scalper_told, trail_stop, trail_told, twap, twap_basket, twap_told
+from algos import (
+    protection,
+    protection_told,
+    scalper,
+    scalper_told,
+    trail_stop,
+    trail_told,
+    twap,
+    twap_basket,
+    twap_told,
+)
 from algos.chase import start as start_chase
 from algos.chase import step_chase
 from algos.children import ChildReport
 from algos.laws import check_chase
+from algos.protection_laws import check_protection
 from algos.scalper_laws import check_scalper
-from algos.step import Action, Identity, Input, View
+from algos.step import Action, Identity, Input
 from algos.trail_laws import check_trail_stop
 from algos.twap_laws import check_twap, check_twap_basket
+from algos.view import View
 from schemas.chase import ChaseState
 from schemas.events_algos import ChaseEvent
 from schemas.events_orders import Event
 from schemas.keys import Keys
 from schemas.market import ZERO, Instrument, Quote
 from schemas.orders import Origin
+from schemas.protection import ProtectionState
 from schemas.scalper import ScalperState
 from schemas.trail_stop import TrailStopState
 from schemas.twap import TwapBasketState, TwapState
@@ -35,7 +48,8 @@ class Kind(msgspec.Struct, frozen=True):
     what the shell reads of a record. `report` is what its parent hears of it, where it may be a child; `waits` whether
     a record is kept in memory until its `wake_at`, where it says so itself; `blind` the event of one that protects a
     position and sees no price. `backed`: it keeps orders that wait at the venue, and hears what they may close
-    (`Cover`). `plugin`: it came from an installed package, and has the keys of such."""
+    (`Cover`). `plugin`: it came from an installed package, and has the keys of such; `common_keys`: one of ours has
+    these as well."""
 
     name: str
     letter: str
@@ -47,19 +61,24 @@ class Kind(msgspec.Struct, frozen=True):
     view: Callable[[Any], View]
     report: Callable[[Any], ChildReport] | None
     check: Callable[[Any, Input | None, Any, tuple[Action, ...]], None]
-    event: Callable[[Any, Any, int], Event]
+    event: Callable[[Any, Any, int], Event | None]
     waits: Callable[[Any], bool] | None = None
     blind: Callable[[Any, int], Event] | None = None
     backed: bool = False
     plugin: bool = False
+    common_keys: bool = False
+
+    @property
+    def _common(self) -> bool:
+        return self.plugin or self.common_keys
 
     def key(self, names: Keys, algo_id: str) -> str:
         """Where an algo's record stands."""
-        return names.plugin(self.name, algo_id) if self.plugin else names.algo(self.name, algo_id)  # type: ignore[arg-type]
+        return names.plugin(self.name, algo_id) if self._common else names.algo(self.name, algo_id)  # type: ignore[arg-type]
 
     def active_key(self, names: Keys, sub_account_id: str) -> str:
         """Where a sub-account's live ones are listed."""
-        if self.plugin:
+        if self._common:
             return names.active_plugins(sub_account_id)
         return names.active(self.name, sub_account_id)  # type: ignore[arg-type]
 
@@ -175,4 +194,20 @@ SCALPER = Kind(
     event=scalper_told.event_scalper,
 )
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP, TWAP, TWAP_BASKET, SCALPER)}
+PROTECTION = Kind(
+    name="protection",
+    letter="g",
+    origin=Origin.STOP,
+    record=ProtectionState,
+    version=1,
+    start=protection.start,
+    step=protection.step_protection,
+    view=protection_told.view_protection,
+    report=None,
+    check=check_protection,
+    event=protection_told.event_protection,
+    blind=protection_told.event_blind,
+    common_keys=True,
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (CHASE, TRAIL_STOP, TWAP, TWAP_BASKET, SCALPER, PROTECTION)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from algos.step import View
+from algos.view import View
 from schemas.events_algos import ScalperEvent, ScalperEventType, ScalperFilled, ScalperSlot
 from schemas.market import ZERO, Side
 from schemas.scalper import LayerSlot, ScalperState

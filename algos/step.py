@@ -11,12 +11,13 @@ from decimal import Decimal
 
 import msgspec
 
-from algos.children import AmendAlgo, ChildChanged, ChildDone, Exit, ExitDone, Spawn, StopChild
+from algos.children import AmendAlgo, ChildChanged, ChildDone, Exit, ExitDone, Spawn, StopChild, StopEntry
 from algos.cover import Cover
-from schemas.chase import AlgoStatus, Throttle
+from algos.protecting import Bare, EntryChanged, ProtectRequest
+from algos.view import View as View  # noqa: PLC0414 - part of what every algo is made of
+from schemas.chase import Throttle
 from schemas.market import ZERO, Candle, Instrument, Quote, Side
-from schemas.orders import Cause, Fill, Order, OrderType, TimeInForce, WorkingType
-from schemas.trail_stop import TriggerSource
+from schemas.orders import Cause, Fill, Order, OrderType, Origin, TimeInForce, WorkingType
 
 REJECTION_LIMIT = 3  # law 7: the same refusal so many times, and the algo backs off
 BACK_OFF_FIRST_MS = 1_000
@@ -192,6 +193,9 @@ Input = (
     | AmendRequest
     | StreamHealth
     | PositionReduced
+    | EntryChanged
+    | Bare
+    | ProtectRequest
     | Cover
     | ReplaceRequest
     | MarkUpdate
@@ -225,6 +229,7 @@ class PlaceChild(msgspec.Struct, frozen=True):
     trigger_price: Decimal = ZERO  # of a conditional order; `price` is then its limit, 0 for the market's
     working_type: WorkingType = "MARK_PRICE"
     alternatives: str = ""  # orders of one such name close the same quantity
+    origin: Origin | None = None  # where it is not the algo's own
 
 
 class AmendChild(msgspec.Struct, frozen=True):
@@ -243,7 +248,7 @@ class CancelChild(msgspec.Struct, frozen=True):
     symbol: str
 
 
-Action = PlaceChild | AmendChild | CancelChild | Spawn | StopChild | AmendAlgo | Exit
+Action = PlaceChild | AmendChild | CancelChild | Spawn | StopChild | AmendAlgo | Exit | StopEntry
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -266,35 +271,3 @@ def back_off_ms(rejections: int) -> int:
     if doublings < 0:
         return 0
     return min(BACK_OFF_FIRST_MS << min(doublings, 16), BACK_OFF_MAX_MS)
-
-
-class View(msgspec.Struct, frozen=True):
-    """What the shell needs of any algo's state without knowing its kind. `symbol` is empty where it follows none (a
-    basket); `live_children` are its own orders, `child_algos` the ids of its live child algos; `news` is what is
-    published at once when it changes; `mid` the last one seen, 0 where none was. `follows` is the price source of what
-    protects a position while it waits for its trigger, `missed_since` from when on nobody has looked at that;
-    `milestone` the word of an event that is told once, when it appears. `holds`: it keeps an inventory of its own, and
-    hears when somebody else reduces it. `backstop`: what the venue is to close should we die; `exposed`: why not."""
-
-    algo_id: str
-    root_id: str
-    sub_account_id: str
-    symbol: str
-    status: AlgoStatus
-    wake_at: int
-    reduce_only: bool
-    live_children: tuple[str, ...]
-    updated_at: int
-    news: tuple[object, ...]
-    tag: str = ""
-    epoch: int = 0
-    parent_id: str = ""
-    child_algos: tuple[str, ...] = ()
-    instrument: Instrument | None = None
-    mid: Decimal = ZERO
-    follows: TriggerSource | None = None
-    missed_since: int = 0
-    milestone: str = ""
-    holds: bool = False
-    backstop: Decimal = ZERO
-    exposed: str = ""

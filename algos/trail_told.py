@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from algos import step, tally, trail_backstop
-from algos.step import View
+from algos.view import View
 from schemas.events_algos import TrailStopEvent, TrailStopEventType
 from schemas.events_orders import ProtectionEvent
 from schemas.market import ZERO

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from algos import tally, twap_plan
 from algos.children import ChildReport
-from algos.step import View
+from algos.view import View
 from schemas.chase import AlgoStatus
 from schemas.events_algos import BasketLeg, TwapBasketEvent, TwapEvent
 from schemas.market import ZERO
@@ -20,7 +20,7 @@ from schemas.twap import TwapBasketState, TwapLeg, TwapParams, TwapState
 
 
 def view_twap(state: TwapState) -> View:
-    """See `algos.step.View`."""
+    """See `algos.view.View`."""
     child, worker = state.child, state.worker
     return View(
         algo_id=state.twap_id,
@@ -93,7 +93,7 @@ def event_twap(kind: str, state: TwapState, ts: int) -> TwapEvent:
 
 
 def view_basket(state: TwapBasketState) -> View:
-    """See `algos.step.View`. It adds risk unless every leg only reduces."""
+    """See `algos.view.View`. It adds risk unless every leg only reduces."""
     return View(
         algo_id=state.twap_basket_id,
         root_id=state.root_id,

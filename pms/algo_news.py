@@ -5,7 +5,7 @@ Owns the pace of progress events. Refuses to know kinds.
 
 from __future__ import annotations
 
-from algos.step import View
+from algos.view import View
 from pms.alarms import Alarms
 from pms.runner import PROGRESS_MS, Runner
 from schemas.chase import AlgoStatus

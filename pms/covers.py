@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from algos.cover import Cover
-from algos.step import View
+from algos.view import View
 from pms.core import exits
 from pms.core.exits import Form
 from pms.runner import Runner

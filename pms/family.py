@@ -18,7 +18,8 @@ import structlog
 from algos import step, tally
 from algos.children import AmendAlgo, ChildChanged, ChildDone, ChildReport, Exit, ExitDone, Spawn, StopChild
 from algos.registry import KINDS
-from algos.step import Action, Identity, View
+from algos.step import Action, Identity
+from algos.view import View
 from pms.exit_goals import STOPPED, Goal
 from pms.runner import Runner
 from schemas.chase import AlgoStatus

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from functools import partial
 
-from algos.step import OrderUpdate, View
+from algos.step import OrderUpdate
+from algos.view import View
 from pms.desk import Desk
 from pms.outcomes import Outcomes
 from pms.unresolved import EVERYBODY, Unresolved

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import structlog
 
 from algos import step
-from algos.step import View
+from algos.view import View
 from pms.clock import Clock
 from pms.desk import Desk
 from pms.family import view_of

@@ -5,7 +5,7 @@ Refuses to know where prices come from (pms.market, pms.sight).
 
 from __future__ import annotations
 
-from algos.step import View
+from algos.view import View
 from pms.runner import Runner
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from algos import step
 from algos.registry import Kind
-from algos.step import View
+from algos.view import View
 from pms.bus.batch import Fenced, Gone, Put
 from pms.clock import Clock
 from pms.config import ForeignPolicy

@@ -69,7 +69,8 @@ async def read(
         async for key, state, meta in reader.strings(kind.key(names, "*"), kind.record):
             ledger.restore_algo(key, meta.rev)
             found.append((kind, state))
-    async for key, plugged, meta in reader.strings(names.plugin("*", "*"), ParkedState):
+    ours = tuple(kind.key(names, "") for kind in KINDS.values())
+    async for key, plugged, meta in reader.strings(names.plugin("*", "*"), ParkedState, apart_from=ours):
         ledger.restore_algo(key, meta.rev)
         found.append(revive(plugged))
     algos = [(kind, state) for kind, state in found if not kind.view(state).status.terminal]
@@ -96,9 +97,14 @@ class _Reader:
         self._now = now
         self.quarantined: list[Quarantined] = []
 
-    async def strings(self, pattern: str, kind: type[T]) -> AsyncIterator[tuple[str, T, codec.Meta]]:
-        """Every record of a kind whose key matches."""
-        async for keys in self._pages(pattern):
+    async def strings(
+        self, pattern: str, kind: type[T], apart_from: tuple[str, ...] = ()
+    ) -> AsyncIterator[tuple[str, T, codec.Meta]]:
+        """Every record of a kind whose key matches and does not begin as one of `apart_from`."""
+        async for page in self._pages(pattern):
+            keys = [key for key in page if not key.startswith(apart_from)]
+            if not keys:
+                continue
             bodies = await self._caller.call("MGET", *keys)
             assert isinstance(bodies, list), "MGET answers a list"
             for key, body in zip(keys, bodies, strict=True):

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from algos.step import View
+from algos.view import View
 from schemas.ids import Damaged, Foreign, OrderId, VenueOrder, parse
 from schemas.market import ZERO
 from schemas.orders import Fill, Order

@@ -15,12 +15,13 @@ from schemas.fields import Command
 from schemas.keys import Keys
 from schemas.orders import Order
 from schemas.plugin import PluginState
+from schemas.protection import ProtectionState
 from schemas.replies import Success
 from schemas.scalper import ScalperState
 from schemas.trail_stop import TrailStopState
 from schemas.twap import TwapBasketState, TwapState
 
-_ALGOS = ChaseState | TrailStopState | TwapState | TwapBasketState | ScalperState | PluginState
+_ALGOS = ChaseState | TrailStopState | TwapState | TwapBasketState | ScalperState | ProtectionState | PluginState
 RedisType = Literal["string", "hash", "list", "stream", "channel"]
 
 
@@ -77,12 +78,26 @@ def _algos(k: Keys) -> tuple[Row, ...]:
         Row("scalper", k.algo("scalper", "{id}"), "string", "state of a scalper", ScalperState),
         Row("twapBasket", k.algo("twap_basket", "{id}"), "string", "state of a TWAP basket", TwapBasketState),
         Row("plugin", k.plugin("{kind}", "{id}"), "string", "state of an algo of a plug-in", PluginState),
+        Row(
+            "protection",
+            k.plugin("protection", "{id}"),
+            "string",
+            "state of a stop and a take-profit",
+            ProtectionState,
+        ),
         Row("activeChase", k.active("chase", "{acct}"), "hash", "live chases by id", ChaseState),
         Row("activeTwap", k.active("twap", "{acct}"), "hash", "live TWAPs by id", TwapState),
         Row("activeTrailStop", k.active("trail_stop", "{acct}"), "hash", "live trailing stops by id", TrailStopState),
         Row("activeScalper", k.active("scalper", "{acct}"), "hash", "live scalpers by id", ScalperState),
         Row("activeTwapBasket", k.active("twap_basket", "{acct}"), "hash", "live TWAP baskets by id", TwapBasketState),
-        Row("activePlugins", k.active_plugins("{acct}"), "hash", "live algos of plug-ins by id", PluginState),
+        Row(
+            "activePlugins",
+            k.active_plugins("{acct}"),
+            "hash",
+            "live protections, and algos of plug-ins, by id",
+            PluginState,
+            or_holds=ProtectionState,
+        ),
     )
 
 

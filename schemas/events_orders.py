@@ -141,13 +141,19 @@ class PositionReduced(_PositionEvent, frozen=True, kw_only=True):
     close_price: Decimal
 
 
-class ProtectionEvent(Event, frozen=True, kw_only=True):
-    """A stop, take-profit or backstop at the venue, or held by us where the venue won't (`protection_blind`)."""
+ProtectionEventType = Literal[
+    "protection_placed", "protection_moved", "protection_triggered", "protection_removed", "protection_blind"
+]
 
-    type: Literal[
-        "protection_placed", "protection_moved", "protection_triggered", "protection_removed", "protection_blind"
-    ]
+
+class ProtectionEvent(Event, frozen=True, kw_only=True):
+    """A stop, take-profit or backstop at the venue, or held by us where the venue won't (`protection_blind`).
+    `quantity` is what is still protected; `fees` are amounts by asset, `slippage_bps` is how much worse `avg_price` is
+    than `arrival_mid`, the mid when it was triggered."""
+
+    type: ProtectionEventType
     trail_stop_id: str = ""
+    protection_id: str = ""
     client_algo_id: str = ""
     origin: Origin
     position_id: str
@@ -161,3 +167,8 @@ class ProtectionEvent(Event, frozen=True, kw_only=True):
     triggered_price: Decimal = ZERO
     status: str
     reason: str = ""
+    filled_quantity: Decimal = ZERO
+    avg_price: Decimal = ZERO
+    fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    arrival_mid: Decimal = ZERO
+    slippage_bps: Decimal = ZERO

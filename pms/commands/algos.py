@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from algos import step
-from algos.step import View
+from algos.view import View
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.clock import Clock

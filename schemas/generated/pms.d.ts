@@ -829,6 +829,13 @@ export interface Leg {
   readonly leverage?: number;
 }
 
+/** Where a leg triggers, by which price; `limit_price` 0: it then closes at the market. */
+export interface LegParams {
+  readonly triggerPrice: number;
+  readonly limitPrice: number;
+  readonly workingType: "CONTRACT_PRICE" | "MARK_PRICE";
+}
+
 /** One order of a scale. */
 export interface Level {
   readonly price: number | string;
@@ -1286,7 +1293,7 @@ export interface PriceRecord {
   readonly source: "bookTicker" | "depth" | "markPrice" | "premiumIndex";
 }
 
-/** A stop, take-profit or backstop at the venue, or held by us where the venue won't (`protection_blind`). */
+/** A stop, take-profit or backstop at the venue, or held by us where the venue won't (`protection_blind`). `quantity` is what is still protected; `fees` are amounts by asset, `slippage_bps` is how much worse `avg_price` is than `arrival_mid`, the mid when it was triggered. */
 export interface ProtectionEvent {
   readonly seq: number;
   readonly prevSeq: number;
@@ -1297,6 +1304,7 @@ export interface ProtectionEvent {
   readonly subAccountId: string;
   readonly requestId: string;
   readonly trailStopId: string;
+  readonly protectionId: string;
   readonly clientAlgoId: string;
   readonly origin: Origin;
   readonly positionId: string;
@@ -1310,6 +1318,73 @@ export interface ProtectionEvent {
   readonly triggeredPrice: number;
   readonly status: string;
   readonly reason: string;
+  readonly filledQuantity: number;
+  readonly avgPrice: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly arrivalMid: number;
+  readonly slippageBps: number;
+}
+
+/** What was asked. `side` is the exit's: SELL protects a long. `entry_id` names the algo or the manual order that is protected from its first fill on; without one, `quantity` of the position `position_id` is. */
+export interface ProtectionParams {
+  readonly symbol: string;
+  readonly side: Side;
+  readonly quantity: number;
+  readonly positionId: string;
+  readonly entryId: string;
+  readonly stop: LegParams | null;
+  readonly takeProfit: LegParams | null;
+}
+
+/** The record `pms:algo:protection:{id}`.  `quantity` counts what was closed by it (`filled_quantity`) and what is still protected (`rest`); it grows with the entry's fills and shrinks with the position. `entry_live`: the entry may still fill; `entry_stopped`: its end was asked for. `bare`: an order that closes it would have to stand without the venue's flag (execution.md 14). `watch`: a leg's price is watched here, since nothing of it stands at the venue. `word` is what was told last, of the leg `word_leg`, the `count`th time. */
+export interface ProtectionRecord {
+  readonly protectionId: string;
+  readonly subAccountId: string;
+  readonly tag: string;
+  readonly symbol: string;
+  readonly side: Side;
+  readonly params: ProtectionParams;
+  readonly instrument: Instrument;
+  readonly idEpoch: number;
+  readonly startedAt: number;
+  readonly updatedAt: number;
+  readonly quantity: number;
+  readonly legs: ReadonlyArray<Leg>;
+  readonly positionId: string;
+  readonly requestId: string;
+  readonly rootId: string;
+  readonly parentId: string;
+  readonly parentSlot: number;
+  readonly status: AlgoStatus;
+  readonly reason: string;
+  readonly entryId: string;
+  readonly entryFilled: number;
+  readonly entryLive: boolean;
+  readonly entryStopped: boolean;
+  readonly bare: boolean;
+  readonly watch: boolean;
+  readonly mid: number;
+  readonly triggeredAt: number;
+  readonly triggeredBy: "stop" | "take_profit" | "";
+  readonly triggeredPrice: number;
+  readonly arrivalMid: number;
+  readonly exiting: boolean;
+  readonly exitFailures: number;
+  readonly retryAt: number;
+  readonly filledQuantity: number;
+  readonly quoteFilled: number;
+  readonly avgPrice: number;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly residual: number;
+  readonly hold: string;
+  readonly blind: boolean;
+  readonly ending: AlgoStatus | null;
+  readonly endingReason: string;
+  readonly word: "" | "blind" | "moved" | "placed" | "triggered";
+  readonly wordLeg: "stop" | "take_profit";
+  readonly count: number;
+  readonly wakeAt: number;
+  readonly stoppedAt: number;
 }
 
 /** `pms:quarantine:{key}`: a damaged record as it was found. */
@@ -2562,12 +2637,13 @@ export interface PmsRecords {
   readonly scalper: ScalperRecord;
   readonly twapBasket: TwapBasketRecord;
   readonly plugin: PluginRecord;
+  readonly protection: ProtectionRecord;
   readonly activeChase: ChaseRecord;
   readonly activeTwap: TwapRecord;
   readonly activeTrailStop: TrailStopRecord;
   readonly activeScalper: ScalperRecord;
   readonly activeTwapBasket: TwapBasketRecord;
-  readonly activePlugins: PluginRecord;
+  readonly activePlugins: PluginRecord | ProtectionRecord;
   readonly openOrders: OrderRecord;
   readonly order: OrderRecord;
   readonly position: PositionRecord;
@@ -2616,6 +2692,8 @@ export interface PmsKeys<NS extends string = "pms"> {
   readonly twapBasket: `${NS}:twap_basket:${string}`;
   /** state of an algo of a plug-in */
   readonly plugin: `${NS}:algo:${string}:${string}`;
+  /** state of a stop and a take-profit */
+  readonly protection: `${NS}:algo:protection:${string}`;
   /** live chases by id */
   readonly activeChase: `${NS}:active_chase:${string}`;
   /** live TWAPs by id */
@@ -2626,7 +2704,7 @@ export interface PmsKeys<NS extends string = "pms"> {
   readonly activeScalper: `${NS}:active_scalper:${string}`;
   /** live TWAP baskets by id */
   readonly activeTwapBasket: `${NS}:active_twap_basket:${string}`;
-  /** live algos of plug-ins by id */
+  /** live protections, and algos of plug-ins, by id */
   readonly activePlugins: `${NS}:active_algo:${string}`;
   /** live orders by clientOrderId */
   readonly openOrders: `${NS}:open_orders:${string}`;

@@ -14,6 +14,7 @@ KEYS = {
     "twap_basket": ("pms:twap_basket:x1", "pms:active_twap_basket:main"),
     "trail_stop": ("pms:trailstop:x1", "pms:active_trail_stop:main"),
     "scalper": ("pms:scalper:x1", "pms:active_scalper:main"),
+    "protection": ("pms:algo:protection:x1", "pms:active_algo:main"),
 }
 
 

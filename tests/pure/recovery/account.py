@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from algos.step import View
+from algos.view import View
 from pms.core import orders
 from recovery.plan import Drift, Recorded
 from schemas.chase import AlgoStatus

@@ -1,0 +1,123 @@
+"""Every rule of the protection has a test that bites: one error planted turns it red (algos.md, Protection;
+execution.md 14)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.static.test_planted_errors import Planted, run
+from tests.static.test_planted_errors import tree as tree  # noqa: PLC0414 - a fixture
+
+RULES, LAWS = "tests/pure/algos/test_protection.py::", "tests/pure/algos/test_protection_laws.py::"
+LIVES = "tests/pure/algos/test_protection_lives.py::"
+
+ERRORS = {
+    "more than the position is protected": Planted(
+        2,
+        "algos/protection.py",
+        "return state if left >= state.rest else _replace(state, quantity=state.filled_quantity + left)",
+        "return state",
+        RULES + "test_a_reduced_position_is_followed_within_one_step",
+    ),
+    "a fill of the entry waits for the answer to the one before": Planted(
+        14,
+        "algos/protection_legs.py",
+        "whole = [one for one in fits if one.open_quantity == want and one.state is not OrderState.UNKNOWN]",
+        "whole = [one for one in fits if one.open_quantity == want or one.arriving]",
+        RULES + "test_an_entry_is_protected_from_its_first_fill_on_and_for_what_is_filled",
+    ),
+    "a move takes the old order away first": Planted(
+        14,
+        "algos/protection_legs.py",
+        "    if any(one.bare and not one.arriving for one in others):\n",
+        "    if any(not one.arriving for one in others):\n",
+        RULES + "test_a_move_is_new_before_old",
+    ),
+    "without the flag orders sum above the position": Planted(
+        14,
+        "algos/protection_legs.py",
+        "        if kept + one.open_quantity <= want:\n",
+        "        if one:\n",
+        RULES + "test_without_the_flag_more_of_it_is_one_order_more",
+    ),
+    "the take-profit goes without the flag": Planted(
+        14,
+        "algos/protection_legs.py",
+        'return not leg.dropped and not (state.bare and leg.word == "take_profit")',
+        "return not leg.dropped",
+        RULES + "test_without_the_flag_only_the_stop_is_at_the_venue_and_the_other_price_is_held_here",
+    ),
+    "a trigger that has passed is a refusal like any": Planted(
+        14,
+        "algos/protection_legs.py",
+        "if failure is not None and failure.cause is Cause.TRIGGERED:",
+        "if failure is not None and failure.cause is Cause.POST_ONLY:",
+        RULES + "test_a_trigger_that_has_passed_closes_at_once",
+    ),
+    "a refused trigger is nobody's": Planted(
+        7,
+        "algos/protection_legs.py",
+        "return not leg.dropped and bool(state.rest) and (leg.held or not leg.standing)",
+        "return False",
+        RULES + "test_refused_three_times_the_daemon_holds_the_trigger_and_the_entry_goes",
+    ),
+    "the other leg stays": Planted(
+        1,
+        "algos/protection_close.py",
+        "    state, actions, due = _withdraw(state, now, all_of_them=False)\n",
+        "    actions, due = NOTHING, 0\n",
+        RULES + "test_one_cancels_the_other",
+    ),
+    "what a triggered order leaves stays open": Planted(
+        28,
+        "algos/protection_close.py",
+        "if state.exiting or not state.rest or any(one.triggered for one in state.orders):",
+        "if state.exiting or not state.rest or state.filled_quantity:",
+        RULES + "test_what_a_triggered_order_leaves_is_closed_by_an_exit",
+    ),
+    "an ending before its orders are gone is not seen": Planted(
+        3,
+        "algos/protection_laws.py",
+        'require(not after.orders and not after.exiting, 3, "an ending before its orders are proven gone")',
+        "pass",
+        LAWS + "test_a_step_that_breaks_a_law_is_seen",
+    ),
+    "a pause takes it away": Planted(
+        25,
+        "algos/protection.py",
+        "        case step.StopRequest():\n",
+        '        case step.PauseRequest():\n            return end(state, AlgoStatus.CANCELLED, "paused")\n'
+        "        case step.StopRequest():\n",
+        LIVES + "test_it_survives_everything_but_its_own_end",
+    ),
+    "it acts before all is booked": Planted(
+        22,
+        "algos/protection_close.py",
+        "    if state.hold == RECOVERING:\n        return _replace(state, wake_at=0, watch=False), NOTHING\n",
+        "",
+        LIVES + "test_what_happened_while_down_is_taken_in_before_anything_is_asked",
+    ),
+    "too much without the flag is not seen": Planted(
+        2,
+        "algos/protection_laws.py",
+        'require(asked <= after.rest, 2, f"{asked} without the venue\'s flag for a rest of {after.rest}")',
+        "pass",
+        LAWS + "test_an_order_that_breaks_a_law_is_seen",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_planted_error_turns_its_test_red(name: str, tree) -> None:
+    error = ERRORS[name]
+    source = (tree / error.path).read_text()
+    assert source.count(error.right) == 1, f"the error has no place in {error.path} any more"
+    (tree / error.path).write_text(source.replace(error.right, error.wrong))
+    result = run(tree, error.test)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "AssertionError" in result.stdout + result.stderr or "Failed:" in result.stdout
+
+
+def test_without_the_errors_the_same_tests_are_green(tree) -> None:
+    result = run(tree, *dict.fromkeys(error.test for error in ERRORS.values()))
+    assert result.returncode == 0, result.stdout + result.stderr

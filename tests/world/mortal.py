@@ -18,7 +18,7 @@ from pms.clock import Alarm, Clock
 from pms.tasks import Tasks
 from tests.world.memory import MemoryHttp, MemorySockets
 
-ORDERS = "/fapi/v1/order"
+ORDERS = {"/fapi/v1/order": "", "/fapi/v1/algoOrder": " conditional"}
 _CLAIM = 15  # where a step's words name the claim (`pms.bus.commit.Function`)
 
 
@@ -84,15 +84,16 @@ class MortalHttp:
         self._life = life
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
-        counts = method != "GET" and target.partition("?")[0] == ORDERS
+        path = target.partition("?")[0]
+        counts = method != "GET" and path in ORDERS
         if counts:
-            await self._life.effect(f"before {method}")
+            await self._life.effect(f"before {method}{ORDERS[path]}")
         await self._life.alive()
         try:
             return await self._http.request(method, target, headers, body)
         finally:
             if counts and not self._life.over:
-                await self._life.effect(f"after {method}")
+                await self._life.effect(f"after {method}{ORDERS[path]}")
 
     async def close(self) -> None:
         await self._http.close()

@@ -141,7 +141,9 @@ def test_it_is_no_larger_than_the_stop_its_part_of_the_net_and_one_order(most, m
 def test_it_moves_when_the_trigger_has_moved_a_quarter_of_the_distance_new_before_old() -> None:
     stage = backed(callback_ticks=40)  # extreme 100, trigger 96, backstop 92
     assert stage.move(1009) == ()
-    (new,) = stage.move(1010)
+    asked = stage.move(1010)
+    assert [type(action) for action in asked] == [PlaceChild]
+    (new,) = asked
     assert (new.trigger_price, new.quantity) == (D(93), D(1))
     assert parse(new.client_order_id).attempt == 1  # type: ignore[union-attr]
     assert stage.move(1200) == (), "one thing at a time"
@@ -166,7 +168,9 @@ def test_it_moves_at_most_every_two_seconds_and_then_by_itself() -> None:
     stage.cover("1")
     stage.backstop()
     assert stage.move(1020, after_ms=500) == ()
-    (new,) = stage.run(MOVE_MS)
+    asked = stage.run(MOVE_MS)
+    assert len(asked) == 1
+    (new,) = asked
     assert (new.trigger_price, stage.state.updated_at) == (D(94), T0 + MOVE_MS)
 
 
@@ -190,7 +194,7 @@ def test_with_no_part_of_the_net_it_goes() -> None:
 def test_while_the_fate_of_one_is_not_known_no_other_leaves(word) -> None:
     stage = backed(callback_ticks=40)
     stage.move(1010)
-    stage.backstop(word)
+    assert stage.backstop(word) == ()
     assert stage.move(1100) == ()
     assert stage.cover("0.5") == ()
     assert len(stage.asked(PlaceChild)) == 2

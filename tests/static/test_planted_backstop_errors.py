@@ -1,0 +1,153 @@
+"""Every rule of the backstop has a test that bites: one error planted turns it red (algos.md, trail_stop; execution.md
+14, 29)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.static.planting import Planted, assert_found
+
+PURE = "tests/pure/algos/test_trail_backstop.py::"
+WORLD = "tests/world/test_trail_backstop.py::"
+BACKSTOP = "algos/trail_backstop.py"
+
+ERRORS = {
+    "nearer than asked": Planted(
+        6,
+        "algos/trail_price.py",
+        "return 2 * int((exact / 2).to_integral_value(ROUND_FLOOR))",
+        "return 2 * int((exact / 2).to_integral_value(ROUND_CEILING))",
+        PURE + "test_it_stands_twice_the_callback_behind_the_extreme_or_as_asked",
+    ),
+    "the venue looks at another price": Planted(
+        0,
+        BACKSTOP,
+        'working_type="MARK_PRICE" if state.params.trigger == "mark" else "CONTRACT_PRICE"',
+        'working_type="MARK_PRICE"',
+        PURE + "test_the_venue_looks_at_the_mark_where_the_stop_does",
+    ),
+    "larger than its part of the net": Planted(
+        14,
+        BACKSTOP,
+        "most = min(state.rest, state.cover, ",
+        "most = min(state.rest, ",
+        PURE + "test_it_is_no_larger_than_the_stop_its_part_of_the_net_and_one_order",
+    ),
+    "old before new where nothing needs it": Planted(
+        14,
+        BACKSTOP,
+        "    if state.backstops and not state.alone:\n",
+        "    if state.backstops:\n",
+        PURE + "test_it_moves_when_the_trigger_has_moved_a_quarter_of_the_distance_new_before_old",
+    ),
+    "two at once beside others": Planted(
+        14,
+        BACKSTOP,
+        "    if state.backstops and not state.alone:\n",
+        "    if False:\n",
+        PURE + "test_beside_others_positions_the_old_one_goes_first",
+    ),
+    "every rise moves it": Planted(
+        18,
+        BACKSTOP,
+        "MOVE_MS = 2_000",
+        "MOVE_MS = 1",
+        PURE + "test_it_moves_at_most_every_two_seconds_and_then_by_itself",
+    ),
+    "it never moves": Planted(
+        0,
+        BACKSTOP,
+        "QUARTER * abs(state.trigger2 - one.trigger2) < gap2",
+        "True",
+        PURE + "test_it_moves_when_the_trigger_has_moved_a_quarter_of_the_distance_new_before_old",
+    ),
+    "another one while the fate of one is unknown": Planted(
+        3,
+        BACKSTOP,
+        "any(one.leaving or one.state in _IN_FLIGHT for one in state.backstops)",
+        "any(one.leaving for one in state.backstops)",
+        PURE + "test_while_the_fate_of_one_is_not_known_no_other_leaves",
+    ),
+    "the exit waits for ever": Planted(
+        28,
+        BACKSTOP,
+        " and now < state.triggered_at + UNPROVEN_MS",
+        "",
+        PURE + "test_beside_others_positions_the_exit_waits_for_its_end_but_not_for_ever",
+    ),
+    "a passed trigger is only refused": Planted(
+        14,
+        BACKSTOP,
+        "    if failure is not None and failure.cause is Cause.TRIGGERED:\n",
+        "    if False:\n",
+        PURE + "test_a_trigger_that_has_passed_closes_at_once",
+    ),
+    "an old trade closes": Planted(
+        27,
+        BACKSTOP,
+        '        if quote is None or state.params.trigger == "mark":\n',
+        "        if True:\n",
+        PURE + "test_a_last_trade_that_is_older_than_the_book_closes_nothing",
+    ),
+    "an exit beside one that closes": Planted(
+        1,
+        "algos/trail_exit.py",
+        "    if trail_backstop.firing(state):\n",
+        "    if False:\n",
+        PURE + "test_what_it_leaves_is_closed_at_once",
+    ),
+    "it outlives its stop": Planted(
+        3,
+        "algos/trail_exit.py",
+        "return trail_backstop.withdraw(state, now) if state.backstops else (_ended(state), NOTHING)",
+        "return _ended(state), NOTHING",
+        PURE + "test_it_goes_with_the_stop_and_before_it",
+    ),
+    "nobody hears that none stands": Planted(
+        0,
+        "pms/algo_news.py",
+        "    if view.exposed and not view.status.terminal:\n",
+        "    if False:\n",
+        WORLD + "test_refused_again_and_again_it_is_told_and_the_stop_goes_on_by_itself",
+    ),
+    "each is given all of the net": Planted(
+        14,
+        "pms/covers.py",
+        "        free[side.sign] = left - most\n",
+        "",
+        WORLD + "test_two_stops_on_one_position_leave_one_position_to_sell_at_the_venue",
+    ),
+    "what one leaves goes to nobody": Planted(
+        14,
+        "pms/covers.py",
+        "            self._asked.pop(algo_id, None)\n            self.tell(symbol)\n",
+        "            self._asked.pop(algo_id, None)\n",
+        WORLD + "test_the_part_of_one_that_ends_goes_to_the_other",
+    ),
+    "more than the account's net": Planted(
+        14,
+        "pms/covers.py",
+        "net = exits.coverable(side, books, ZERO)",
+        "net = abs(held)",
+        WORLD + "test_beside_another_sub_account_each_closes_its_own_from_the_venue",
+    ),
+    "without the venue's flag": Planted(
+        14,
+        "pms/exit_ledger.py",
+        "        if order.waiting:  # the account's net bounds those that wait among themselves (pms.covers)\n",
+        "        if False:\n",
+        WORLD + "test_beside_another_sub_account_each_closes_its_own_from_the_venue",
+    ),
+    "the net is not told again": Planted(
+        14,
+        "pms/closers.py",
+        "        self._desk.covers.tell(symbol)\n",
+        "",
+        WORLD + "test_with_one_more_sub_account_on_the_side_the_old_one_goes_first",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_planted_error_turns_its_test_red(name: str) -> None:
+    assert_found(ERRORS[name])

@@ -219,6 +219,23 @@ async def test_an_exit_by_chase_rests_at_the_touch_until_its_deadline_then_the_m
     assert (child["reason"], child["filledQuantity"]) == ("deadline", D("0.004"))
 
 
+@pytest.mark.parametrize("filled", ["", "0.004"])
+@in_world()
+async def test_an_exit_by_chase_that_somebody_takes_away_is_no_end_of_the_exit(world: World, filled: str) -> None:
+    """It never gives up silently: the market takes the rest."""
+    await ready(world)
+    held = await opened(world)
+    name = await stopped(world, positionId=held, callbackTicks=1000, exit="chase", exitDeadlineSeconds=60)
+    world.market.move(-1500)
+    await world.until(world.resting, 3)
+    (order,) = world.resting()
+    if filled:
+        world.market.hit(order, filled)
+    world.exchange.cancel(world.account, "BTCUSDT", order_id=order.order_id)
+    state = await ends(world, name)
+    assert (state["status"], state["filledQuantity"], world.held()) == ("completed", D("0.010"), 0)
+
+
 @in_world()
 async def test_cancelled_it_ends_and_closes_where_asked(world: World) -> None:
     await ready(world)

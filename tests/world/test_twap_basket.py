@@ -147,6 +147,21 @@ async def test_one_cancel_ends_all_legs_and_closes_where_asked(world: World, sty
 
 
 @in_world(symbols=TWO)
+async def test_a_legs_child_cancelled_by_hand_is_carried_and_the_basket_completes(world: World) -> None:
+    await world.start()
+    reply = await begun(world, style="chase", onChildFail="market")
+    await world.run(1)
+    (order,) = world.resting()
+    world.exchange.cancel(world.account, "BTCUSDT", order_id=order.order_id)
+    await world.run(2)
+    assert world.resting() == []
+    assert (await state_of(world, reply))["status"] == "active"
+    state = await ended(world, reply)
+    assert (state["status"], state["reason"]) == ("completed", "")
+    assert [world.held(symbol) for symbol in TWO] == [D("0.040"), D("-0.400")]
+
+
+@in_world(symbols=TWO)
 async def test_a_leg_is_commanded_through_its_basket_only(world: World) -> None:
     await world.start()
     reply = await begun(world)

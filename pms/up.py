@@ -18,7 +18,7 @@ import msgspec
 import structlog
 import uvloop
 
-from pms import collector, datadir, exits
+from pms import collector, datadir, exits, log
 from pms.assembly import Parts
 from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
@@ -31,6 +31,7 @@ from pms.config import PAPER_KEY, PAPER_SECRET, Config, ConfigError, Secret, not
 from pms.daemon import Daemon, Refused
 from pms.datadir import DataDir
 from pms.embedded import EmbeddedRedis, Endpoint
+from pms.log_files import FOLDER, RotatedFile
 from pms.paper import Listening, PaperVenue
 from pms.records.beside import KeptRecords
 from pms.service_manager import ServiceManager
@@ -128,7 +129,7 @@ def run(
 
     Raises as `stack` does, and `Refused` where the daemon did not start or had to stop.
     """
-    with stack(config, market, records) as stands:
+    with stack(config, market, records) as stands, _logged(config):
         kept = stands.children.records
 
         def announced(daemon: Daemon) -> None:
@@ -137,6 +138,16 @@ def run(
             announce(Started(stands.config, stands.endpoint, stands.listening, epoch, recovery, where))
 
         return on_loop(_live(stands.config, clock, stands.children, announced))
+
+
+@contextmanager
+def _logged(config: Config) -> Iterator[None]:
+    """Keep the log in the data directory, too, once that is ours."""
+    log.keep(RotatedFile(config.data_dir / FOLDER, log.SYSTEM))
+    try:
+        yield
+    finally:
+        log.keep(None)
 
 
 def on_loop(work: Coroutine[None, None, T]) -> T:

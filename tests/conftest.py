@@ -6,11 +6,14 @@ What one of them demands may not skip: its skip is turned into a failure. Layers
 
 from __future__ import annotations
 
+import gzip
 import os
+import re
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
@@ -52,6 +55,36 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def _secrets_in(folder: Path) -> dict[str, Path]:
+    """The passwords of every private Redis and Postgres that ran below a folder, with where each is kept."""
+    found: dict[str, Path] = {}
+    for name in ("redis.url", "postgres.url", "postgres.tcp.url"):
+        for note in folder.rglob(name):
+            if password := urlsplit(note.read_text().strip()).password:
+                found[password] = note
+    return found
+
+
+def secrets_logged(folder: Path) -> list[str]:
+    """Each log below a folder that tells a password, a signature or a listen key of what ran there."""
+    secrets = _secrets_in(folder)
+    offences = []
+    for path in folder.rglob("*"):
+        if not path.is_file() or not any(part in path.name for part in (".log", ".jsonl")) or path.suffix == ".new":
+            continue
+        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode("latin-1")
+        offences += [f"{path} tells what {note} keeps" for secret, note in secrets.items() if secret in text]
+        offences += [f"{path} tells {said[0][:24]}" for said in re.finditer(r"signature=[0-9a-f]{64}", text)]
+    return offences
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """At the end of a run: no log that any of its programs wrote tells a secret."""
+    yield
+    assert secrets_logged(tmp_path_factory.getbasetemp()) == []
 
 
 @pytest.fixture

@@ -21,8 +21,10 @@ from pms.bus.link import Command, Reply, WireLink
 from pms.cli import wire
 from pms.clock import Clock, SystemClock
 from pms.config import Reach
+from pms.log_files import FOLDER
 from pms.records import address, postgres, prisma_check
 from pms.records.database import Held
+from pms.records.journal import Journal
 from pms.records.postgres import EmbeddedPostgres
 from pms.records.schema import NewerTables
 from pms.records.source import Source
@@ -138,7 +140,11 @@ async def _until_refused(reach: Reach, clock: Clock) -> int:
 
     try:
         source = Source(Caller(FoundLink()), Keys(reach.namespace), reach.data_dir)
-        await Writer(source, find, clock, reach.namespace, reach.keep_days).run()
+        journal = Journal(reach.data_dir / FOLDER)
+        try:
+            await Writer(source, find, clock, reach.namespace, reach.keep_days, journal).run()
+        finally:
+            journal.close()
     except Held as error:
         return _refused(f"Nothing was written: {error}.", exits.LEASE_HELD)
     except (NewerTables, Newer) as error:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import structlog
+
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands.table import Group, Row, Tell
@@ -35,7 +37,8 @@ class Dispatch:
     async def handle(self, command: Command, context: Context) -> Reply:
         """The outcome of one command."""
         try:
-            return await self._rows[type(command)].handle(command, context)
+            with structlog.contextvars.bound_contextvars(requestId=context.request_id):
+                return await self._rows[type(command)].handle(command, context)
         except Invalid as refusal:
             return refusal.failure()
 

@@ -17,6 +17,7 @@ from pms.clock import Clock
 from pms.records import address, database
 from pms.records.columns import instant
 from pms.records.database import Away, Database, Moved, Position
+from pms.records.journal import Journal
 from pms.records.source import Source
 
 FIRST_RETRY_S = 0.1
@@ -28,7 +29,8 @@ _log = structlog.get_logger("pms.records.writer")
 
 
 class Writer:
-    """See the module. `find` gives the database's address once there is one, `keep_days` the retention by table."""
+    """See the module. `find` gives the database's address once there is one, `keep_days` the retention by table, and
+    `journal` hears each event that comes."""
 
     def __init__(
         self,
@@ -37,9 +39,10 @@ class Writer:
         clock: Clock,
         namespace: str,
         keep_days: Mapping[str, int],
+        journal: Journal | None = None,
     ) -> None:
         self._source, self._find, self._clock = source, find, clock
-        self._namespace, self._keep_days = namespace, keep_days
+        self._namespace, self._keep_days, self._journal = namespace, keep_days, journal
         self._told_at = 0.0
         self._retained_at: float | None = None
         self._worked = False
@@ -78,6 +81,8 @@ class Writer:
         """One batch, or a second without any."""
         batch = await self._source.read(self.position)
         now = self._clock.now_ms()
+        if self._journal is not None and batch.told:
+            self._journal.note(batch.told)
         if batch.after != self.position:
             await rows.write(self.position, batch.after, instant(now), batch.told, batch.market, batch.gaps)
             self.position = batch.after

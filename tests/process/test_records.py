@@ -31,9 +31,11 @@ from tests.waiting import until
 
 KEYS = Keys()
 LIMIT_S = 20
-KILLS = 5
 RATE = 600  # events a second
-EVENTS = 3_000
+STEP = 40  # whole orders at a time
+MOST_A_KILL = 6_000  # events until a writer must have come further, also on a busy machine
+CATCH_UP_S = 120  # a minute's events at a third of the pace of a quiet machine
+
 
 # A daemon in miniature: starts the private Postgres, says its pid, waits to be killed.
 PARENT = """
@@ -165,32 +167,64 @@ class _Pace:
 
 
 @pytest.mark.crash
-def test_killed_five_times_under_a_flood_the_tables_are_the_event_log(
-    data: Path, server: EmbeddedPostgres, streams: redis.Redis, writers: Callable[[], RecordsWriter]
+@pytest.mark.parametrize("wanted", [5, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_again_and_again_under_a_flood_the_tables_are_the_event_log(
+    wanted: int, data: Path, server: EmbeddedPostgres, streams: redis.Redis, writers: Callable[[], RecordsWriter]
 ) -> None:
-    events = flood.orders(EVENTS // 4)
+    events = flood.orders(wanted * MOST_A_KILL // 4)
     until_answers(server, data)
     writer = writers()
-    step = RATE // 20
-    kills = 0
-    for start in range(0, EVENTS, step):
+    kills, written, told = 0, 0, 0
+    while kills < wanted or told < wanted * RATE:
         pace = _Pace(streams)
-        publish(streams, events[start : start + step], start + 1)
-        if kills < KILLS and start >= (kills + 1) * EVENTS // (KILLS + 2) and seq_in(streams) > kills * EVENTS // 10:
+        publish(streams, events[told : told + STEP], told + 1)
+        told += STEP
+        assert told < len(events), f"the writer came no further than {written}: {writer.log.read_text()[-2000:]}"
+        if kills < wanted and seq_in(streams) > written + STEP:
             writer.end(signal.SIGKILL)
+            written = seq_in(streams)
             writer = writers()
             kills += 1
-        pace.wait(step / RATE)
-    assert kills == KILLS
-    until(lambda: seq_in(streams) == EVENTS, LIMIT_S, f"all is written: {writer.log.read_text()[-2000:]}")
-    url = url_of(data)
+        pace.wait(STEP / RATE)
+    events = events[:told]
+    until(lambda: seq_in(streams) == told, CATCH_UP_S, f"all is written: {writer.log.read_text()[-2000:]}")
+    whole(url_of(data), events)
+    assert writer.end() == exits.OK
+
+
+def whole(url: str, events: list[bytes]) -> None:
+    """The tables are the flood: counted and hashed."""
     logged = [str(row[0]) for row in ask(url, "SELECT payload::text FROM events ORDER BY seq")]
     assert digest(logged) == digest([body.decode() for body in events])
     ((orders, filled),) = ask(url, "SELECT count(*), sum(filled_qty) FROM orders WHERE state = 'filled'")
     ((fills, quantity, paid),) = ask(url, "SELECT count(*), sum(quantity), sum(commission) FROM fills")
-    assert (orders, filled) == (EVENTS // 4, EVENTS // 4 * flood.QUANTITY)
-    assert (fills, quantity, paid) == (EVENTS // 2, filled, EVENTS // 2 * flood.FEE)
+    count = len(events)
+    assert (orders, filled) == (count // 4, count // 4 * flood.QUANTITY)
+    assert (fills, quantity, paid) == (count // 2, filled, count // 2 * flood.FEE)
     assert ask(url, "SELECT * FROM gaps") == []
+
+
+@pytest.mark.faults
+@pytest.mark.slow
+def test_a_database_that_is_stopped_for_a_minute_under_a_flood_is_caught_up_with(
+    data: Path, server: EmbeddedPostgres, streams: redis.Redis, writers: Callable[[], RecordsWriter]
+) -> None:
+    stopped_s = 60
+    events = flood.orders(stopped_s * RATE // 4)
+    until_answers(server, data)
+    writer = writers()
+    publish(streams, events[:100], 1)
+    until(lambda: seq_in(streams) == 100, LIMIT_S, "the first are written")
+    os.kill(server.pid, signal.SIGKILL)
+    until(server.ended, 5, "Postgres is gone")
+    for start in range(100, len(events), RATE):
+        pace = _Pace(streams)
+        publish(streams, events[start : start + RATE], start + 1)
+        pace.wait(1)
+    assert seq_in(streams) == 100
+    server.launch()
+    until(lambda: seq_in(streams) == len(events), CATCH_UP_S, "it has caught up")
+    whole(url_of(data), events)
     assert writer.end() == exits.OK
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pms import child, config, exits
+from pms.log_files import FOLDER
 from tests.process import stack
 from tests.process.stack import SYMBOL, Stack
 from tests.waiting import until
@@ -83,8 +84,10 @@ def test_a_paper_stack_shows_no_secret_in_arguments_logs_or_files_and_keeps_its_
         process.terminate()
         rest = process.communicate(timeout=LIMIT_S)[0].decode()
     said_all = told + rest + log.read_text() + "".join(path.read_text() for path in data.glob("*.log*"))
+    system = (data / FOLDER / "system.jsonl").read_text()
+    assert "child_ended" in system
     for secret in (KEY, SECRET, password):
-        assert secret not in said_all
+        assert secret not in said_all + system
     assert kept(data, KEY, SECRET) == []
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     assert [path.name for path in data.rglob("*") if path.is_file() and path.stat().st_mode & 0o077] == []

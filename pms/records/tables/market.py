@@ -32,15 +32,16 @@ class MarketSecond(Row):
 
 
 class ArrivalDepth(Row):
-    """The book when a parent order arrived; levels are [price, quantity], best first."""
+    """The book when a parent order arrived, for each leg of a basket its own; levels are [price, quantity], best
+    first."""
 
     __tablename__ = "arrival_depths"
 
     parent_id: Mapped[str] = mapped_column(primary_key=True)
     ts: Mapped[datetime]
     sub_account_id: Mapped[str]
-    symbol: Mapped[str]
-    side: Mapped[str]
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    side: Mapped[str] = mapped_column(primary_key=True)
     quantity: Mapped[Decimal]
     update_id: Mapped[int]
     bids: Mapped[Json]

@@ -18,6 +18,7 @@ from pms.records import database, rows, rows_market
 from pms.records.address import Address
 from pms.records.columns import Row
 from pms.records.draft import Draft, Values, key_columns
+from pms.records.journal import Journal
 from pms.records.source import Source
 from pms.records.writer import Writer
 from schemas import codec
@@ -68,12 +69,17 @@ class RecordsDesk:
 
     # --- the writer -----------------------------------------------------------------------------------
 
-    def writer(self, keep_days: dict[str, int] | None = None, namespace: str = KEYS.namespace) -> Writer:
+    def writer(
+        self,
+        keep_days: dict[str, int] | None = None,
+        namespace: str = KEYS.namespace,
+        journal: Journal | None = None,
+    ) -> Writer:
         async def find() -> Address:
             return self.where
 
         source = Source(Caller(WireLink(self.redis_url)), KEYS, self.data)
-        return Writer(source, find, SystemClock(), namespace, keep_days or KEEP_ALL)
+        return Writer(source, find, SystemClock(), namespace, keep_days or KEEP_ALL, journal)
 
     @asynccontextmanager
     async def writing(self, **options: Any) -> AsyncIterator[Writer]:

@@ -11,7 +11,7 @@ from sqlalchemy import inspect, text
 
 from pms.records import database, schema
 from pms.records.columns import Row, instant
-from pms.records.tables import Event, MarketSecond, Order
+from pms.records.tables import ArrivalDepth, Event, MarketSecond, Order
 from tests.contract.records.desk import KEYS, RecordsDesk
 from tests.waiting import eventually
 from tests.world.diary import Diary
@@ -43,6 +43,28 @@ async def test_a_filled_database_goes_down_to_nothing_and_up_again(desk: Records
     await desk.redis.delete(KEYS.records)
     await desk.write_until(last)
     assert await desk.digest() == once
+
+
+async def test_each_version_goes_down_and_up_with_its_rows(desk: RecordsDesk, diary_of_a_day: Diary) -> None:
+    await desk.write_until(await desk.publish(diary_of_a_day.events, diary_of_a_day.market))
+    whole = await desk.digest()
+    for former in schema.versions()[-2::-1]:
+        async with desk.engine.begin() as connection:
+            await schema.migrate(connection, former)
+            assert await schema.version(connection) == former
+    async with desk.engine.begin() as connection:
+        await schema.migrate(connection)
+    assert await desk.digest() == whole
+
+
+async def test_each_leg_of_a_basket_keeps_the_book_that_it_met(desk: RecordsDesk, diary_of_a_day: Diary) -> None:
+    book = next(body for body in diary_of_a_day.market if b'"arrival"' in body)
+    other = book.replace(b'"BTCUSDT"', b'"ETHUSDT"')
+    await desk.write_until(await desk.publish(diary_of_a_day.events, [book, other]))
+    assert {key[1] for key in await desk.table(ArrivalDepth)} == {"BTCUSDT", "ETHUSDT"}
+    async with desk.engine.begin() as connection:
+        await schema.migrate(connection, schema.versions()[0])
+    assert len(await desk.sql("SELECT 1 FROM arrival_depths")) == 1
 
 
 async def test_tables_of_a_newer_version_are_left_alone(desk: RecordsDesk) -> None:

@@ -159,10 +159,10 @@ def value_of(value: object) -> str:
     return ",".join(map(value_of, value)) if isinstance(value, list) else str(value)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need; nothing but a word where there are no rows."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "None.") -> str:
+    """Columns as wide as they need; nothing but the words `empty` where there are no rows."""
     if not rows:
-        return "None."
+        return empty
     widths = [max(len(head), *(len(row[column]) for row in rows)) for column, head in enumerate(heads)]
     every = [heads, *rows]
     return "\n".join(

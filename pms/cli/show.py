@@ -36,9 +36,9 @@ def main(args: argparse.Namespace) -> int:
     if args.json:  # the records' own bytes: exact, and complete
         print("[" + ",".join(body.decode() for _, _, body in rows) + "]")
     elif args.command == "algos":
-        print(lines.table(_ALGOS, [_algo(kind, record) for kind, record, _ in rows]))
+        print(lines.table(_ALGOS, [_algo(kind, record) for kind, record, _ in rows], "No algo is running."))
     else:
-        print(lines.table(_ORDERS, [_order(record) for _, record, _ in rows]))
+        print(lines.table(_ORDERS, [_order(record) for _, record, _ in rows], "No order is open."))
     return exits.OK
 
 
@@ -56,7 +56,7 @@ def _named(record: dict[str, Any]) -> dict[str, Any]:
     """A record in the words of a chase's, whose columns all share. Of a basket its legs' symbols and sides: quantities
     of several symbols have no sum."""
     if "avgPrice" in record:
-        return record | {"fillPrice": record["avgPrice"]}
+        return {"currentOrderPrice": record.get("triggerPrice", 0)} | record | {"fillPrice": record["avgPrice"]}
     legs = record.get("params", {}).get("legs", [])
     return record | {name: "/".join(leg[name] for leg in legs) for name in ("symbol", "side") if legs}
 
@@ -93,12 +93,14 @@ def _algo(kind: str, record: dict[str, Any]) -> list[str]:
 
 
 def _order(record: dict[str, Any]) -> list[str]:
+    """One row. What waits at the venue for its price says for which."""
+    waits = record.get("triggerPrice") and not record.get("triggeredAt")
     return [
         record["clientOrderId"],
         record["subAccountId"],
         record["symbol"],
         record["side"],
-        lines.number(record["price"]),
+        f"trigger {lines.number(record['triggerPrice'])}" if waits else lines.number(record["price"]),
         lines.number(record["filledQty"]),
         lines.number(record["quantity"]),
         record["state"],

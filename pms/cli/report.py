@@ -20,8 +20,9 @@ from pms.records import address, postgres
 from pms.records.columns import instant, unix_ms
 from pms.records.database import UNUSABLE, Away, engine_of, open_connection
 from pms.report import page, text
+from pms.report.facts import Facts
 from pms.report.measures import measure
-from pms.report.read import Asked, Facts, Reader
+from pms.report.read import Asked, Reader
 from pms.report.totals import by_day, by_week, together
 from schemas import codec
 

@@ -111,3 +111,11 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[Fill, ...]
     steps: tuple[Step, ...] = ()
     plan: tuple[Lot, ...] = ()
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """All of a report's facts: parents oldest first, a tape for each, equity curves by sub-account."""
+
+    parents: list[tuple[Parent, Tape]]
+    equity: dict[str, list[tuple[int, Decimal]]]
+    taker_bps: Decimal

@@ -8,9 +8,8 @@ from decimal import Decimal
 from html import escape
 
 from pms.report import charts, text
-from pms.report.facts import Parent, Tape
+from pms.report.facts import Facts, Parent, Tape
 from pms.report.measures import MARKOUTS_S, Measures
-from pms.report.read import Facts
 from pms.report.style import CSS
 from pms.report.totals import Totals
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pms.records.columns import instant, unix_ms
-from pms.report.facts import Depth, Fill, Lot, Parent, Second, Step, Tape
+from pms.report.facts import Depth, Facts, Fill, Lot, Parent, Second, Step, Tape
 from schemas.market import ZERO, Side
 
 BEFORE = timedelta(seconds=10)  # of a parent, so that its first fills have a mid
@@ -32,14 +32,6 @@ class Asked(msgspec.Struct, frozen=True):
 
     since: datetime
     sub_account: str = ""
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """All of a report's facts: parents oldest first, a tape for each, equity curves by sub-account."""
-
-    parents: list[tuple[Parent, Tape]]
-    equity: dict[str, list[tuple[int, Decimal]]]
-    taker_bps: Decimal
 
 
 class Reader:

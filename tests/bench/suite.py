@@ -12,7 +12,7 @@ from pathlib import Path
 import uvloop
 
 from pms import log
-from tests.bench import feed, order_wire, orders, state
+from tests.bench import feed, order_wire, orders, records, state
 from tests.bench.orders import VenueProcess
 from tests.bench.rows import Row
 
@@ -49,6 +49,7 @@ def rows(recording: Path | None, only: str) -> list[Row]:
         "orders": _orders,
         "orders over ws": _orders_over_ws,
         "state": _state,
+        "sql records": records.rows,
     }
     found: list[Row] = []
     with _quiet():

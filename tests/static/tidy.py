@@ -110,6 +110,8 @@ _PURE = (
     "pms/binance/errors.py",
     *(f"pms/sim/{name}.py" for name in ("model", "rules", "book", "matching", "accounts", "reduce_only", "numbers")),
     "pms/sim/exchange.py",
+    *(f"pms/records/{name}.py" for name in ("rows", "rows_algos", "rows_market", "draft", "columns", "state_check")),
+    *(f"pms/report/{name}.py" for name in ("facts", "measures", "totals", "text", "frame", "charts", "page", "style")),
 )
 _PURE_BUT = ("schemas/export.py",)  # writes the generated files
 _EFFECTS = ("asyncio", "redis", "time", "random", "os", "secrets", "socket", "subprocess", "threading", "uuid")

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from pms.records.journal import AUDIT, ORDERS, Journal, stream_of
 from pms.records.rows import read
 from tests.contract.records.desk import RecordsDesk
@@ -39,19 +37,6 @@ def test_every_event_but_passing_prices_is_in_one_log_with_its_command_algo_and_
     assert chase["algoId"] == chase["told"]["chaseId"]
     refused = next(one for one in lines(tmp_path, AUDIT) if one["event"] == "risk_rejected")
     assert (refused["level"], refused["seq"]) == ("warning", refused["told"]["seq"])
-
-
-@pytest.mark.crash
-def test_after_a_kill_nothing_is_logged_twice_and_nothing_is_missing(tmp_path: Path, diary_of_a_day: Diary) -> None:
-    told = list(map(read, diary_of_a_day.events))
-    first = Journal(tmp_path)
-    first.note(told[:30])  # logged, and killed before the batch was committed: it comes again
-    second = Journal(tmp_path)
-    second.note(told[20:])
-    numbers = [line["seq"] for stream in (ORDERS, AUDIT) for line in lines(tmp_path, stream)]
-    assert sorted(numbers) == [one.numbered.seq for one in told if stream_of(one.numbered.type)]
-    first.close()
-    second.close()
 
 
 async def test_the_writer_logs_what_it_writes(desk: RecordsDesk, diary_of_a_day: Diary) -> None:

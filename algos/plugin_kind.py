@@ -131,7 +131,7 @@ def _event(kind: Any, state: PluginState, now: int) -> AlgoEvent:
         symbol=state.symbol,
         status=state.status,
         state=_shown(state),
-        reason=state.reason,
+        reason=state.paused if state.status is AlgoStatus.PAUSED else state.reason,
     )
 
 

@@ -12,6 +12,7 @@ from algos import (
     protection_told,
     scalper,
     scalper_told,
+    tally,
     trail_stop,
     trail_told,
     twap,
@@ -29,7 +30,7 @@ from algos.trail_laws import check_trail_stop
 from algos.twap_laws import check_twap, check_twap_basket
 from algos.view import View
 from schemas.chase import ChaseState
-from schemas.events_algos import ChaseEvent
+from schemas.events_algos import ChaseEvent, ChaseEventType
 from schemas.events_orders import Event
 from schemas.keys import Keys
 from schemas.market import ZERO, Instrument, Quote
@@ -120,6 +121,10 @@ def _report_chase(state: ChaseState) -> ChildReport:
     )
 
 
+def _event_chase(word: ChaseEventType, state: ChaseState, ts: int) -> ChaseEvent:
+    return ChaseEvent.of(word, state, ts, tally.slippage_bps(state.side, state.fill_price, state.arrival_mid))
+
+
 CHASE = Kind(
     name="chase",
     letter="c",
@@ -131,7 +136,7 @@ CHASE = Kind(
     view=_view_chase,
     report=_report_chase,
     check=check_chase,
-    event=ChaseEvent.of,
+    event=_event_chase,
 )
 
 TRAIL_STOP = Kind(

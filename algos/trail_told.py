@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from algos import step, tally, trail_backstop
 from algos.view import View
+from schemas.chase import AlgoStatus
 from schemas.events_algos import TrailStopEvent, TrailStopEventType
 from schemas.events_orders import ProtectionEvent
 from schemas.market import ZERO
@@ -65,6 +66,8 @@ def event_trail_stop(kind: TrailStopEventType, state: TrailStopState, ts: int) -
     told = {name: getattr(state, name) for name in _OF_STATE}
     told |= {name: getattr(state.params, name) for name in _OF_PARAMS}
     told["slippage_bps"] = tally.slippage_bps(state.side, state.avg_price, state.arrival_mid)
+    if state.status is AlgoStatus.PAUSED:
+        told["reason"] = state.paused
     if state.backstops:
         newest = state.backstops[-1]
         told |= {"backstop_order_id": newest.client_order_id, "backstop_price": newest.price}

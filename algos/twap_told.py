@@ -55,7 +55,7 @@ def report_twap(state: TwapState) -> ChildReport:
         child_id=state.twap_id,
         slot=state.parent_slot,
         status=state.status,
-        reason=state.paused if state.status is AlgoStatus.PAUSED else state.reason,
+        reason=_reason(state),
         filled_quantity=state.filled_quantity,
         quote_filled=state.quote_filled,
         fees=state.fees,
@@ -85,8 +85,13 @@ def event_twap(kind: str, state: TwapState, ts: int) -> TwapEvent:
         slippage_bps=tally.slippage_bps(state.side, state.avg_price, state.arrival_mid),
         residual=state.residual,
         status=state.status,
-        reason=state.reason,
+        reason=_reason(state),
     )
+
+
+def _reason(state: TwapState) -> str:
+    """Why it stands as it does: a paused one says what paused it."""
+    return state.paused if state.status is AlgoStatus.PAUSED else state.reason
 
 
 # --- twap_basket ------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ ChaseEventType = Literal["chase_started", "chase_progress", "chase_filled", "cha
 
 
 class ChaseEvent(Event, frozen=True, kw_only=True):
-    """A chase. `fill_price` is the average of what is filled, 0 before the first fill; prices not known yet are 0."""
+    """A chase. `fill_price` is the average of what is filled, 0 before the first fill; prices not known yet are 0.
+    `slippage_bps` is how much worse that is than `arrival_mid`, the mid at its start; `fees` are amounts by asset."""
 
     type: ChaseEventType
     chase_id: str
@@ -42,12 +43,17 @@ class ChaseEvent(Event, frozen=True, kw_only=True):
     stalk_offset_ticks: int
     fill_price: Decimal
     reason: str
+    fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    arrival_mid: Decimal = ZERO
+    slippage_bps: Decimal = ZERO
 
     @classmethod
-    def of(cls, kind: ChaseEventType, state: ChaseState, ts: int) -> ChaseEvent:
-        """The event `kind` of a chase as its record stands."""
+    def of(cls, kind: ChaseEventType, state: ChaseState, ts: int, slippage_bps: Decimal = ZERO) -> ChaseEvent:
+        """The event `kind` of a chase as its record stands; a paused one says what paused it."""
         told = dict(zip(_TOLD, _of_state(state), strict=True))
-        return cls(type=kind, ts=ts, **told)
+        if state.status is AlgoStatus.PAUSED:
+            told["reason"] = state.paused
+        return cls(type=kind, ts=ts, slippage_bps=slippage_bps, **told)
 
 
 _OF_STATE = tuple(name for name in ChaseEvent.__struct_fields__ if name in ChaseState.__struct_fields__)

@@ -324,7 +324,7 @@ export interface ChaseCommand {
   readonly signature?: string | null;
 }
 
-/** A chase. `fill_price` is the average of what is filled, 0 before the first fill; prices not known yet are 0. */
+/** A chase. `fill_price` is the average of what is filled, 0 before the first fill; prices not known yet are 0. `slippage_bps` is how much worse that is than `arrival_mid`, the mid at its start; `fees` are amounts by asset. */
 export interface ChaseEvent {
   readonly seq: number;
   readonly prevSeq: number;
@@ -350,6 +350,9 @@ export interface ChaseEvent {
   readonly stalkOffsetTicks: number;
   readonly fillPrice: number;
   readonly reason: string;
+  readonly fees: Readonly<Record<string, number>>;
+  readonly arrivalMid: number;
+  readonly slippageBps: number;
 }
 
 /** What was asked, in the words of algos.md; `quantity` is on the step grid, already converted from `sizeUsdt`. `limit_price` is asked by parents only: a following buy never stands above it, a sell never below; 0 for none. */

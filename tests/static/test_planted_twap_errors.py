@@ -60,6 +60,13 @@ ERRORS = {
         "    if live and state.ending is None:\n        status = ",
         BASKET + "test_one_cancel_ends_all_legs_and_it_ends_with_them",
     ),
+    "a basket that waits does not say why": Planted(
+        25,
+        "algos/twap_basket.py",
+        "if leg.status is status)",
+        "if leg.status.terminal)",
+        BASKET + "test_it_waits_where_all_its_live_legs_do_and_says_why",
+    ),
     "law 4: late fills are dropped": Planted(
         4,
         "algos/twap.py",

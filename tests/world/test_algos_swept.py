@@ -149,3 +149,24 @@ async def test_mode_reduce_and_a_halt_block_an_entry_algo_alike(world: World, en
     await algo.becomes("blocked")
     assert entries(world) == []
     assert await stop.status() == "active"
+
+
+STOPPABLE = ENTRIES | {"trailing stop": PROTECTION["trailing stop"]}
+
+
+@pytest.mark.parametrize("what", STOPPABLE)
+@in_world()
+async def test_a_paused_algo_says_what_paused_it_in_its_event(world: World, what: str) -> None:
+    await ready(world)
+    await opened(world)
+    algo = await start(world, STOPPABLE[what])
+    assert (await world.command("algo_pause", algoId=algo.id))["success"]
+    await algo.becomes("paused")
+    await world.run(1.1)
+    told = [event for event in await world.events() if event["type"] == f"{algo.kind}_progress"][-1]
+    assert (told["status"], told["reason"]) == ("paused", "paused_by_command")
+    assert (await world.command("algo_resume", algoId=algo.id))["success"]
+    await algo.becomes("active")
+    await world.run(1.1)
+    told = [event for event in await world.events() if event["type"] == f"{algo.kind}_progress"][-1]
+    assert (told["status"], told["reason"]) == ("active", "")

@@ -162,6 +162,25 @@ async def test_partial_fills_complete_one_order_at_the_exact_average(world: Worl
     assert [event["lastFillQty"] for event in partial] == [D("0.003"), D("0.004")]
 
 
+@pytest.mark.parametrize("side, sign", [("BUY", 1), ("SELL", -1)])
+@in_world()
+async def test_its_events_tell_price_fees_arrival_and_slippage(world: World, side: str, sign: int) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    chase = await world.chase(side=side)
+    await world.run(1)
+    world.market.hit(world.resting()[0], "0.004")
+    await world.run(1)
+    told = (await world.events("chase_progress"))[-1]
+    assert (told["filledQuantity"], told["arrivalMid"], told["slippageBps"]) == (D("0.004"), D("61802.5"), D("-0.40"))
+    world.market.hit(world.resting()[0], "0.006")
+    state = await world.ends(chase)
+    (told,) = await world.events("chase_filled")
+    assert (told["fillPrice"], told["fees"]) == (D("61802.5") - sign * D("2.5"), state["fees"])
+    assert set(told["fees"]) == {"USDT"}
+    assert told["slippageBps"] == D("-0.40"), "half the spread was earned"
+
+
 @in_world()
 async def test_a_market_that_falls_through_the_order_fills_it_at_its_own_price(world: World) -> None:
     await world.start()

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from algos import step
+from algos.registry import CHASE
 from algos.step import AmendChild, CancelChild, OrderUpdate, PlaceChild
 from schemas.chase import AlgoStatus
 from schemas.ids import OrderId, make, parse
@@ -114,6 +115,8 @@ def test_a_paused_chase_takes_its_child_away_and_comes_back_for_the_rest() -> No
     assert isinstance(cancel, CancelChild)
     assert stage.accept() == ()
     assert (stage.state.status, stage.state.paused) == (AlgoStatus.PAUSED, "looking")
+    told = CHASE.event("chase_progress", stage.state, stage.now)
+    assert (told.reason, told.arrival_mid, told.slippage_bps) == ("looking", D("100.5"), D("-49.75"))
     assert stage.move(1005, 1015) == ()
     (place,) = stage.give(step.ResumeRequest(stage.now, stage.touch))
     assert place.quantity == D("0.6")

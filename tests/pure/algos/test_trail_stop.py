@@ -324,6 +324,7 @@ def test_a_paused_stop_follows_and_does_not_fire_until_it_goes_on() -> None:
     stage = TrailStage()
     stage.give(step.PauseRequest(stage.now, "asked"))
     assert stage.state.status is AlgoStatus.PAUSED
+    assert trail_told.event_trail_stop("trail_stop_progress", stage.state, stage.now).reason == "asked"
     stage.move(1100)
     assert prices(stage)[1] == D("108.9")
     assert stage.move(1080) == ()

@@ -23,9 +23,12 @@ from pms.hands import DeskHands
 from pms.income import Incomes
 from pms.recover import Recovery
 from pms.venue import Reads, Unavailable
+from schemas.ids import OrderId, parse
 from schemas.market import ZERO
+from schemas.orders import Order, OrderState
 
 AUDIT_S = 30.0  # fifteen weight each: 30 of 2 400 a minute
+WAITING_EVERY = 10  # audits: eighty weight, since all open orders of both books are read
 PAUSE_S = 2.0  # a difference counts when it stands so long, with nothing in flight
 
 _log = structlog.get_logger("pms.audit")
@@ -55,6 +58,7 @@ class Audit:
         self._account = account
         self._asked = asyncio.Event()
         self._difference = ZERO
+        self._rounds = 0
 
     def ask(self) -> None:
         """Look soon: somebody has a reason to."""
@@ -68,7 +72,9 @@ class Audit:
             self._asked.clear()
             if self._gap():
                 continue  # the gap's own recovery looks
-            for look in (self._account.look, self._incomes.sync, self._leaving, self._positions, self._wallet):
+            self._rounds += 1
+            looks = (self._account.look, self._incomes.sync, self._leaving, self._positions, self._wallet)
+            for look in looks if self._rounds % WAITING_EVERY else (*looks, self._waiting):
                 try:
                     await look()
                 except Unavailable as error:
@@ -103,6 +109,27 @@ class Audit:
         found = {symbol: held.get(symbol, ZERO) - books.net(symbol) for symbol in symbols}
         return {symbol: difference for symbol, difference in found.items() if difference}
 
+    # --- conditional orders ---------------------------------------------------------------------------
+
+    async def _waiting(self) -> None:
+        """Raises `Unavailable`. What waits for its price rests in no book and moves no position: nothing else would
+        show that one of ours is too many there, or is gone."""
+        first = await self._strays()
+        if not first:
+            return
+        await self._clock.sleep(PAUSE_S)
+        if lasting := first & await self._strays():
+            _log.warning("conditional_orders_differ", orders=sorted(lasting))
+            await self._recovery.run("audit", foreign="report")
+
+    async def _strays(self) -> set[str]:
+        """Our conditional orders that wait at the venue and have no live record, and recorded ones that do not."""
+        there = {report.client_id for report in await self._venue.open_orders() if report.conditional}
+        orders = self._desk.ledger.orders
+        unknown = {name for name in there if isinstance(parse(name), OrderId) and _ended(orders.get(name))}
+        known = [order for order in orders.values() if order.waiting and order.state is OrderState.ACTIVE]
+        return unknown | {order.client_order_id for order in known}.difference(there)
+
     # --- money ----------------------------------------------------------------------------------------
 
     async def _wallet(self) -> None:
@@ -136,3 +163,8 @@ class Audit:
             "income does not explain it. Nothing was changed; compare the venue's transaction history with the events."
         )
         self._desk.alarms.sound("balance_drift", "critical", MONEY, message, self._desk.now())
+
+
+def _ended(order: Order | None) -> bool:
+    """Whether nobody of ours knows the order for a live one."""
+    return order is None or order.state.terminal

@@ -20,7 +20,7 @@ from pms.notices import Notice
 from pms.venue import AccountChange, FillHint, NotDone, Refused, UserStreamState
 from schemas.ids import Foreign, OrderId, VenueOrder, parse
 from schemas.market import ZERO
-from schemas.orders import Cause, Fill, Order, OrderState, Origin
+from schemas.orders import CONDITIONAL, Cause, Fill, Order, OrderState, OrderType, Origin
 from schemas.records import EXTERNAL
 from schemas.reports import Report, VenueStatus
 
@@ -241,7 +241,7 @@ class Outcomes:
             sub_account_id=sub_account_id,
             symbol=report.symbol,
             side=report.side,
-            order_type="MARKET" if report.order_type == "MARKET" else "LIMIT",
+            order_type=_type(report),
             time_in_force=report.time_in_force if report.time_in_force in ("IOC", "FOK", "GTX") else "GTC",  # type: ignore[arg-type]
             quantity=report.quantity,
             price=report.price,
@@ -255,4 +255,13 @@ class Outcomes:
             updated_at=report.time,
             exchange_order_id=report.order_id,
             filled_qty=ZERO,
+            trigger_price=report.trigger_price if report.conditional else ZERO,
+            algo_id=report.algo_id,
         )
+
+
+def _type(report: Report) -> OrderType:
+    """What we take an order for: one that waits for its price for what it is, any other for a limit or the market's."""
+    if report.conditional and report.order_type in CONDITIONAL:
+        return report.order_type  # type: ignore[return-value]
+    return "MARKET" if report.order_type == "MARKET" else "LIMIT"

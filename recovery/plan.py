@@ -19,7 +19,6 @@ from schemas.orders import Fill, Order
 from schemas.reports import Report, VenueStatus
 
 ForeignPolicy = Literal["cancel", "ours", "report"]
-_ORDINARY = ("LIMIT", "MARKET")  # everything else waits for a trigger (execution.md 24)
 RECORDS_LAST_MS = 23 * 3_600_000  # an ended order's record lasts 24 h; an hour for clocks and late writes
 SETTLE_MS = 12_000  # recvWindow of a place + 10 s: nothing younger is judged absent (execution.md 2, 22)
 
@@ -207,14 +206,16 @@ def _record_ran_out(fill: Fill, now: int, recorded: Recorded) -> bool:
 
 
 def _adopt(found: Found, recorded: Recorded) -> Iterable[Adopt]:
-    """The newest attempt of a live algo's slot where the algo knows no live child (execution.md 23)."""
+    """The newest attempt of a live algo's slot where the algo knows no live child (execution.md 23); of what waits for
+    its price only what the algo stands for, or has use for."""
     newest: dict[tuple[str, int], tuple[int, int, Report]] = {}
     for report in found.open_orders:
         whose = parse(report.client_id)
-        waits = report.order_type not in _ORDINARY  # protection: nobody's child by its id alone
-        if not isinstance(whose, OrderId) or report.client_id in recorded.orders or waits:
+        if not isinstance(whose, OrderId) or report.client_id in recorded.orders:
             continue
         view = recorded.algos.get(whose.owner)
+        if view is not None and report.waits and not (view.backstop or report.client_id in view.live_children):
+            continue
         others = () if view is None else [child for child in view.live_children if child != report.client_id]
         if view is None or any(_still_live(child, found) for child in others):
             continue
@@ -250,10 +251,8 @@ def _judge(report: Report, recorded: Recorded, policy: ForeignPolicy) -> Iterabl
     whose = parse(report.client_id)
     subject = f"{report.client_id} ({report.side} {report.quantity - report.filled} {report.symbol} at {report.price})"
     match whose:
-        case OrderId() | Damaged() if report.order_type not in _ORDINARY:
-            unowned = not isinstance(whose, OrderId) or _orphaned(report.client_id, whose, recorded)
-            if unowned or report.client_id not in recorded.orders:
-                yield Show(subject, "a conditional order of ours without an owner: protection, left alone")
+        case Damaged() if report.waits:
+            yield Show(subject, "our prefix, the rest is damaged; it waits for its price and may protect: left alone")
         case OrderId():
             if why := _orphaned(report.client_id, whose, recorded):
                 yield CancelOrder(report, why)
@@ -262,7 +261,7 @@ def _judge(report: Report, recorded: Recorded, policy: ForeignPolicy) -> Iterabl
         case VenueOrder():
             yield Show(subject, "made by the venue itself (liquidation, ADL or settlement): recorded, never cancelled")
         case Foreign():
-            protects = report.reduce_only or report.order_type not in _ORDINARY
+            protects = report.reduce_only or report.waits
             if policy == "cancel" and not protects:
                 yield CancelOrder(report, "foreign order, policy `cancel`")
             else:

@@ -58,6 +58,11 @@ class Report(msgspec.Struct, frozen=True):
         """A word about an order that waits for its price, not about the one that it may have become."""
         return bool(self.algo_id)
 
+    @property
+    def waits(self) -> bool:
+        """Whether its type is one that waits for a price, whoever's word it is."""
+        return self.order_type not in ("LIMIT", "MARKET")
+
 
 class VenuePosition(msgspec.Struct, frozen=True):
     """The account's net position in one symbol; `quantity` is signed. `mark` is 0 where it is not told."""

@@ -9,6 +9,7 @@ from tests.static.planting import Planted, assert_found
 
 PURE = "tests/pure/algos/test_trail_backstop.py::"
 WORLD = "tests/world/test_trail_backstop.py::"
+BOOK = "tests/world/test_conditional_book.py::"
 BACKSTOP = "algos/trail_backstop.py"
 
 ERRORS = {
@@ -144,6 +145,42 @@ ERRORS = {
         "        self._desk.covers.tell(symbol)\n",
         "",
         WORLD + "test_with_one_more_sub_account_on_the_side_the_old_one_goes_first",
+    ),
+    "an orphan that waits stays": Planted(
+        24,
+        "recovery/plan.py",
+        "        case OrderId():\n            if why",
+        "        case OrderId() if not report.waits:\n            if why",
+        BOOK + "test_at_a_start_an_orphan_of_ours_leaves_and_anothers_stays",
+    ),
+    "a foreign one is taken away": Planted(
+        24,
+        "recovery/plan.py",
+        "protects = report.reduce_only or report.waits",
+        "protects = False",
+        BOOK + "test_at_a_start_an_orphan_of_ours_leaves_and_anothers_stays",
+    ),
+    "nobody takes up what waits": Planted(
+        23,
+        "recovery/plan.py",
+        "not (view.backstop or report.client_id in view.live_children)",
+        "True",
+        "tests/pure/recovery/test_plan.py::"
+        "test_a_backstop_without_a_record_is_taken_up_by_its_stop_and_cancelled_where_another_stands",
+    ),
+    "it is taken up as an order that rests": Planted(
+        23,
+        "pms/outcomes.py",
+        "trigger_price=report.trigger_price if report.conditional else ZERO,",
+        "trigger_price=ZERO,",
+        BOOK + "test_a_backstop_that_was_sent_without_redis_and_never_written_down_is_accounted_for",
+    ),
+    "the audit does not look": Planted(
+        24,
+        "pms/audit.py",
+        "for look in looks if self._rounds % WAITING_EVERY else (*looks, self._waiting):",
+        "for look in looks:",
+        BOOK + "test_the_running_audit_takes_an_orphan_away_and_touches_nothing_foreign",
     ),
 }
 

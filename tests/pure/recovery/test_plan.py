@@ -184,7 +184,8 @@ def test_an_order_placed_by_hand_stays() -> None:
         (FOREIGN, {}, "report", Show),
         (FOREIGN, {"reduce_only": True}, "cancel", Show),
         (FOREIGN, {"order_type": "STOP_MARKET"}, "cancel", Show),  # closePosition and conditional
-        (order_id(GONE), {"order_type": "STOP_MARKET"}, "cancel", Show),
+        (order_id(GONE), {"order_type": "STOP_MARKET"}, "cancel", CancelOrder),
+        (order_id(GONE), {"order_type": "STOP_MARKET"}, "report", CancelOrder),
         (DAMAGED, {"order_type": "TAKE_PROFIT"}, "cancel", Show),
         (LIQUIDATION, {}, "cancel", Show),
         ("adl_autoclose", {}, "cancel", Show),
@@ -196,6 +197,22 @@ def test_other_orders_are_judged_by_kind_and_policy(client_id, more, policy, ver
     (one,) = made(account, policy).verdicts
     assert type(one) is verdict
     assert client_id in (one.subject if isinstance(one, Show) else one.report.client_id)
+
+
+def test_a_backstop_without_a_record_is_taken_up_by_its_stop_and_cancelled_where_another_stands() -> None:
+    account = Account()
+    report = account.at_venue(order_id())
+    account.truth[order_id()] = _replace(report, order_type="STOP_MARKET")
+    account.algos[ALGO] = _replace(view(ALGO), backstop=D(1))
+    assert [type(verdict) for verdict in made(account).verdicts] == [Adopt]
+    account.algos[ALGO] = _replace(view(ALGO, order_id()), backstop=D(1))
+    assert [type(verdict) for verdict in made(account).verdicts] == [Adopt], "it stands for it already"
+    account.algos[ALGO] = view(ALGO)
+    assert [type(verdict) for verdict in made(account).verdicts] == [CancelOrder], "it has no use for one"
+    known = account.at_venue(order_id(attempt=0))
+    account.record(order_id(attempt=0), exchange_order_id=known.order_id)
+    account.algos[ALGO] = _replace(view(ALGO, order_id(attempt=0)), backstop=D(1))
+    assert [type(verdict) for verdict in made(account).verdicts] == [CancelOrder]
 
 
 @pytest.mark.parametrize("age_ms, window", [(planning.SETTLE_MS - 1, "within"), (planning.SETTLE_MS, "past")])

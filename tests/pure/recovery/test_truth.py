@@ -52,11 +52,11 @@ def policy(row: Row) -> Iterator[str]:
 
 
 def _resting(row: Row, recorded: bool, live: bool) -> Iterator[str]:
-    if row.found in ("liquidation", "ADL"):
+    waits = row.form.startswith(("STOP", "TAKE_PROFIT"))
+    if row.found in ("liquidation", "ADL") or (waits and row.found in ("another's", "damaged id")):
         yield "Show"
-    elif row.form.startswith(("STOP", "TAKE_PROFIT")):
-        if not live or row.owner not in ("stands for it", "a person"):
-            yield "Show"
+    elif row.form.startswith("STOP") and row.owner == "has no child":
+        yield "CancelOrder"  # none of these has use for what waits for its price
     elif row.found == "another's":
         yield "CancelOrder" if row.policy == "cancel" and "reduce-only" not in row.form else "Show"
     elif row.found == "damaged id" or (recorded and not live):

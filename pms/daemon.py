@@ -29,6 +29,7 @@ from pms.venue import AuthFailed, Unavailable, UserStreamState
 from schemas.records import DaemonStatus, Health
 
 SPILL_S = 60.0  # what a former life could not write is written before anything is read; 100 000 events take 20 s
+SOON_MS, WAIT_MAX_S = 1_000, 60.0  # at a start, of what the venue wants to be left alone for
 FLUSH_S = 2.0  # at a stop, for what still waits to be written
 STOP_S = 2.0  # at a stop, for cancels of risk-adding children to be proven
 # Tasks whose death must not go unnoticed.
@@ -133,6 +134,9 @@ class Daemon(Assembly):
         except AuthFailed as error:
             raise Refused(str(error), exits.AUTH) from error
         except Unavailable as error:
+            if error.retry_ms > SOON_MS:  # a supervisor starts us again at once, and going on asking is what bans
+                _log.warning("venue_asks_to_wait", reason=str(error), milliseconds=error.retry_ms)
+                await self.parts.clock.sleep(min(error.retry_ms / 1000, WAIT_MAX_S))
             message = f"the venue can't be read: {error}. Nothing was sent. See that it can be reached; start again"
             raise Refused(message, exits.UNAVAILABLE) from error
         if message := other_assets(wallet):

@@ -35,10 +35,10 @@ OnPrice = Callable[[Instrument, Quote, Mark | None], None]
 class Market:
     """Implements `venue.MarketSink`; its owner calls `data.start(market)` and `start`, and closes `tasks`.
 
-    `on_health(symbol, fresh, reason)` is told each change; `on_price(instrument, quote, mark)` the newest price of each
-    fresh symbol, at most every `BEAT_S`, `on_trade` each trade of others, `on_mark` each mark price,
-    `on_ticker` each touch that comes while the book is stale. All are plain calls that return at once. `chance` gives
-    [0, 1).
+    `on_health(symbol, fresh, reason)` is told each change, and that a stale book which is let go is missed no more;
+    `on_price(instrument, quote, mark)` the newest price of each fresh symbol, at most every `BEAT_S`, `on_trade` each
+    trade of others, `on_mark` each mark price, `on_ticker` each touch that comes while the book is stale. All are plain
+    calls that return at once. `chance` gives [0, 1).
     """
 
     def __init__(
@@ -222,6 +222,8 @@ class Market:
         del self._lines[line.symbol]
         self._priced.pop(line.symbol, None)
         line.close()
+        if not line.fresh:
+            self._on_health(line.symbol, True, "")  # nobody misses it any more
         await self._data.unwatch(line.symbol)
 
     def _tell_price(self, line: Line, now: float) -> None:

@@ -121,6 +121,13 @@ def parse(text: str) -> Parsed:
     return Foreign(text)
 
 
+def record_name(client_id: str, order_id: int) -> str:
+    """What an order is called here: its client id, but for the venue's own orders, which share theirs (every
+    deleveraging is `adl_autoclose`, a liquidation's orders of one moment have one name). These are told apart by the
+    exchange's number."""
+    return f"{client_id}-{order_id}" if client_id.startswith(_VENUE_PREFIXES) else client_id
+
+
 def tag_of(sub_account: str) -> str:
     """The 4-character tag of a sub-account: a digest of its name. Two names may collide; the collision refuses the
     new sub-account."""

@@ -13,6 +13,7 @@ import msgspec
 from pms.binance.events import STATUS
 from pms.binance.modes import HEDGE, MULTI_ASSETS
 from pms.notices import Unserved
+from schemas.ids import record_name
 from schemas.market import ZERO, Instrument, Side
 from schemas.orders import Cause, Fill
 from schemas.reports import Report, VenuePosition, VenueStatus
@@ -210,7 +211,7 @@ def unserved_modes(body: bytes) -> tuple[Unserved, ...]:
 
 def _report(row: _OrderRow) -> Report:
     return Report(
-        client_id=row.client_order_id,
+        client_id=record_name(row.client_order_id, row.order_id),
         order_id=row.order_id,
         symbol=row.symbol,
         side=row.side,

@@ -15,6 +15,7 @@ from pms.binance.errors import EXPIRY_CAUSES
 from pms.binance.modes import MULTI_ASSETS
 from pms.notices import CalledPosition, LeverageSet, MarginCall, ModeSwitched, Notice
 from pms.venue import AccountChange, FillHint
+from schemas.ids import record_name
 from schemas.market import ZERO, Side
 from schemas.orders import Cause, Fill
 from schemas.reports import Report, VenuePosition, VenueStatus
@@ -173,7 +174,7 @@ def decode(frame: bytes) -> UserEvent | None:
 
 def _report(order: _Order) -> Report:
     return Report(
-        client_id=order.client_id,
+        client_id=record_name(order.client_id, order.order_id),
         order_id=order.order_id,
         symbol=order.symbol,
         side=order.side,

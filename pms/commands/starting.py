@@ -27,7 +27,7 @@ from pms.commands.first_actions import FirstActions, Refused
 from pms.commands.identity import OwnerIds, Taken, taken
 from pms.commands.previews import numbers
 from pms.commands.table import Arrived, Row, Tell
-from pms.commands.terms import Terms
+from pms.commands.terms import PRICE_BACK_S, PRICE_WAIT_S, Terms
 from pms.desk import Desk
 from pms.leverage import Leverage
 from pms.runner import Runner
@@ -149,6 +149,7 @@ class Starts:
                 self._refuse(runner, actions, planned, context.request_id)
                 for one in wanted:
                     await self._leverage.ensure(*one)
+                await self._prices(needs, PRICE_BACK_S)  # one may have gone meanwhile
             try:
                 runner = await self._launch(door, account, params, planned, context)
             except Taken:
@@ -174,12 +175,20 @@ class Starts:
         for instrument in instruments:
             await market.watch(instrument)
         try:
-            quotes = {need.symbol: await self._terms.quote(need.symbol) for need in needs if need.priced}
+            quotes = await self._prices(needs)
             newest = {need.symbol: market.quote(need.symbol) for need in needs}
             yield quotes | {symbol: quote for symbol, quote in newest.items() if quote is not None}
         finally:
             for instrument in instruments:
                 await market.release(instrument.symbol)
+
+    async def _prices(self, needs: Sequence[Needs], wait_s: float = PRICE_WAIT_S) -> dict[str, Quote]:
+        """Each price that is needed, all of them fresh when this returns. Raises Invalid."""
+        symbols = [need.symbol for need in needs if need.priced]
+        while True:
+            quotes = {symbol: await self._terms.quote(symbol, wait_s) for symbol in symbols}
+            if all(self._desk.market.quote(symbol) is not None for symbol in symbols):
+                return quotes
 
     async def _launch(
         self, door: Door, account: SubAccount, params: Any, planned: Sequence[Planned], context: Context

@@ -13,6 +13,7 @@ from schemas.errors import ErrorCode, Invalid
 from schemas.market import Instrument, Quote
 
 PRICE_WAIT_S = 2.5  # a reply is due within 3 s (contract.md)
+PRICE_BACK_S = 1.0  # for one that has gone again meanwhile
 PRICE_POLL_S = 0.01
 
 
@@ -32,14 +33,14 @@ class Terms:
             raise Invalid(ErrorCode.SYMBOL_NOT_TRADING, f"{symbol} is not trading now.", path="symbol")
         return instrument
 
-    async def quote(self, symbol: str) -> Quote:
+    async def quote(self, symbol: str, wait_s: float = PRICE_WAIT_S) -> Quote:
         """The newest quote; waits for the first one of a symbol that nobody watched before. Raises Invalid
         (NO_PRICE). The symbol is being watched (`Market.watch`)."""
-        give_up = self._clock.monotonic() + PRICE_WAIT_S
+        give_up = self._clock.monotonic() + wait_s
         while (quote := self._desk.market.quote(symbol)) is None:
             if self._clock.monotonic() >= give_up:
                 _, reason = self._desk.market.health(symbol)
-                raise Invalid(ErrorCode.NO_PRICE, f"no fresh price of {symbol} within {PRICE_WAIT_S} s ({reason}).")
+                raise Invalid(ErrorCode.NO_PRICE, f"no fresh price of {symbol} within {wait_s} s ({reason}).")
             await self._clock.sleep(PRICE_POLL_S)
         return quote
 

@@ -174,8 +174,9 @@ class NotReached(Fault, frozen=True, forbid_unknown_fields=True, tag="not_reache
 
 
 def _change_rules(stage: Stage, symbol: str, for_ms: int, **changes: str) -> None:
-    """Let a symbol have other rules, and its old ones back."""
-    rules = stage.venue.rules[symbol]
-    before = {name: str(getattr(rules, name)) for name in changes}
+    """Let a symbol have other rules, and those that it was listed with back."""
     stage.venue.change_rules(symbol, **changes)
-    stage.later(for_ms, lambda: stage.venue.change_rules(symbol, **before))
+    listed = stage.venue.listed[symbol]
+    stage.later(
+        for_ms, lambda: stage.venue.change_rules(symbol, **{name: str(getattr(listed, name)) for name in changes})
+    )

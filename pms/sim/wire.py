@@ -53,7 +53,8 @@ class Venue:
     """The simulated Binance USD-M futures venue."""
 
     def __init__(self, settings: VenueSettings, now: Callable[[], int], journal: Journal | None = None) -> None:
-        self.rules = symbols.rules(settings.symbols)
+        self.listed = symbols.rules(settings.symbols)
+        self.rules = dict(self.listed)
         self.hub = Hub()
         self.listen_keys = ListenKeys(settings.seed)
         self.meter = Meter(settings.limits)

@@ -292,6 +292,19 @@ async def test_another_tick_builds_the_book_anew(stage: Setting) -> None:
 
 
 @setting
+async def test_a_stale_symbol_that_is_let_go_is_missed_no_more(stage: Setting) -> None:
+    await stage.market.watch(INSTRUMENT)
+    await asyncio.sleep(1)
+    stage.market.on_stream_lost("BTCUSDT", "cut")
+    stage.exchange.muted, stage.exchange.unavailable = True, 10_000
+    await stage.market.release("BTCUSDT")
+    await asyncio.sleep(LINGER_S - 1)
+    assert stage.health[-1][:2] == ("BTCUSDT", False)
+    await asyncio.sleep(2)
+    assert stage.health[-1] == ("BTCUSDT", True, "")
+
+
+@setting
 async def test_a_symbol_is_watched_until_its_last_release(stage: Setting) -> None:
     await stage.watched()
     await stage.market.watch(INSTRUMENT)

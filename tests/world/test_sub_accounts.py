@@ -217,7 +217,8 @@ async def test_what_the_venue_closes_by_itself_is_borne_pro_rata(world: World, w
         shares = {share["subAccountId"]: share["quantity"] for share in one["allocation"]}
         assert shares == {"a": D("0.005"), "b": D("0.003")}
     orders = [order for order in await world.events("order_filled") if order["origin"] == "LIQUIDATION"]
-    assert [order["clientOrderId"] for order in orders] == [word]
+    assert [order["clientOrderId"] for order in orders] == [f"{word}-{order['exchangeOrderId']}" for order in orders]
+    assert len(orders) == 1
 
 
 @in_world()

@@ -150,10 +150,18 @@ def test_an_execution_without_trade_id_is_not_booked() -> None:
     assert report(x="CALCULATED", t=0).fill is None
 
 
-@pytest.mark.parametrize("name", ["autoclose-1700000000000", "adl_autoclose", "web_AbC", "x-broker-1"])
-def test_liquidations_and_foreign_orders_pass_with_their_own_ids(name: str) -> None:
-    told = report(c=name, x="CALCULATED", o="LIQUIDATION")
-    assert told.client_id == name
+@pytest.mark.parametrize(
+    "name, here",
+    [
+        ("autoclose-1700000000000", "autoclose-1700000000000-9"),
+        ("adl_autoclose", "adl_autoclose-9"),  # every deleveraging is called so
+        ("web_AbC", "web_AbC"),
+        ("x-broker-1", "x-broker-1"),
+    ],
+)
+def test_foreign_orders_pass_with_their_own_ids_and_the_venues_own_with_their_number(name: str, here: str) -> None:
+    told = report(c=name, x="CALCULATED", o="LIQUIDATION", i=9)
+    assert told.client_id == here
     assert told.fill is not None
 
 

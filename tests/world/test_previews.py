@@ -214,3 +214,43 @@ async def test_a_preview_of_an_algo_is_what_its_start_then_does(world: World, wh
         assert [order[0] for order in first] == ["BTCUSDT", "ETHUSDT"]
     if kind == "scalper":
         assert len(first) == (1 if body.get("startSide") == "SHORT" else 3)
+
+
+CHASE = BUY | {"quantity": "0.010"}
+TWAP = BUY | SIZE
+REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("chase", CHASE | {"quantity": "0.0105001"}, "QUANTITY_OFF_GRID"),
+    ("chase", CHASE | {"quantity": "0"}, "INVALID_FIELD"),
+    ("chase", CHASE | {"sizeUsdt": 100}, "INVALID_FIELD"),
+    ("chase", BUY | {"sizeUsdt": 1}, "BELOW_MINIMUM"),
+    ("chase", CHASE | {"symbol": "NOPEUSDT"}, "UNKNOWN_SYMBOL"),
+    ("chase", CHASE | {"stalkOffsetPct": 11}, "INVALID_FIELD"),
+    ("chase", CHASE | {"aggressive": True, "stalkOffsetTicks": 3}, "INVALID_FIELD"),
+    ("chase", CHASE | {"stalkMode": "hunt"}, "INVALID_FIELD"),
+    ("chase", CHASE | {"onDeadline": "sell"}, "INVALID_FIELD"),
+    ("chase", CHASE | {"maxDistancePct": -1}, "INVALID_FIELD"),
+    ("twap", TWAP | {"lots": 400}, "VALIDATION_TWAP_LOTS_INVALID"),
+    ("twap", TWAP | {"durationMinutes": 1}, "INVALID_FIELD"),
+    ("twap", TWAP | {"jitterPct": 51}, "INVALID_FIELD"),
+    ("twap_basket", {"basketName": "x", "legs": [], "lots": 2}, "INVALID_FIELD"),
+    ("twap_basket", {"basketName": "x", "legs": [CHASE, CHASE | {"symbol": "NOPEUSDT"}], "lots": 2}, "UNKNOWN_SYMBOL"),
+    ("trail_stop", {"symbol": "BTCUSDT", "positionSide": "LONG", "callbackPct": 0.01}, "INVALID_FIELD"),
+    ("trail_stop", {"symbol": "BTCUSDT", "positionSide": "LONG"}, "POSITION_NOT_FOUND"),
+    ("scalper", {"symbol": "BTCUSDT", "longSizeUsd": 620, "childCount": 11}, "INVALID_FIELD"),
+    ("scalper", {"symbol": "BTCUSDT", "longSizeUsd": 1}, "BELOW_MINIMUM"),
+    ("algo_start", {"algo": "nobody", "params": {}}, "PLUGIN_NOT_APPROVED"),
+)
+
+
+@in_world()
+async def test_what_a_start_refuses_its_preview_refuses_with_the_same_word(world: World) -> None:
+    await world.start()
+    for kind, body, code in REFUSED:
+        reply = await world.command(kind, **body)
+        assert (reply["success"], reply["errorCode"]) == (False, code), (kind, body, reply)
+        assert reply["error"]
+        told = await world.command("validate", command={"type": kind, **body})
+        errors = [told] if not told["success"] else told["errors"]
+        assert (told.get("valid", False), errors[0]["errorCode"]) == (False, code), (kind, body, told)
+        assert errors[0]["error"]
+    assert world.order_requests() == []

@@ -48,7 +48,9 @@ async def test_it_follows_the_best_price_and_closes_at_its_distance(world: World
     assert told[-1] == "trail_stop_completed"
     (done,) = await world.events("trail_stop_completed")
     assert done["fees"]["USDT"] > 0
-    assert (done["arrivalMid"], done["avgPrice"] > 0, done["residual"]) == (state["triggeredPrice"], True, 0)
+    assert (done["arrivalMid"], done["residual"]) == (state["triggeredPrice"], 0)
+    assert (done["avgPrice"], done["filledQuantity"]) == (done["arrivalMid"] - sign * D("0.05"), D("0.010"))
+    assert done["slippageBps"] == D("0.01"), "half a tick of 62200"
     (sent,) = (
         await world.events("order_filled")
         if len(exits(world)) == 2

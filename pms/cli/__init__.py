@@ -43,6 +43,7 @@ COMMANDS = {
     "drain": Command("pms.cli.drain", "take no new entries, let what runs finish, then stop"),
     "algos": Command("pms.cli.show", "the running algos"),
     "orders": Command("pms.cli.show", "the open orders"),
+    "protection": Command("pms.cli.protection", "what protects each position, and what would if the daemon died now"),
     "why": Command("pms.cli.why", "how an algo, an order or a command came about, step by step"),
     "tail": Command("pms.cli.tail", "events as they happen, without a gap"),
     "recover": Command("pms.cli.recover", "what recovery did, or would do"),

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from pms.cli import protected
+from pms.cli.feed import read
+from pms.cli.protected import Protected
 from tests.world.stops import ends, exits, opened, position, ready, stop, stopped
 from tests.world.world import World, in_world
 
@@ -135,6 +138,33 @@ async def test_beside_another_sub_account_each_closes_its_own_from_the_venue(wor
     assert (state["status"], state["filledQuantity"]) == ("completed", D("0.010"))
     assert (await position(world))["quantity"] == 0
     assert (await position(world, "other"))["quantity"] == left
+
+
+@in_world()
+async def test_pms_protection_says_before_what_a_death_then_shows(world: World) -> None:
+    await ready(world)
+    held = await opened(world)
+    await backed(world, held, quantity="0.007")
+    (told,) = await protection(world)
+    lives = [(guard.lives, guard.what, guard.quantity) for guard in told.guards]
+    assert lives == [("venue", "backstop", D("0.007")), ("daemon", "trailing stop", D("0.007"))]
+    assert (told.covered, told.uncovered) == (D("0.007"), D("0.003"))
+    await world.kill()
+    falls(world)
+    await world.run(2)
+    assert world.held() == told.uncovered
+    await world.start()
+    (told,) = await protection(world)
+    assert (told.guards, told.uncovered) == ((), D("0.003"))
+
+
+async def protection(world: World) -> list[Protected]:
+    """What `pms protection` reads and tells."""
+    rows: dict[str, list[Any]] = {}
+    for name in ("position", "open_orders", "active_trail_stop"):
+        keys = await world.redis.keys(f"pms:{name}:*")
+        rows[name] = [read(body) for key in keys for body in (await world.redis.hgetall(key)).values()]
+    return protected.of(rows["position"], rows["open_orders"], rows["active_trail_stop"])
 
 
 # --- how it moves -------------------------------------------------------------------------------------

@@ -103,6 +103,6 @@ def test_every_command_of_the_issue_is_listed_with_its_purpose() -> None:
     wanted = (
         "up run sim demo chase twap twap-basket trail-stop scalper preview pause cancel halt resume drain algos".split()
     )
-    wanted += "orders why tail recover plugins records rebuild report redis-cli bench test".split()
+    wanted += "orders protection why tail recover plugins records rebuild report redis-cli bench test".split()
     assert list(COMMANDS) == wanted
     assert all(command.purpose for command in COMMANDS.values())

@@ -73,6 +73,8 @@ class Book:
             if frame.prev_id == self.last_id:
                 self._apply(frame)
                 return Verdict.APPLIED
+            if frame.last_id <= self.last_id and frame.time <= self.time:
+                return Verdict.HELD  # told before: of what came since nothing is missing
         elif not self._anchored:
             self._held.append(frame)
             return Verdict.HELD

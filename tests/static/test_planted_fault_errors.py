@@ -103,6 +103,20 @@ ERRORS = {
         "if error.retry_ms > 10**9:",
         GONE + "test_a_start_into_a_full_counter_waits_before_it_gives_up",
     ),
+    "a frame that comes twice throws the book away": Planted(
+        3,
+        "pms/core/book.py",
+        "if frame.last_id <= self.last_id and frame.time <= self.time:",
+        "if frame.last_id < 0:",
+        "tests/pure/core/test_book.py::test_a_frame_that_comes_again_changes_nothing",
+    ),
+    "any older id passes for a frame that comes again": Planted(
+        3,
+        "pms/core/book.py",
+        "if frame.last_id <= self.last_id and frame.time <= self.time:",
+        "if frame.last_id <= self.last_id:",
+        "tests/pure/core/test_book.py::test_an_older_id_at_a_later_time_is_a_gap",
+    ),
     "a fault that is over strikes once more": Planted(
         1,
         "pms/sim/fault_schedule.py",

@@ -55,6 +55,22 @@ def live(book: Book) -> Book:
     return book
 
 
+def test_a_frame_that_comes_again_changes_nothing(live: Book) -> None:
+    once = frame(111, 120, 110, bids=[(100.0, 7.0)])
+    assert live.offer(once) is Verdict.APPLIED
+    assert live.offer(frame(121, 130, 120, bids=[(100.0, 8.0)])) is Verdict.APPLIED
+    for again in (frame(121, 130, 120, bids=[(100.0, 8.0)]), once):
+        assert live.offer(again) is Verdict.HELD
+        assert live.live
+        assert live.touch() == (100.0, 8.0, 100.1, 3.0)
+    assert live.offer(frame(131, 140, 130)) is Verdict.APPLIED
+
+
+def test_an_older_id_at_a_later_time_is_a_gap(live: Book) -> None:
+    """Ids that begin again are another chain: what was held is worth nothing."""
+    assert live.offer(frame(1, 20, 0, time=10_000)) is Verdict.GAP
+
+
 # --- joining (binance.md 6.3) ---------------------------------------------------------------------------
 
 

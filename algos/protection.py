@@ -50,6 +50,7 @@ def start(
         parent_slot=who.slot,
         entry_id=params.entry_id,
         entry_live=bool(params.entry_id),
+        bare=params.bare,
     )
     return _settle(None, state, now, quote)
 
@@ -185,7 +186,12 @@ def _on_order(state: ProtectionState, given: OrderUpdate) -> ProtectionState:
             state = legs.with_leg(state, changed)
             if word == "triggered":
                 return triggered(state, leg.word, given.now, given.quote)
-            return _told(state, word, leg.word) if word else state
+            if not word:
+                return state
+            if word in ("placed", "moved"):  # in which form it could leave is newer than what was told of that
+                stands = next(one for one in changed.orders if one.client_order_id == known.client_order_id)
+                state = _replace(state, bare=stands.bare)
+            return _told(state, word, leg.word)
     return state
 
 

@@ -28,6 +28,7 @@ def event_of(runner: Runner, view: View, started: bool, now: int) -> Event | Non
 def alarm(alarms: Alarms, view: View, reason: str, now: int) -> None:
     """An algo that is blocked is told to people, once, until it goes on (law 7)."""
     _alarm_exposed(alarms, view, now)
+    _alarm_unserved(alarms, view, now)
     if view.status is AlgoStatus.BLOCKED:
         message = (
             f"{view.algo_id} does not go on: {reason}. It does by itself once that is over, trying at most once a "
@@ -50,3 +51,16 @@ def _alarm_exposed(alarms: Alarms, view: View, now: int) -> None:
         alarms.sound("backstop_missing", "critical", view.algo_id, message, now)
     else:
         alarms.clear("backstop_missing", view.algo_id, now)
+
+
+def _alarm_unserved(alarms: Alarms, view: View, now: int) -> None:
+    """A trigger that the venue refuses to hold is told to people, once, until it does."""
+    subject = f"{view.algo_id}:venue"
+    if view.unserved and not view.status.terminal:
+        message = (
+            f"the venue does not take {view.algo_id}'s order on {view.symbol} ({view.unserved}). The daemon watches "
+            "its price itself: if it dies now, nothing protects the position. It asks again each minute."
+        )
+        alarms.sound("protection_blind", "critical", subject, message, now)
+    else:
+        alarms.clear("protection_blind", subject, now)

@@ -263,6 +263,7 @@ class Daemon(Assembly):
     async def _withdraw_children(self) -> None:
         """Algos keep their states; quoting children leave unless told to stay, and closers without the venue's flag."""
         bare = self.desk.closers.withdraw_bare()
+        self.desk.guards.withdraw()
         for algo_id, runner in tuple(self.desk.runners.items()):
             self.desk.offer(runner, step.StopRequest(self.desk.now(), bare=algo_id in bare))
         give_up = self.parts.clock.monotonic() + STOP_S

@@ -102,8 +102,13 @@ class DeadMan:
         """Whether an algo of ours rests there; with `auto`, and nobody else does: no foreign order, none by hand, none
         that was triggered, none whose algo has ended."""
         resting = self._rests(symbol)
-        ours = [order for order in resting if order.parent_id in self._desk.runners and not order.triggered_at]
+        ours = [order for order in resting if self._ours(order)]
         return bool(ours) and (self._setting == "on" or len(ours) == len(resting))
+
+    def _ours(self, order: Order) -> bool:
+        """Whether an order is an algo's, or an entry's that can't be protected while we are dead."""
+        ours = order.parent_id in self._desk.runners or self._desk.guards.guarded(order)
+        return ours and not order.triggered_at
 
     # --- the timer ------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from algos import step
-from algos.registry import KINDS, Kind
+from algos.registry import KINDS, PROTECTION, Kind
 from algos.step import Action, AmendChild, CancelChild, Failure, OrderUpdate, PlaceChild
 from pms import algo_news
 from pms.alarms import Alarms
@@ -30,6 +30,7 @@ from pms.execution import Execution
 from pms.exit_ledger import ExitLedger
 from pms.family import Family
 from pms.fates import Fates
+from pms.guards import Guards
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.order_entry import OrderEntry
@@ -45,7 +46,7 @@ from schemas.records import EXTERNAL
 if TYPE_CHECKING:
     from pms.exit_orders import ExitOrders
 
-ALGO_ORIGINS = frozenset((Origin.ALGO, *(kind.origin for kind in KINDS.values())))
+ALGO_ORIGINS = frozenset((Origin.ALGO, *(kind.origin for kind in KINDS.values() if kind is not PROTECTION)))
 
 _log = structlog.get_logger("pms.desk")
 
@@ -86,6 +87,7 @@ class Desk:
         self.family = Family(self)
         self.protections = Protections()
         self.covers = Covers(self)
+        self.guards = Guards(self)
 
     # --- runners --------------------------------------------------------------------------------------
 
@@ -98,6 +100,7 @@ class Desk:
         view = runner.kind.view(runner.state)
         self.runners[view.algo_id] = runner
         self.covers.add(runner)
+        self.guards.add(runner)
 
     def follow(self, runner: Runner) -> None:
         """Quotes and its alarm reach a runner and its children from now on. Its symbol is watched (`Market.watch`)."""
@@ -117,6 +120,7 @@ class Desk:
         runner.close()
         self.runners.pop(algo_id, None)
         self.covers.discard(symbol, algo_id)
+        self.guards.discard(algo_id, runner.state)
         if algo_id in self._following:
             self._following.discard(algo_id)
             if symbol:
@@ -231,8 +235,6 @@ class Desk:
         )
         with self.step() as unit:
             self.record(unit, runner)
-            for order in filter(None, map(self.ledger.orders.get, view.live_children)):
-                self.withdrawals.want(order)
             self.family.broken(runner)
             self.family.tell(runner)
         self.alarms.sound("algo_failed", "critical", view.algo_id, message, self.now())
@@ -277,6 +279,7 @@ class Desk:
                 runner.offer(OrderUpdate(self.now(), order, fill, failure, change.cause, quote, while_down))
             elif order.state is OrderState.ACTIVE and (order.cancel_wanted or order.origin in ALGO_ORIGINS):
                 self.withdrawals.go_on(order, failure)  # of an algo that ended: nobody else would ever take it away
+            self.guards.changed(order, fill if runner is None else None)
             if fill is not None:
                 self.positions_reduced(order.symbol, reduced, (order.parent_id, order.root_id))
                 if order.reduce_only and order.sub_account_id != EXTERNAL:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from algos import step, tally
-from algos.children import AmendAlgo, ChildChanged, ChildDone, ChildReport, Exit, ExitDone, Spawn, StopChild
-from algos.registry import KINDS
+from algos.children import AmendAlgo, ChildChanged, ChildDone, ChildReport, Exit, ExitDone, Spawn, StopChild, StopEntry
+from algos.registry import KINDS, PROTECTION
 from algos.step import Action, Identity
 from algos.view import View
 from pms.exit_goals import STOPPED, Goal
@@ -77,6 +77,8 @@ class Family:
                 self._offer(action.child_id, action.changes)
             case Exit():
                 self._exit(runner, action)
+            case StopEntry():
+                self._desk.guards.stop(action.entry_id, action.reason)
             case _:
                 raise TypeError(f"orders are the desk's: {action!r}")
 
@@ -138,7 +140,7 @@ class Family:
             action.symbol,
             action.side,
             action.quantity,
-            origin=runner.kind.origin,
+            origin=action.origin or runner.kind.origin,
             parent_id=view.algo_id,
         )
         done = desk.closing.begin(goal).done
@@ -178,7 +180,10 @@ class Family:
         return kind(self._desk.now(), report, self._desk.quote_of(parent))
 
     def broken(self, runner: Runner) -> None:
-        """An algo's code failed: its children end."""
+        """An algo's code failed: its orders and its children end. What protects a position stays at the venue."""
+        if runner.kind is not PROTECTION:
+            for order in filter(None, map(self._desk.ledger.orders.get, view_of(runner).live_children)):
+                self._desk.cancel(order)
         for child in view_of(runner).child_algos:
             self._offer(child, step.CancelRequest(self._desk.now(), "parent_failed"))
 

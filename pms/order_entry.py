@@ -232,7 +232,7 @@ class OrderEntry:
             price=action.price,
             reduce_only=action.reduce_only,
             state=OrderState.PLACING,
-            origin=runner.kind.origin,
+            origin=action.origin or runner.kind.origin,
             parent_id=view.algo_id,
             root_id=view.root_id,
             created_at=now,

@@ -16,8 +16,8 @@ class Protections:
         self._by_symbol: dict[str, dict[str, Runner]] = {}
 
     def add(self, view: View, runner: Runner) -> None:
-        """An algo begins to follow its symbol; nothing where it protects nothing."""
-        if view.follows is not None:
+        """An algo begins to follow its symbol; nothing where it never protects anything."""
+        if runner.kind.blind is not None:
             self._by_symbol.setdefault(view.symbol, {})[view.algo_id] = runner
 
     def discard(self, symbol: str, algo_id: str) -> None:

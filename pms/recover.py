@@ -160,6 +160,7 @@ class Recovery:
         missed = Missed(self._desk, self._venue, self._clock, runners)
         for runner in sorted(runners, key=self._depth, reverse=True):
             self._desk.family.reunite(runner, ended)
+            self._desk.guards.reunite(runner, ended)
             if not runner.ended:
                 await self._resume(runner, epoch, down_ms, missed)
         self._desk.withdrawals.resume()

@@ -94,9 +94,6 @@ REDUCING = frozenset(
 )
 # These first take what still waits at both doors in their scope, and answer it SUPERSEDED where it adds risk.
 SUPERSEDING = frozenset("close close_all cancel_all halt".split())
-# Work to come: answered NOT_AVAILABLE.
-LATER = frozenset("stop take_profit".split())
-_LATER_FIELDS = {"stop_loss": "stopLoss", "take_profit": "takeProfit"}
 
 # Fields that name an owned thing, whose owner then need not be named; and what concerns no single sub-account.
 _OWNED = "client_order_id chase_id twap_id twap_basket_id trail_stop_id scalper_id algo_id position_id".split()
@@ -175,13 +172,3 @@ def _check_account(command: Command, sub_account: str | None) -> None:
     if scoped or not (owned or command.type in _SHARED):
         message = f"{command.type} needs subAccountId: nothing else in it tells whose it is."
         raise Invalid(ErrorCode.MISSING_FIELD, message, path="subAccountId")
-
-
-def not_available(command: Command) -> str:
-    """What of a command is work to come, for the answer NOT_AVAILABLE; "" where it is all there."""
-    if isinstance(command, Validate):
-        return not_available(command.command)
-    if command.type in LATER:
-        return command.type
-    asked = (told for name, told in _LATER_FIELDS.items() if getattr(command, name, None))
-    return next((f"{command.type} with {name}" for name in asked), "")

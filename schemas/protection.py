@@ -28,7 +28,8 @@ class LegParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 class ProtectionParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What was asked. `side` is the exit's: SELL protects a long. `entry_id` names the algo or the manual order that
-    is protected from its first fill on; without one, `quantity` of the position `position_id` is."""
+    is protected from its first fill on; without one, `quantity` of the position `position_id` is. `bare`: as things
+    stand at the start, what closes it can't have the venue's reduce-only flag."""
 
     symbol: str
     side: Side
@@ -37,6 +38,7 @@ class ProtectionParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True
     entry_id: str = ""
     stop: LegParams | None = None
     take_profit: LegParams | None = None
+    bare: bool = False
 
 
 class LegOrder(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

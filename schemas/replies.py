@@ -34,10 +34,14 @@ class OrderReply(Success, frozen=True, kw_only=True):
 
 
 class ConditionalReply(Success, frozen=True, kw_only=True):
-    """One conditional order: stop, take_profit."""
+    """stop, take_profit: the order at the venue and the protection that keeps it there. `state` is the order's,
+    `triggered`, or `held` where no order may stand at the venue and the daemon watches the price; `client_algo_id` is
+    then empty."""
 
     client_algo_id: str
+    algo_id: str
     state: str
+    quantity: Decimal
 
 
 class CloseReply(Success, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ from pms.bus.requests import Requests, kept
 from pms.bus.store import Store
 from pms.clock import Clock
 from pms.tasks import Tasks
-from schemas.commands import REDUCING, SUPERSEDING, decode_command, not_available
+from schemas.commands import REDUCING, SUPERSEDING, decode_command
 from schemas.errors import ErrorCode, Failure, Invalid
 from schemas.keys import Keys
 
@@ -163,8 +163,6 @@ class Inbox:
         try:
             acceptance.check_door(item, self._admin_only)
             acceptance.check_age(item, self._venue_now(), self._doors.redis_now())
-            if later := not_available(item.command):
-                raise Invalid(ErrorCode.NOT_AVAILABLE, f"{later} is not available yet; nothing was done.")
             if self._keyring.in_force:
                 await self._requests.once(item)
         except Invalid as error:

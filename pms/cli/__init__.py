@@ -34,6 +34,8 @@ COMMANDS = {
     "twap": Command("pms.cli.start", "equal slices on a schedule"),
     "twap-basket": Command("pms.cli.start", "TWAPs of several symbols, started together"),
     "trail-stop": Command("pms.cli.start", "protect a position by following its best price"),
+    "stop": Command("pms.cli.start", "close a position at the venue where its loss reaches a price"),
+    "take-profit": Command("pms.cli.start", "close a position at the venue where its profit reaches a price"),
     "scalper": Command("pms.cli.start", "a two-sided ladder of chases"),
     "preview": Command("pms.cli.start", "what starting an algo would do first; nothing is sent"),
     "pause": Command("pms.cli.pause", "have an algo wait: its entry orders leave"),

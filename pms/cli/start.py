@@ -1,4 +1,5 @@
-"""`pms chase | twap | twap-basket | trail-stop | scalper …`: start an algo, and follow it to its end where asked.
+"""`pms chase | twap | twap-basket | trail-stop | stop | take-profit | scalper …`: start an algo, and follow it to its
+end where asked.
 `pms preview ALGO …`: what that would do first; nothing is sent.
 
 Owns flags for the parameters of algos.md, made from the commands' own fields, so that they can't differ. Refuses to
@@ -20,13 +21,12 @@ from pms.cli.feed import Event, Feed, read
 from schemas import codec
 from schemas.commands import decode_command
 from schemas.commands_algos import Chase, TrailStop, Twap, TwapBasket
-from schemas.commands_orders import Leg
+from schemas.commands_orders import Leg, Stop, TakeProfit
 from schemas.commands_scalper import Scalper
 from schemas.errors import Invalid
 from schemas.fields import Command, camel
 from schemas.records import MAIN
 
-_LATER = ("stop_loss", "take_profit")  # of later work
 _FOLLOW_S = 1.0
 _FILLED = ("filled", "completed")
 _ENDED = (*_FILLED, "expired", "cancelled", "failed")
@@ -52,6 +52,10 @@ ALGOS = {
     "trail-stop": Algo(
         TrailStop, (), ("position_id",), "trailStopId", ("side", "quantity", "symbol", "extremePrice", "triggerPrice")
     ),
+    "stop": Algo(Stop, ("trigger_price",), ("position_id",), "algoId", ("quantity", "state", "clientAlgoId")),
+    "take-profit": Algo(
+        TakeProfit, ("trigger_price",), ("position_id",), "algoId", ("quantity", "state", "clientAlgoId")
+    ),
     "scalper": Algo(
         Scalper, ("symbol", "long_size_usd"), (), "scalperId", ("symbol", "startSide", "longLayers", "shortLayers")
     ),
@@ -63,6 +67,7 @@ _HELP = {
     "basket_name": "how you call it",
     "legs": "SYMBOL:SIDE:QUANTITY, or SYMBOL:SIDE:100usdt; one or more",
     "position_id": "of an open position; or give --symbol and --position-side",
+    "trigger_price": "where the venue closes it",
     "long_size_usd": "USDT of the whole long side",
 }
 
@@ -86,7 +91,7 @@ def add_algo(parser: argparse.ArgumentParser, word: str) -> None:
         parser.add_argument(name, nargs="*" if name == "legs" else "?", help=_HELP[name])
     hints = typing.get_type_hints(algo.command)
     for field in msgspec.structs.fields(algo.command):
-        if field.name in (*algo.words, *algo.optional, *_LATER):
+        if field.name in (*algo.words, *algo.optional):
             continue
         flag = "--" + field.name.replace("_", "-")
         shown = "" if field.default in (None, msgspec.NODEFAULT) else f"default {field.default}"
@@ -169,10 +174,11 @@ def _follow(feed: Feed, id_name: str, algo_id: str, as_json: bool) -> int:
         try:
             for body in feed.ready(_FOLLOW_S):
                 event = read(body)
-                if algo_id not in (event.get(id_name), event.get("parentId"), event.get("rootId")):
+                named = event.get(id_name) or event.get("protectionId")
+                if algo_id not in (named, event.get("parentId"), event.get("rootId")):
                     continue
                 print(body.decode() if as_json else lines.event(event), flush=True)
-                if event.get(id_name) == algo_id and _ending(event) in _ENDED:
+                if named == algo_id and _ending(event) in _ENDED:
                     return exits.OK if _ending(event) in _FILLED else exits.NO
         except wire.Unreachable as error:
             print(f"{error} Waiting for it…", file=sys.stderr)
@@ -182,7 +188,7 @@ def _follow(feed: Feed, id_name: str, algo_id: str, as_json: bool) -> int:
 def _ending(event: Event) -> str:
     """The status of an algo whose event tells its end, "" for any other."""
     word = str(event["type"]).rpartition("_")[2]
-    return str(event["status"]) if word in _ENDED and event.get("status") in _ENDED else ""
+    return str(event["status"]) if word in (*_ENDED, "removed") and event.get("status") in _ENDED else ""
 
 
 # --- preview ------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pms.clock import Clock
 from pms.commands import answers
 from pms.commands.denials import invalid
 from pms.commands.identity import Taken, taken
+from pms.commands.moves import Moves
 from pms.commands.previews import numbers
 from pms.commands.table import Row, Tell
 from pms.commands.terms import PRICE_POLL_S, Terms
@@ -45,6 +46,7 @@ class Amends:
         self._desk = desk
         self._terms = terms
         self._clock = clock
+        self._moves = Moves(desk, terms, clock)
 
     def rows(self) -> dict[type[Command], Row]:
         return {Amend: Row(self._amend, was_started=self._found, preview=self._preview)}
@@ -53,6 +55,8 @@ class Amends:
         answer_by = self._clock.monotonic() + ANSWER_S
         name = command.client_order_id
         order = self._live(name)
+        if self._moves.takes(order):
+            return await self._moves.move(command, order, context)
         self._check_owner(order, context.sub_account)
         async with self._watched(order):
             return await self._carry_out(command, context, answer_by)
@@ -123,6 +127,8 @@ class Amends:
 
     async def _preview(self, command: Amend, sub_account: str) -> ValidateReply:
         live = self._live(command.client_order_id)
+        if self._moves.takes(live):
+            return self._moves.preview(command, live, sub_account)
         self._check_owner(live, sub_account)
         async with self._watched(live):
             return self._judged(command)

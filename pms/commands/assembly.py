@@ -21,6 +21,7 @@ from pms.commands.orders import Orders
 from pms.commands.plugins import PluginAlgos
 from pms.commands.positions import Positions
 from pms.commands.previews import Previews
+from pms.commands.protects import Protects
 from pms.commands.scale import Scales
 from pms.commands.scalpers import ScalperDoor
 from pms.commands.starting import Door, Starts
@@ -60,6 +61,7 @@ def groups(parts: Assembly, restored: Restored, gate: Callable[[], str]) -> tupl
     return (
         algos,
         starts,
+        Protects(desk, terms, starts, clock),
         ChaseAmends(desk, terms, algos),
         PluginAlgos(parts.plugins, starts, terms, algos),
         Orders(manual, asks, previews),

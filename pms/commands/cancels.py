@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from algos import step
+from algos.registry import PROTECTION
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.clock import Clock
@@ -17,6 +18,7 @@ from pms.commands.scope import Scope
 from pms.commands.table import Row
 from pms.desk import Desk
 from pms.family import view_of
+from pms.runner import Runner
 from schemas.commands_orders import Cancel, CancelAll
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
@@ -51,7 +53,7 @@ class Cancels:
         runner = self._desk.runners.get(order.parent_id)
         if runner is not None:
             runner = self._desk.family.root(runner)
-            if len(self._desk.family.orders(view_of(runner).algo_id)) > 1:
+            if self._one_of_several(runner):
                 message = f"the order is one of several of {view_of(runner).algo_id}; cancel that."
                 raise Invalid(ErrorCode.OWNED_BY_ALGO, message)
             return await self._algos.cancel(runner, "child_cancelled_by_command", context.request_id)
@@ -68,6 +70,12 @@ class Cancels:
         if sub_account_id and order.sub_account_id != sub_account_id:
             raise Invalid(ErrorCode.NOT_OWNER, "the order belongs to another sub-account.", path="subAccountId")
         return order
+
+    def _one_of_several(self, runner: Runner) -> bool:
+        """Whether an algo stands by more than one order. Those of one leg of a protection are one that moves."""
+        if runner.kind is PROTECTION:
+            return sum(bool(leg.orders) for leg in runner.state.legs) > 1
+        return len(self._desk.family.orders(view_of(runner).algo_id)) > 1
 
     async def _cancel_all(self, command: CancelAll, context: Context) -> Reply:
         """Entry algos of the scope end; protection (reduce-only) stays unless asked for."""

@@ -1,7 +1,6 @@
 """Which command goes where: the inbox's `Executor` (contract.md, "Commands in").
 
-Refuses to know doors, replies' bytes and how anything is done. A type without a row is of later work and never comes
-this far (`schemas.commands.LATER`).
+Refuses to know doors, replies' bytes and how anything is done. Every type has a row.
 """
 
 from __future__ import annotations

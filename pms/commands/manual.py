@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from algos.step import Failure
+from algos.step import Failure, Identity
 from pms.accounts import Accounts
 from pms.bus.batch import Duplicate
 from pms.bus.executor import Context
 from pms.clock import Clock
+from pms.commands import entry_guards
 from pms.commands.asks import Ask
 from pms.commands.denials import invalid
 from pms.commands.identity import OwnerIds, Taken
@@ -28,7 +29,9 @@ from pms.core.limits import Weight
 from pms.core.risk import Denied
 from pms.desk import Desk
 from pms.leverage import Leverage
+from pms.runner import Runner
 from schemas.errors import ErrorCode, Invalid
+from schemas.fields import Command
 from schemas.ids import OrderId, make, parse
 from schemas.market import ZERO
 from schemas.orders import Order, OrderState, Origin
@@ -49,6 +52,7 @@ class Wants(msgspec.Struct, frozen=True):
     reduce_only: bool = False
     priced: bool = True
     some: bool = False
+    guard: Command | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -85,7 +89,7 @@ class Manual:
         arrived: Arrived,
     ) -> None:
         self._arrived = arrived
-        self._desk = desk
+        self._desk = self.desk = desk
         self._accounts = accounts
         self._leverage = leverage
         self._ids = ids
@@ -197,23 +201,38 @@ class Manual:
             going, denied = self._let_through(asks, intents, wants.some, final=True)
             names = [order.client_order_id for order in going]
             with self._desk.fates.follow(names) as fate:
-                await self._launch(going, intents, context)
+                await self._launch(going, intents, context, wants.guard)
                 await fate.until(lambda: all(map(_answered, self._orders(names))), answer_by - self._clock.monotonic())
             return Batch(self._orders(names), fate.failures, tuple(denied))
 
-    async def _launch(self, going: Sequence[Order], intents: Sequence[Order], context: Context) -> None:
+    async def _launch(
+        self, going: Sequence[Order], intents: Sequence[Order], context: Context, guard: Command | None
+    ) -> None:
         """Record, claim and send. Raises Taken."""
+        guards = self._guards(going[0], guard, context.request_id)
         claim = context.claim(clientOrderId=intents[0].client_order_id, count=str(len(intents)))
         with self._desk.step(context.request_id, claim) as unit:
+            entry_guards.launch(self._desk, guards, context.request_id)
             for intent in going:
                 _, denied = self._desk.entry.submit(unit, intent)
                 assert denied is None, f"the gate let it through a moment ago: {denied}"
         assert unit.durable is not None, "a step with an order is committed"
         if isinstance(await unit.durable, Duplicate):
+            for runner in guards:
+                self._desk.withdraw(runner)
             self._desk.entry.forget([intent.client_order_id for intent in going])
             raise Taken
+        entry_guards.follow(self._desk, guards)
         for order in going:
             self._arrived(order.client_order_id, order.sub_account_id, order.symbol, order.side, order.quantity)
+
+    def _guards(self, order: Order, command: Command | None, request_id: str) -> list[Runner]:
+        """The protection of a command's orders, where it asks for one."""
+        whose = parse(order.client_order_id)
+        assert isinstance(whose, OrderId), "an id of ours"
+        account = self._desk.ledger.sub_accounts[order.sub_account_id]
+        who = Identity(whose.owner, account.id, account.tag, self._epoch(), request_id)
+        return entry_guards.runners_for(self._desk, self._ids, who, command, whose.owner)
 
     def _orders(self, names: Sequence[str]) -> tuple[Order, ...]:
         return tuple(self._desk.ledger.orders[name] for name in names)

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
-from pms.commands import answers
-from pms.commands.asks import Asks
+from pms.commands import answers, entry_guards
+from pms.commands.asks import Ask, Asks
 from pms.commands.identity import Taken, taken
 from pms.commands.manual import Batch, Manual, Wants
 from pms.commands.previews import Previews
@@ -41,10 +41,16 @@ class Orders:
             return taken(context)
 
     def _wants(self, command: Order) -> Wants:
-        symbols = (command.symbol,)
-        if isinstance(command, Trade):
-            return Wants(symbols, lambda: self._asks.trade(command), command.reduce_only)
-        return Wants(symbols, lambda: self._asks.limit(command), command.reduce_only, priced=not command.reduce_only)
+        priced = isinstance(command, Trade) or not command.reduce_only
+        return Wants((command.symbol,), lambda: self._asked(command), command.reduce_only, priced, guard=command)
+
+    def _asked(self, command: Order) -> list[Ask]:
+        """Raises Invalid."""
+        asked = self._asks.trade(command) if isinstance(command, Trade) else self._asks.limit(command)
+        if entry_guards.wanted(command):
+            price = None if isinstance(command, Trade) else command.price
+            entry_guards.check_order(self._manual.desk, command, price)
+        return asked
 
     def _prepared(self, command: Order, sub_account: str) -> bool:
         """It acts by its own step alone, unless it makes its sub-account or sets leverage."""

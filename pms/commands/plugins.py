@@ -118,9 +118,9 @@ class PluginAlgos:
         return await self._starts.preview(self._door(command), command, sub_account)
 
     async def _cancel(self, command: AlgoCancel, context: Context) -> Reply:
-        """Raises Invalid (ALGO_NOT_FOUND) for what is no plug-in's."""
+        """Raises Invalid (ALGO_NOT_FOUND) for what has a command of its own to end it."""
         runner: Any = self._algos.find(command.algo_id, context.sub_account)
-        if not runner.kind.plugin:
+        if not (runner.kind.plugin or runner.kind.common_keys):
             message = f"{command.algo_id} is a {runner.kind.name}: end it with {runner.kind.name}_cancel."
             raise Invalid(ErrorCode.ALGO_NOT_FOUND, message, path="algoId")
         return await self._algos.cancel(runner, "cancelled_by_command", context.request_id)

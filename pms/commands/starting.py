@@ -18,10 +18,9 @@ import msgspec
 from algos.registry import Kind
 from algos.step import Action, Identity, PlaceChild
 from pms.accounts import Accounts
-from pms.bus.batch import Duplicate
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
-from pms.commands import answers
+from pms.commands import answers, entry_guards
 from pms.commands.denials import invalid
 from pms.commands.first_actions import FirstActions, Refused
 from pms.commands.identity import OwnerIds, Taken, taken
@@ -132,8 +131,6 @@ class Starts:
             for door in self._doors
         }
 
-    # --- starting -------------------------------------------------------------------------------------
-
     async def start(self, door: Door, command: Command, context: Context) -> Reply:
         """Start an algo. Raises Invalid, with nothing done."""
         if reason := self._gate():
@@ -142,6 +139,7 @@ class Starts:
         account = self._accounts.named(context.sub_account, self._desk.now())
         async with self._watched(needs) as quotes:
             params = door.params(command, account.id, quotes)
+            entry_guards.check_entry(self._desk, command, quotes)
             planned = door.planned(params, quotes)
             wanted = _leverages(needs, planned)
             if not all(self._leverage.is_set(*one) for one in wanted):
@@ -151,7 +149,7 @@ class Starts:
                     await self._leverage.ensure(*one)
                 await self._prices(needs, PRICE_BACK_S)  # one may have gone meanwhile
             try:
-                runner = await self._launch(door, account, params, planned, context)
+                runner = await self._launch(door, command, account, params, planned, context)
             except Taken:
                 return taken(context)
             self._follow(runner)
@@ -191,21 +189,21 @@ class Starts:
                 return quotes
 
     async def _launch(
-        self, door: Door, account: SubAccount, params: Any, planned: Sequence[Planned], context: Context
+        self, door: Door, command: Command, owner: SubAccount, params: Any, planned: Sequence[Planned], context: Context
     ) -> Runner:
         """Raises Invalid (nothing done) or Taken (the request was accepted before)."""
         desk, kind, now = self._desk, door.kind, self._desk.now()
         algo_id = self._ids.next(kind.letter, now)
-        who = Identity(algo_id, account.id, account.tag, self._epoch(), context.request_id)
+        who = Identity(algo_id, owner.id, owner.tag, self._epoch(), context.request_id)
         state, actions = self._first.begin(kind, who, params)
         runner = desk.begin(kind, state)
         self._refuse(runner, actions, planned, context.request_id)
-        outcome = await desk.launch(runner, actions, context.claim(**{door.id_name: algo_id}), context.request_id)
-        if isinstance(outcome, Duplicate):
-            desk.withdraw(runner)
+        claim = context.claim(**{door.id_name: algo_id})
+        guards = entry_guards.runners_for(desk, self._ids, who, command, algo_id)
+        if not await entry_guards.begin(desk, guards, runner, actions, claim, context.request_id):
             raise Taken
-        for one in planned:
-            self._arrived(algo_id, account.id, one.symbol, one.side, one.quantity)
+        for asked in planned:
+            self._arrived(algo_id, owner.id, asked.symbol, asked.side, asked.quantity)
         return runner
 
     def _look(self, door: Door, account: SubAccount, params: Any) -> tuple[Runner, Sequence[Action]]:
@@ -269,6 +267,7 @@ class Starts:
         account = self._accounts.named(sub_account, self._desk.now())
         async with self._watched(needs) as quotes:
             params = door.params(command, account.id, quotes)
+            entry_guards.check_entry(self._desk, command, quotes)
             planned = door.planned(params, quotes)
             runner, actions = self._look(door, account, params)
             denials = self._denials(runner, actions, planned)

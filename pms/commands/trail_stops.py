@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from algos import trail_price
 from algos.registry import TRAIL_STOP
+from pms.commands.held import held_position
 from pms.commands.starting import Needs, Planned
 from pms.commands.terms import Terms
 from pms.core import exits
@@ -38,43 +39,12 @@ class TrailStopDoor:
 
     def needs(self, command: TrailStop, sub_account: str) -> Sequence[Needs]:
         """Raises Invalid (POSITION_NOT_FOUND, NOT_OWNER, POSITION_SIDE_MISMATCH, UNKNOWN_SYMBOL)."""
-        held = self._held(command, sub_account)
+        held = held_position(self._desk, command, sub_account)
         return (Needs(held.symbol, leverage=0, reduce_only=True, priced=False),)
-
-    def _held(self, command: TrailStop, sub_account: str) -> Position:
-        """The open position that is meant."""
-        if command.position_id is None:
-            return self._of_symbol(command, sub_account)
-        owner, _, rest = command.position_id.partition(":")
-        held = self._desk.ledger.positions.get((owner, rest.partition(":")[0]))
-        if held is None or held.position_id != command.position_id or not held.signed_quantity:
-            message = f"there is no open position {command.position_id}."
-            raise Invalid(ErrorCode.POSITION_NOT_FOUND, message, path="positionId")
-        if owner != sub_account:
-            message = f"{command.position_id} belongs to another sub-account."
-            raise Invalid(ErrorCode.NOT_OWNER, message, path="subAccountId")
-        if command.position_side not in (None, held.side):
-            message = f"{command.position_id} is {held.side}, not {command.position_side}."
-            raise Invalid(ErrorCode.POSITION_SIDE_MISMATCH, message, path="positionSide")
-        return held
-
-    def _of_symbol(self, command: TrailStop, sub_account: str) -> Position:
-        symbol = command.symbol
-        assert symbol is not None, "the door wants it where no positionId is"
-        if symbol not in self._desk.instruments:
-            raise Invalid(ErrorCode.UNKNOWN_SYMBOL, f"the venue has no symbol {symbol}.", path="symbol")
-        held = self._desk.ledger.position(sub_account, symbol)
-        if not held.signed_quantity:
-            message = f"there is no open position in {symbol}."
-            raise Invalid(ErrorCode.POSITION_NOT_FOUND, message, path="symbol")
-        if command.position_side is not held.side:
-            message = f"the position in {symbol} is {held.side}, not {command.position_side}."
-            raise Invalid(ErrorCode.POSITION_SIDE_MISMATCH, message, path="positionSide")
-        return held
 
     def params(self, command: TrailStop, sub_account: str, quotes: Mapping[str, Quote]) -> TrailStopParams:
         """Raises Invalid (as `needs`; QUANTITY_OFF_GRID, BELOW_MINIMUM, INVALID_FIELD)."""
-        held = self._held(command, sub_account)
+        held = held_position(self._desk, command, sub_account)
         instrument = self._desk.instruments[held.symbol]
         distanceless = not (command.callback_pct or command.callback_abs or command.callback_ticks)
         params = TrailStopParams(

@@ -541,12 +541,14 @@ export interface CommitRecord {
   readonly ts: number;
 }
 
-/** One conditional order: stop, take_profit. */
+/** stop, take_profit: the order at the venue and the protection that keeps it there. `state` is the order's, `triggered`, or `held` where no order may stand at the venue and the daemon watches the price; `client_algo_id` is then empty. */
 export interface ConditionalReply {
   readonly success: true;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly clientAlgoId: string;
+  readonly algoId: string;
   readonly state: string;
+  readonly quantity: number;
 }
 
 /** One entry of `pms:cmd:dead`: input that could not be decoded, cut to a bounded length. */
@@ -1328,7 +1330,7 @@ export interface ProtectionEvent {
   readonly slippageBps: number;
 }
 
-/** What was asked. `side` is the exit's: SELL protects a long. `entry_id` names the algo or the manual order that is protected from its first fill on; without one, `quantity` of the position `position_id` is. */
+/** What was asked. `side` is the exit's: SELL protects a long. `entry_id` names the algo or the manual order that is protected from its first fill on; without one, `quantity` of the position `position_id` is. `bare`: as things stand at the start, what closes it can't have the venue's reduce-only flag. */
 export interface ProtectionParams {
   readonly symbol: string;
   readonly side: Side;
@@ -1337,6 +1339,7 @@ export interface ProtectionParams {
   readonly entryId: string;
   readonly stop: LegParams | null;
   readonly takeProfit: LegParams | null;
+  readonly bare: boolean;
 }
 
 /** The record `pms:algo:protection:{id}`.  `quantity` counts what was closed by it (`filled_quantity`) and what is still protected (`rest`); it grows with the entry's fills and shrinks with the position. `entry_live`: the entry may still fill; `entry_stopped`: its end was asked for. `bare`: an order that closes it would have to stand without the venue's flag (execution.md 14). `watch`: a leg's price is watched here, since nothing of it stands at the venue. `word` is what was told last, of the leg `word_leg`, the `count`th time. */

@@ -9,6 +9,7 @@ from tests.static.planting import Planted, assert_found
 
 RULES, LAWS = "tests/pure/algos/test_protection.py::", "tests/pure/algos/test_protection_laws.py::"
 LIVES = "tests/pure/algos/test_protection_lives.py::"
+WORLD, KILLS = "tests/world/test_protection.py::", "tests/world/test_protection_kills.py::"
 
 ERRORS = {
     "more than the position is protected": Planted(
@@ -95,6 +96,55 @@ ERRORS = {
         "    if state.hold == RECOVERING:\n        return _replace(state, wake_at=0, watch=False), NOTHING\n",
         "",
         LIVES + "test_what_happened_while_down_is_taken_in_before_anything_is_asked",
+    ),
+    "an entry's fill is told to nobody": Planted(
+        14,
+        "pms/desk.py",
+        "            self.guards.changed(order, fill if runner is None else None)\n",
+        "",
+        WORLD + "test_an_entry_s_stop_loss_is_armed_by_its_first_fill",
+    ),
+    "a guarded entry stays at SIGTERM": Planted(
+        8,
+        "pms/daemon.py",
+        "        self.desk.guards.withdraw()\n",
+        "",
+        KILLS + "test_a_stop_of_the_process_keeps_protection_and_takes_a_guarded_entry_away",
+    ),
+    "a guarded entry outlives us": Planted(
+        29,
+        "pms/dead_man.py",
+        "ours = order.parent_id in self._desk.runners or self._desk.guards.guarded(order)",
+        "ours = order.parent_id in self._desk.runners",
+        KILLS + "test_what_an_entry_fills_while_we_are_dead_is_protected_by_the_next_life",
+    ),
+    "orders keep a form that does not fit the account any more": Planted(
+        14,
+        "pms/closers.py",
+        "        self._desk.guards.moved(symbol)\n",
+        "",
+        WORLD + "test_two_sub_accounts_opposite_close_each_its_own",
+    ),
+    "a trigger behind the price is taken": Planted(
+        14,
+        "pms/commands/triggers.py",
+        "    return price <= trigger if falls else price >= trigger\n",
+        "    return False\n",
+        WORLD + "test_what_can_not_be_asked_for_is_refused_with_its_code",
+    ),
+    "a protection's record is read as a plug-in's": Planted(
+        22,
+        "pms/restore.py",
+        "keys = [key for key in page if not key.startswith(apart_from)]",
+        "keys = page",
+        KILLS + "test_a_death_in_the_middle_of_a_request_leaves_one_order_a_leg",
+    ),
+    "a trigger that the venue does not hold is told to nobody": Planted(
+        7,
+        "pms/algo_news.py",
+        "    _alarm_unserved(alarms, view, now)\n",
+        "",
+        WORLD + "test_refused_three_times_the_daemon_holds_the_trigger_and_the_entry_s_rest_goes",
     ),
     "too much without the flag is not seen": Planted(
         2,

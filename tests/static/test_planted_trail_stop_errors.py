@@ -238,9 +238,9 @@ ERRORS = {
     ),
     "somebody else's position": Planted(
         0,
-        "pms/commands/trail_stops.py",
-        "        if owner != sub_account:\n",
-        "        if False:\n",
+        "pms/commands/held.py",
+        "    if owner != sub_account:\n",
+        "    if False:\n",
         WORLD + "test_what_can_not_be_meant_is_refused",
     ),
 }

@@ -222,10 +222,11 @@ ROWS = (
         "issuedAt is N ms ahead, over 5000 ms; nothing was done. Set the sender's clock.",
     ),
     Bad(
-        "a stop loss, which is work to come",
-        {"stopLoss": 60000},
-        "NOT_AVAILABLE",
-        "chase with stopLoss is not available yet; nothing was done.",
+        "a stop loss of what only reduces",
+        {"side": "SELL", "reduceOnly": True, "stopLoss": 70000},
+        "INVALID_FIELD",
+        "stopLoss protects what is entered, and this only reduces; protect the position by stop.",
+        "stopLoss",
     ),
     Bad(
         "a trade below the minimum",

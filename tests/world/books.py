@@ -160,10 +160,21 @@ async def _check_plugins(world: World, orders: dict[str, dict[str, Any]]) -> Non
     }
     for name, algo in algos.items():
         children = [order for order in orders.values() if order["parentId"] == name]
+        if "protectionId" in algo:
+            filled = sum((order["filledQty"] for order in children), ZERO)
+            assert algo["filledQuantity"] == filled, algo
+            held = {order["clientOrderId"] for leg in algo["legs"] for order in leg["orders"]}
+            live = {order["clientOrderId"] for order in children if order["state"] not in _GONE}
+            assert held <= live, algo
+            assert not held or name in listed, algo
+            continue
         for leg in algo["legs"]:
             filled = sum((order["filledQty"] for order in children if order["side"] == leg["side"]), ZERO)
             assert leg["filled"] == filled <= leg["quantity"], algo
         assert not algo["orders"] or name in listed or algo["status"] == "failed", algo
+
+
+_GONE = ("filled", "cancelled", "expired", "failed")
 
 
 async def _check_open_orders(world: World, orders: dict[str, dict[str, Any]]) -> None:

@@ -102,7 +102,7 @@ REFUSED = [
     ({"onChildFail": "stop"}, "INVALID_FIELD", {"path": "onChildFail"}),
     ({"priceLimit": 0}, "INVALID_FIELD", {"path": "priceLimit"}),
     ({"quantity": None}, "MISSING_FIELD", {"path": "quantity"}),
-    ({"stopLoss": 60000}, "NOT_AVAILABLE", {}),
+    ({"stopLoss": 70000}, "INVALID_FIELD", {"path": "stopLoss"}),
     ({"quantity": "10", "leverage": 20}, "MAX_POSITION", {}),
     ({"leverage": 51}, "MAX_LEVERAGE", {}),
 ]

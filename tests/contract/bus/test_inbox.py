@@ -43,7 +43,7 @@ TABLE: list[tuple[str, str, dict[str, Any], str]] = [
     ("chase", "list", {**CHASE, "colour": "red"}, ""),
     ("chase", "both", {"raw": '{"requestId":"%s","side":'}, "dead"),
     ("chase", "both", {"raw": "[1,2]"}, "dead"),
-    ("stop", "both", {"positionId": "main:BTCUSDT:1", "triggerPrice": 60000}, "NOT_AVAILABLE"),
+    ("stop", "both", {"positionId": "main:BTCUSDT:1", "triggerPrice": 60000}, ""),
     ("halt", "both", {"scope": "all"}, ""),
     ("unfreeze", "both", {}, ""),
     ("no_such", "stream", CHASE, "UNKNOWN_COMMAND"),

@@ -479,10 +479,13 @@ def test_orders_of_a_leg_are_bounded() -> None:
     assert flagged.standing() == [("90", D(11))]
 
 
-def test_an_order_that_came_out_without_the_flag_is_taken_back_first() -> None:
+def test_in_which_form_an_order_came_out_is_newer_than_what_was_told() -> None:
     stage = ProtectionStage()
     stage.book[stage.names()[0]] = msgspec.structs.replace(stage.book[stage.names()[0]], flagged=False)
     stage.accept()
+    assert stage.state.bare
+    assert not stage.asked(CancelChild)
+    stage.opposed(False)
     assert len(stage.asked(CancelChild)) == 1
     assert len(stage.asked(PlaceChild)) == 1
     stage.settle()

@@ -388,38 +388,9 @@ def test_the_envelope_is_read_apart_from_the_command() -> None:
 
 
 def test_the_sets_of_types_name_commands_only() -> None:
-    for words in (commands.PRIVILEGED, commands.REDUCING, commands.SUPERSEDING, commands.LATER, set(replies.REPLIES)):
+    for words in (commands.PRIVILEGED, commands.REDUCING, commands.SUPERSEDING, set(replies.REPLIES)):
         assert words <= set(commands.COMMANDS)
     assert commands.SUPERSEDING <= commands.REDUCING
-
-
-def test_what_is_there_already_is_not_among_the_work_to_come() -> None:
-    there = {"chase", "chase_amend", "chase_cancel", "cancel", "cancel_all", "validate", "algo_pause", "algo_resume"}
-    there |= {"algo_start", "algo_cancel"}
-    there |= {"trade", "limit", "scale", "basket", "amend"}
-    there |= {"trail_stop", "trail_stop_cancel", "scalper", "scalper_cancel"}
-    there |= {"subaccount_put", "limits_put", "position_assign", "drift_accept"}
-    there |= {"twap", "twap_basket", "twap_cancel", "twap_basket_cancel", "twap_pause", "twap_resume"}
-    there |= {"close", "close_all", "admin_close", "freeze", "unfreeze", "halt", "resume"}
-    assert set(commands.COMMANDS) - commands.LATER == there
-
-
-@pytest.mark.parametrize(
-    "command_type, changes, missing",
-    [
-        ("chase", {}, ""),
-        ("twap", {}, ""),
-        ("stop", {}, "stop"),
-        ("chase", {"stopLoss": 1}, "chase with stopLoss"),
-        ("chase_cancel", {"closePositions": True}, ""),
-        ("validate", {}, ""),
-        ("validate", {"command": {"type": "trade", **LEG}}, ""),
-        ("validate", {"command": {"type": "stop", "positionId": "a", "triggerPrice": 1}}, "stop"),
-    ],
-)
-def test_what_is_not_available_yet_is_named(command_type, changes, missing) -> None:
-    command = decode_command(command_type, body(command_type, changes), strict=True).command
-    assert commands.not_available(command) == missing
 
 
 def test_a_command_without_an_answer_of_its_own_is_answered_success() -> None:

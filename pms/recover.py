@@ -99,7 +99,7 @@ class Recovery:
                 await self._clock.sleep(REDIS_RETRY_S)
         self._hands.begin(made)
         self._publish(RecoveryStarted(ts=started, cause=cause, counts=made.counts()))
-        outcomes = await reconcile.apply(made, found, self._hands)
+        outcomes = await reconcile.apply(made, found, self._hands, self._clock.sleep)
         self._conclude(cause, started, made, outcomes)
         return made
 

@@ -17,6 +17,7 @@ from schemas.orders import Fill
 from schemas.reports import Report, VenuePosition
 
 DRIFT_PAUSE_S = 2.0
+TURN = 250  # verdicts without a break: about 0.1 s
 # trades are read again from so long before the watermark: ids make it harmless, a late trade is caught
 OVERLAP_MS = 60_000
 
@@ -139,9 +140,14 @@ async def _look(account: Account, hands: Hands, policy: planning.ForeignPolicy) 
     return found, planning.plan(found, hands.recorded(), policy)
 
 
-async def apply(made: Plan, found: Found, hands: Hands) -> list[str]:
-    """Carry a plan out, in its order."""
-    return [await _carry_out(verdict, found, hands) for verdict in made.verdicts]
+async def apply(made: Plan, found: Found, hands: Hands, pause: Callable[[float], Awaitable[None]]) -> list[str]:
+    """Carry a plan out, in its order. A long one lets others have a turn now and then: the lease must be renewed."""
+    outcomes = []
+    for number, verdict in enumerate(made.verdicts, 1):
+        outcomes.append(await _carry_out(verdict, found, hands))
+        if number % TURN == 0:
+            await pause(0)
+    return outcomes
 
 
 async def _carry_out(verdict: Verdict, found: Found, hands: Hands) -> str:

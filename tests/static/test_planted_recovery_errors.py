@@ -15,8 +15,8 @@ ERRORS = {
     "a conditional order becomes an algo's child": Planted(
         23,
         PLAN,
-        " or report.client_id in recorded.orders or waits:",
-        " or report.client_id in recorded.orders:",
+        "report.waits and not (view.backstop or report.client_id in view.live_children)",
+        "False",
         TRUTH + "test_each_row_is_judged_as_the_policy_says",
     ),
     "a child whose record is lost is not taken up by who names it": Planted(
@@ -29,8 +29,8 @@ ERRORS = {
     "a foreign order that only reduces is cancelled": Planted(
         24,
         PLAN,
-        "report.reduce_only or report.order_type not in _ORDINARY",
-        "report.order_type not in _ORDINARY",
+        "protects = report.reduce_only or report.waits",
+        "protects = report.waits",
         TRUTH + "test_each_row_is_judged_as_the_policy_says",
     ),
     "what the table says is not what the plan does": Planted(
@@ -60,6 +60,13 @@ ERRORS = {
         "if self._hands.unresolved.leaving:",
         "if not self._hands.unresolved.subjects:",
         ALONE + "test_an_orphan_that_can_not_be_cancelled_is_told_and_taken_away_by_the_audit",
+    ),
+    "an order of unknown fate is not asked for": Planted(
+        2,
+        "pms/hands.py",
+        "        execution.resolve(request, partial(self.unresolved.over, client_id))\n",
+        "",
+        ALONE + "test_an_order_of_unknown_fate_blocks_its_symbol_and_sub_account_only_until_it_is_known",
     ),
     "an account that nobody agreed to looks ready": Planted(
         24,

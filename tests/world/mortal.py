@@ -1,24 +1,29 @@
 """One life of the daemon: every effect it has on the world passes here, so that it can end between any two of them.
 
-Effects are the atomic steps written to Redis and the order requests; each passes here before and after it takes place.
-After the effect `die_at`, counted from 1, or at the first passage called `die_on` after `spared` of them, the life
-freezes: its caller and every later one wait for ever, as a killed process does. To die before an effect is to die after
-the one before it: the world has seen the same.
+Effects are the atomic steps written to Redis and the requests that change something at the venue, each of which passes
+here before and after it takes place, and the events of the user stream as they come in. After the effect `die_at`,
+counted from 1, or at the first passage called `die_on` after `spared` of them, the life freezes: its caller and every
+later one wait for ever, as a killed process does. To die before an effect is to die after the one before it: the world
+has seen the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pms.binance.transport import Response
 from pms.clock import Alarm, Clock
+from pms.sim.faults import Gate
 from pms.tasks import Tasks
-from tests.world.memory import MemoryHttp, MemorySockets
+from tests.world.memory import MemoryHttp, MemorySocket, MemorySockets
 
 ORDERS = {"/fapi/v1/order": "", "/fapi/v1/algoOrder": " conditional"}
+USER_STREAM = "/private"
+_EVENT = re.compile(rb'"e":"(\w+)"')
 _CLAIM = 15  # where a step's words name the claim (`pms.bus.commit.Function`)
 
 
@@ -54,6 +59,18 @@ class Life:
             self._hang_up()
         await self.alive()
 
+    def heard(self, what: str) -> bool:
+        """An event has come in; whether anybody is left to hear it."""
+        if self.frozen.is_set():
+            return False
+        self.effects.append(what)
+        self.passed[what] += 1
+        if len(self.effects) != self.die_at and not self._is_last(what):
+            return True
+        self.frozen.set()
+        self._hang_up()
+        return False
+
     def _is_last(self, what: str) -> bool:
         return what == self.die_on and self.passed[what] > self.spared
 
@@ -85,18 +102,37 @@ class MortalHttp:
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
         path = target.partition("?")[0]
-        counts = method != "GET" and path in ORDERS
+        counts = method != "GET"
+        what = method + ORDERS.get(path, f" {path.rpartition('/')[2]}")
         if counts:
-            await self._life.effect(f"before {method}{ORDERS[path]}")
+            await self._life.effect(f"before {what}")
         await self._life.alive()
         try:
             return await self._http.request(method, target, headers, body)
         finally:
             if counts and not self._life.over:
-                await self._life.effect(f"after {method}{ORDERS[path]}")
+                await self._life.effect(f"after {what}")
 
     async def close(self) -> None:
         await self._http.close()
+
+
+class MortalSockets(MemorySockets):
+    """`transport.Sockets` of one life: what the user stream tells is counted."""
+
+    def __init__(self, gate: Gate, life: Life) -> None:
+        super().__init__(gate)
+        self._life = life
+
+    async def connect(
+        self, url: str, on_frame: Callable[[bytes], None], on_close: Callable[[str], None]
+    ) -> MemorySocket:
+        def heard(frame: bytes) -> None:
+            event = _EVENT.search(frame)
+            if event is None or self._life.heard(f"heard {event[1].decode()}"):
+                on_frame(frame)
+
+        return await super().connect(url, heard if USER_STREAM in url else on_frame, on_close)
 
 
 class MortalClient:

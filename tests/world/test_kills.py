@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from pms.bus.lease import LeaseHeld
 from schemas.ids import OrderId, make, tag_of
-from tests.world.books import check_books
 from tests.world.world import START_MS, World, in_world
 
 D = Decimal
@@ -144,137 +142,6 @@ async def test_a_reduce_only_chase_goes_on_however_long_it_was_down(world: World
     await world.run(2)
     assert (await world.state(chase))["status"] == "active"
     assert [(order.side, order.reduce_only) for order in world.resting()] == [("SELL", True)]
-
-
-async def _scenario(world: World) -> None:
-    """From the command to the crossing at the deadline: every kind of request, with fills between."""
-    world.market.quote("61800.0", "61805.0")
-    body = (
-        '{"requestId":"k-1","subAccountId":"main","symbol":"BTCUSDT","side":"BUY","quantity":"0.010",'
-        f'"deadlineSeconds":4,"onDeadline":"take","issuedAt":{world.clock.now_ms()}}}'
-    )
-    await world.redis.xadd("pms:commands", {"type": "chase", "body": body})
-    for quantity, bid in (("0.001", "61801.0"), ("0.002", "61799.5"), ("0.001", "61803.0")):
-        await world.run(0.9)
-        for order in world.resting():
-            world.market.hit(order, min(D(quantity), order.remaining))
-        await world.run(0.1)
-        world.market.quote(bid, "61805.0")
-    await world.run(4)
-
-
-async def _all_effects(world: World) -> int:
-    await world.start()
-    before = len(world.life.effects)
-    await _scenario(world)
-    return len(world.life.effects) - before
-
-
-async def _killed_at(world: World, point: int) -> None:
-    """Die at the n-th effect of the scenario, come back, and let it go on to its end."""
-    await world.start()
-    world.life.die_at = len(world.life.effects) + point
-    await _scenario(world)
-    await world.run(1)
-    assert world.daemon is None, "the scenario has fewer effects than before"
-    at = world.life.effects[-1]
-    for order in world.resting():
-        world.market.hit(order, "0.001")
-    await world.start()
-    await world.run(30)
-    chases = [key.decode().split(":")[2] for key in await world.redis.keys("pms:chase:*")]
-    assert len(chases) <= 1, f"killed {at}: the command was carried out twice"
-    for chase in chases:
-        state = await world.state(chase)
-        assert state["status"] in ("filled", "paused", "cancelled"), f"killed {at}: {state['status']}"
-        assert state["status"] != "cancelled" or state["reason"] == "deadline", f"killed {at}: {state['reason']}"
-        assert world.held() == state["filledQuantity"], f"killed {at}"
-        if state["status"] == "filled":
-            assert world.held() == D("0.010"), f"killed {at}"
-    assert chases or world.placed() == [], f"killed {at}: an order without its chase"
-    await check_books(world)
-
-
-async def _killed_in_recovery(world: World, point: int) -> int:
-    """Die in the middle of an amend, with much to recover; die again at the n-th effect of the start; then live on.
-    Returns how many effects the start had; 0 for `point` lets it through."""
-    world.market.quote("61800.0", "61805.0")
-    await world.start()
-    chase = await world.chase(quantity="0.020")
-    opened = await world.chase(subAccountId="second", stalkOffsetTicks=3)
-    (order,) = [order for order in world.resting() if owner_of(order.client_id) == chase]
-    world.market.hit(order, "0.003")
-    await world.run(1)
-    world.life.die_on = "after PUT"
-    world.market.quote("61801.0", "61805.0")
-    await world.until(lambda: world.daemon is None, 3)
-    await world.run(1)
-    world.market.hit(order, "0.004")
-    world.exchange.cancel(world.account, "BTCUSDT", client_id=world.resting()[0].client_id)
-    world.market.rest(world.account, "BUY", D("61000.0"), "0.010", stranger("cnobodyxyz"))
-    world.next_death = point
-    attempt = world.tasks.spawn(world.start(), "start")
-    await world.run(0)  # its life has begun
-    await world.until(lambda: attempt.done() or world.life.over, 30)
-    effects = len(world.life.effects)
-    if point:
-        if world.daemon is not None:
-            await world.kill()
-        await world.run(1)
-        await world.start()
-    await world.run(20)
-    for name in (chase, opened):
-        if (await world.state(name))["status"] == "paused":
-            await world.command("algo_resume", algoId=name, subAccountId=(await world.state(name))["subAccountId"])
-    await world.run(5)
-    rests = {owner_of(order.client_id): order.remaining for order in world.resting()}
-    assert rests[opened] == D("0.010")
-    assert rests[chase] == D("0.020") - (await world.state(chase))["filledQuantity"]
-    assert world.held() == (await world.state(chase))["filledQuantity"] > 0
-    await check_books(world)
-    return effects
-
-
-def test_killed_at_any_effect_of_its_recovery_the_next_start_puts_all_right(
-    tmp_path_factory: pytest.TempPathFactory, cases: Callable[[int], None]
-) -> None:
-    effects: list[int] = []
-
-    def life(point: int) -> None:
-        async def lived(world: World) -> None:
-            effects.append(await _killed_in_recovery(world, point))
-
-        in_world(books=False)(lived)(tmp_path_factory.mktemp("life"))
-
-    life(0)
-    assert effects[0] >= 7
-    for point in range(1, effects[0] + 1):
-        life(point)
-    cases(effects[0])
-
-
-@pytest.mark.parametrize("half", [0, 1])  # so that two workers share them
-def test_killed_at_any_of_its_effects_a_chase_ends_in_an_allowed_end(
-    tmp_path_factory: pytest.TempPathFactory, cases: Callable[[int], None], half: int
-) -> None:
-    counted: list[int] = []
-
-    def world_of(work: Any, books: bool) -> None:
-        in_world(books=books)(work)(tmp_path_factory.mktemp("life"))
-
-    async def count(world: World) -> None:
-        counted.append(await _all_effects(world))
-
-    world_of(count, True)
-    assert counted[0] >= 20
-    points = range(1 + half, counted[0] + 1, 2)
-    for point in points:
-
-        async def killed(world: World, point: int = point) -> None:
-            await _killed_at(world, point)
-
-        world_of(killed, False)
-    cases(len(points))
 
 
 @in_world()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.world.books import check_books
 from tests.world.world import World, in_world
 
 D = Decimal
@@ -46,62 +44,6 @@ async def ready(world: World) -> None:
 def ours(world: World) -> list[Any]:
     """What the venue took of the command."""
     return world.placed()[1:]
-
-
-async def lives_on(world: World, kind: str, at: str) -> None:
-    """The next life answers the request, by what became of its orders, and sends none of them anew."""
-    await world.start()
-    await world.run(SETTLE_S)
-    reply = await world.command(kind, requestId="k-1", wait_s=20, **BODIES[kind])
-    await world.run(SETTLE_S)
-    told = await world.reply("k-1")
-    names = [order.client_id for order in ours(world)]
-    assert len(set(names)) == len(names), f"killed {at}"
-    if not told["success"]:
-        assert told["errorCode"] == "NOT_EXECUTED", f"killed {at}: {told}"
-        assert names == [], f"killed {at}: {reply}"
-    elif kind in ("limit", "trade"):
-        assert names == [told["clientOrderId"]], f"killed {at}"
-    else:
-        standing = [row["clientOrderId"] for row in told["orders"] if row["state"] != "failed"]
-        assert sorted(names) == sorted(standing), f"killed {at}: {told}"
-        failures = told.get("errors") or told.get("details", {}).get("errors", [])
-        assert {error["errorCode"] for error in failures} <= {"NOT_EXECUTED"}, f"killed {at}"
-    assert len(names) <= len(LEVELS if kind == "scale" else [kind]), f"killed {at}"
-    await check_books(world)
-
-
-@pytest.mark.parametrize("door", ["stream", "list"])
-@pytest.mark.parametrize("kind", list(BODIES))
-def test_killed_at_any_of_its_effects_a_manual_order_is_there_once_or_never(
-    tmp_path_factory: pytest.TempPathFactory, cases: Callable[[int], None], kind: str, door: str
-) -> None:
-    counted: list[int] = []
-
-    async def count(world: World) -> None:
-        await ready(world)
-        before = len(world.life.effects)
-        await begin(world, kind, door, **BODIES[kind])
-        await world.reply("k-1")
-        await world.run(1)
-        counted.append(len(world.life.effects) - before)
-
-    async def killed(world: World, point: int) -> None:
-        await ready(world)
-        world.life.die_at = len(world.life.effects) + point
-        await begin(world, kind, door, **BODIES[kind])
-        await world.until(lambda: world.daemon is None, 5)
-        await lives_on(world, kind, f"{point}: {world.life.effects[-1]}")
-
-    in_world()(count)(tmp_path_factory.mktemp("life"))
-    assert counted[0] >= 3
-    for point in range(1, counted[0] + 1):
-
-        async def life(world: World, point: int = point) -> None:
-            await killed(world, point)
-
-        in_world(books=False)(life)(tmp_path_factory.mktemp("life"))
-    cases(counted[0])
 
 
 @pytest.mark.parametrize("kind", ["limit", "scale", "trade"])

@@ -6,16 +6,13 @@ import asyncio
 import json
 import random
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pms.sim.limits import SLOT_MS, Limits
 from pms.sim.model import Order
-from tests.virtual import VirtualLoop
-from tests.world.books import check_books
-from tests.world.scalping import TOUCH, begin, fill, legs, record, scalper, stand, true_to_the_venue
+from tests.world.scalping import begin, fill, legs, record, scalper, stand, true_to_the_venue
 from tests.world.test_rate import Refusals, into, neighbour_orders
 from tests.world.world import World, in_world
 
@@ -57,81 +54,6 @@ async def test_after_a_kill_the_same_legs_are_taken_up_with_what_they_filled_mea
     assert (state["status"], state["bought"], state["sold"]) == ("active", D("0.007"), D("0.002"))
     await true_to_the_venue(world, scalper_id)
     assert [order.remaining for order in legs(world, "SELL")] == [D("0.005")]
-
-
-async def _scenario(world: World) -> None:
-    """A start, fills on both sides, a move and a partial fill, as far as the life lasts."""
-    await world.redis.lpush("pms:cmd:scalper", json.dumps(BODY))
-    await world.run(1)
-    for side, quantity in (("BUY", "0.004"), ("BUY", "0.010"), ("SELL", "0.003"), ("", ""), ("SELL", "0.010")):
-        if world.daemon is None:
-            return
-        if not side:
-            world.market.move(40)
-        elif legs(world, side):
-            hit(world, legs(world, side)[0], quantity)
-        await world.run(0.7)
-
-
-async def _killed_at(world: World, point: int) -> None:
-    """Die at the n-th effect, trade on meanwhile, come back, and end by command."""
-    world.market.quote(*TOUCH)
-    await world.start()
-    world.life.die_at = len(world.life.effects) + point
-    await _scenario(world)
-    await world.run(1)
-    assert world.daemon is None, "the scenario has fewer effects than before"
-    at = world.life.effects[-1]
-    for order in world.resting():
-        hit(world, order, "0.001")
-    await world.start()
-    await world.run(20)
-    scalper_id = await only(world)
-    assert scalper_id or world.placed() == [], f"killed {at}: an order without its scalper"
-    if scalper_id:
-        state = await record(world, scalper_id)
-        assert state["status"] == "active", f"killed {at}: {state['status']} {state['reason']}"
-        await true_to_the_venue(world, scalper_id)
-        slots = (*state["long"]["slots"], *state["short"]["slots"])
-        children = {slot["child"]["orderId"] for slot in slots if slot["child"]}
-        assert {order.client_id for order in world.resting()} == children, f"killed {at}: one order a slot"
-        assert len(legs(world, "BUY")) + len(legs(world, "SELL")) >= 2
-        reply = await world.command("scalper_cancel", scalperId=scalper_id, closePositions=True)
-        assert reply["success"], reply
-        await world.run(2)
-    assert (world.resting(), world.held()) == ([], 0), f"killed {at}"
-    await check_books(world)
-
-
-def _in_a_world(test: Any, folder: Path, *arguments: Any) -> Any:
-    async def live() -> Any:
-        world = World(folder)
-        try:
-            return await test(world, *arguments)
-        finally:
-            await world.close()
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(live())
-
-
-async def _count(world: World) -> int:
-    world.market.quote(*TOUCH)
-    await world.start()
-    before = len(world.life.effects)
-    await _scenario(world)
-    return len(world.life.effects) - before
-
-
-@pytest.mark.parametrize("share", range(4))
-def test_killed_at_any_effect_it_goes_on_with_exactly_what_it_holds(tmp_path: Path, share: int) -> None:
-    (tmp_path / "count").mkdir()
-    effects = _in_a_world(_count, tmp_path / "count")
-    assert effects >= 20
-    for point in range(1 + share, effects + 1, 4):
-        folder = tmp_path / str(point)
-        folder.mkdir()
-        _in_a_world(_killed_at, folder, point)
 
 
 @in_world()

@@ -3,15 +3,11 @@ once (execution.md 5, 14, 22, 27)."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from tests.world.books import check_books
-from tests.world.stops import ENDED, ends, exits, opened, position, ready, stop, stopped
+from tests.world.stops import ends, exits, opened, ready, stop, stopped
 from tests.world.world import World, in_world
 
 D = Decimal
@@ -187,92 +183,6 @@ async def test_a_fill_of_an_exit_that_was_never_recorded_is_the_stops(world: Wor
     state = await ends(world, name)
     assert (state["status"], state["filledQuantity"]) == ("completed", D("0.010"))
     assert len(exits(world)) == 1
-
-
-# --- at each of its effects ---------------------------------------------------------------------------
-
-
-async def scenario(world: World, held: str, exit_: str) -> None:
-    """From the command to the end: a rise, a fall through the trigger, the exit."""
-    body = {"positionId": held, "callbackTicks": 1000, "exit": exit_, "exitDeadlineSeconds": 1}
-    await world.redis.lpush("pms:cmd:trail_stop", text(body))
-    await world.run(0.5)
-    world.market.move(500)
-    await world.run(0.5)
-    world.market.move(-1000)
-    await world.run(0.5)
-    for order in world.resting():
-        world.market.hit(order, "0.003")
-    await world.run(3)
-
-
-def text(body: dict[str, Any]) -> str:
-    return json.dumps({"subAccountId": "main", "requestId": "k-1"} | body)
-
-
-async def names(world: World) -> list[str]:
-    return [key.decode().split(":")[2] for key in await world.redis.keys("pms:trailstop:*")]
-
-
-async def lives_on(world: World, held: str, exit_: str, at: str) -> None:
-    """The next life closes what is left of the position, and no more. A command that was not accepted is sent again."""
-    await world.start()
-    await world.run(1)
-    if not await names(world):
-        await world.redis.delete("pms:result:k-1")
-        await scenario(world, held, exit_)
-    world.market.move(-1000)  # the rise was between two trades: a life that did not see it can't know of it
-    (name,) = await names(world)
-
-    async def over() -> bool:
-        return (await stop(world, name))["status"] in ENDED
-
-    await world.until(over, 40)
-    state = await stop(world, name)
-    assert (state["status"], world.held()) == ("completed", 0), f"killed {at}: {state}"
-    sold = sum((order.filled for order in exits(world)), D(0))
-    assert sold == D("0.010"), f"killed {at}: {sold} sold"
-    assert state["filledQuantity"] == D("0.010"), f"killed {at}: {state}"
-    assert (await position(world))["quantity"] == 0
-    assert world.resting() == [], f"killed {at}"
-    told = [event["type"] for event in await world.events() if event["type"].startswith("trail_stop_")]
-    assert told.count("trail_stop_triggered") == 1, f"killed {at}: {told}"
-    assert told.count("trail_stop_started") == told.count("trail_stop_completed") == 1, f"killed {at}: {told}"
-    await check_books(world)
-
-
-@pytest.mark.parametrize("exit_", ["market", "chase"])
-def test_killed_at_any_of_its_effects_it_closes_the_position_once(
-    tmp_path_factory: pytest.TempPathFactory, cases: Callable[[int], None], exit_: str
-) -> None:
-    counted: list[int] = []
-
-    async def count(world: World) -> None:
-        await ready(world)
-        held = await opened(world)
-        before = len(world.life.effects)
-        await scenario(world, held, exit_)
-        (name,) = await names(world)
-        await ends(world, name)
-        counted.append(len(world.life.effects) - before)
-
-    async def killed(world: World, point: int) -> None:
-        await ready(world)
-        held = await opened(world)
-        world.life.die_at = len(world.life.effects) + point
-        await scenario(world, held, exit_)
-        await world.until(lambda: world.daemon is None, 5)
-        await lives_on(world, held, exit_, f"{point}: {world.life.effects[-1]}")
-
-    in_world()(count)(tmp_path_factory.mktemp("life"))
-    assert counted[0] >= 5
-    for point in range(1, counted[0] + 1):
-
-        async def life(world: World, point: int = point) -> None:
-            await killed(world, point)
-
-        in_world(books=False)(life)(tmp_path_factory.mktemp("life"))
-    cases(counted[0])
 
 
 @pytest.mark.parametrize("moment", ["following", "triggered", "resting", "partly"])

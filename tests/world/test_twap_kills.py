@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.world.books import check_books
 from tests.world.twaps import ENDED, begun, ended, iocs, lots, record
 from tests.world.world import World, in_world
 
@@ -41,63 +39,6 @@ async def over(world: World, twap: str, within_s: float = 200) -> dict[str, Any]
 # --- killed anywhere --------------------------------------------------------------------------------
 
 ASKED: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.020", "lots": 2, "intervalSeconds": 15}
-
-
-async def scenario(world: World, style: str) -> None:
-    """Two lots; the chase of the first runs out of time."""
-    body = ASKED | {"style": style, "childTimeoutSeconds": 3, "requestId": "once"}
-    await world.redis.lpush("pms:cmd:twap", _json(body))
-    await world.run(5)  # nobody trades: a child chase runs out of time, and its rest goes at the market
-    await world.run(9)
-    await fills(world, 6)
-
-
-async def killed(world: World, style: str, point: int) -> int:
-    """Die at the n-th effect of the scenario and come back; returns how many effects it has (0: do not die)."""
-    await world.start()
-    before = len(world.life.effects)
-    world.life.die_at = before + point if point else 0
-    life = world.life
-    await scenario(world, style)
-    if point:
-        await world.run(1)
-        assert world.daemon is None, "the scenario has fewer effects than before"
-        for order in world.resting():
-            world.market.hit(order, "0.001")
-        await world.start()
-        await world.run(1)
-    twaps = [key.decode().split(":")[2] for key in await world.redis.keys("pms:twap:*")]
-    at = life.effects[-1]
-    assert len(twaps) <= 1, f"killed {at}: the command was carried out twice"
-    for twap in twaps:
-        state = await over(world, twap)
-        assert state["status"] == "completed", f"killed {at}: {state['status']}, {state['reason']}"
-        assert world.held() == D("0.020"), f"killed {at}"
-    assert twaps or world.placed() == [], f"killed {at}: an order without its TWAP"
-    assert world.resting() == []
-    await check_books(world)
-    return len(life.effects) - before
-
-
-@pytest.mark.parametrize("half", [0, 1])  # so that two workers share them
-@pytest.mark.parametrize("style", ["market", "chase"])
-def test_killed_at_any_of_its_effects_it_buys_all_and_no_more(
-    tmp_path_factory: pytest.TempPathFactory, cases: Callable[[int], None], style: str, half: int
-) -> None:
-    counted: list[int] = []
-
-    def life(point: int) -> None:
-        async def lived(world: World) -> None:
-            counted.append(await killed(world, style, point))
-
-        in_world(books=False)(lived)(tmp_path_factory.mktemp("life"))
-
-    life(0)
-    assert counted[0] >= 6
-    points = range(1 + half, counted[0] + 1, 2)
-    for point in points:
-        life(point)
-    cases(len(points))
 
 
 def _json(body: dict[str, Any]) -> str:

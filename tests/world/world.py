@@ -37,8 +37,8 @@ from schemas.records import Holder, Limits
 from tests.virtual import VirtualLoop
 from tests.world.books import check_books
 from tests.world.market import Market
-from tests.world.memory import MemoryHttp, MemorySockets
-from tests.world.mortal import Life, MortalClient, MortalClock, MortalHttp
+from tests.world.memory import MemoryHttp
+from tests.world.mortal import Life, MortalClient, MortalClock, MortalHttp, MortalSockets
 
 _read_group = StreamsCommandsMixin._xreadgroup
 
@@ -127,7 +127,7 @@ class World:
         life.die_at, self.next_death = self.next_death, 0
         self.tasks.spawn(self._reap(life), "reap")
         self.http = MemoryHttp(self.sim.gate)
-        self.sockets = MemorySockets(self.sim.gate)
+        self.sockets = MortalSockets(self.sim.gate, life)
         life.sockets = self.sockets
         settings = config.load({**SETTINGS, **environment})
         parts = Parts(

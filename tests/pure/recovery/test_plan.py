@@ -30,7 +30,7 @@ def made(account: Account, policy: planning.ForeignPolicy = "cancel") -> Plan:
 
 def carry_out(account: Account, policy: planning.ForeignPolicy = "cancel") -> Plan:
     found, plan = at_once(reconcile.examine(account, Hands(account), policy, no_pause))
-    at_once(reconcile.apply(plan, found, Hands(account)))
+    at_once(reconcile.apply(plan, found, Hands(account), no_pause))
     return plan
 
 
@@ -356,7 +356,7 @@ def test_every_act_is_told_with_its_outcome_in_the_plans_order() -> None:
     account.at_venue(order_id(attempt=2))
     account.algos[ALGO] = view(ALGO)
     found, plan = at_once(reconcile.examine(account, Hands(account), "cancel", no_pause))
-    outcomes = at_once(reconcile.apply(plan, found, Hands(account)))
+    outcomes = at_once(reconcile.apply(plan, found, Hands(account), no_pause))
     assert kinds(plan) == [Adopt, Resolve, CancelOrder, Show, Drift]
     assert outcomes == ["done", "asking on", "cancelled", "left alone", "new risk blocked"]
     assert [act.split()[0] for act in account.acts] == ["adopt", "resolve", "cancel", "drift"]

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pms import config_modes as modes
+from pms.config_modes import ForeignPolicy, Mode, OrderEntry
 from pms.config_values import ConfigError, Secret
 from pms.config_values import choice as _choice
 from pms.config_values import number as _number
@@ -22,19 +24,16 @@ from pms.core.limiter import Limits
 
 __all__ = ["Config", "ConfigError", "Reach", "Secret", "environment", "load", "reach"]
 
-Mode = Literal["paper", "shadow", "testnet", "live"]
-ForeignPolicy = Literal["cancel", "ours", "report"]
 LogFormat = Literal["auto", "json", "text"]
 KeyType = Literal["hmac", "ed25519", "rsa"]
-OrderEntry = Literal["rest", "ws"]
 
-_LATER_MODES = ("shadow", "testnet")
 PAPER_KEY = "paper"
 PAPER_SECRET = "paper"  # the simulator's own account, on loopback, with play money
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """One daemon's settings. URLs of an empty text mean: start our own (Redis, simulator)."""
+    """One daemon's settings. URLs of an empty text mean: start our own (Redis, simulator). `followed` are REST and
+    streams of the venue whose market our simulator follows, in shadow."""
 
     mode: Mode
     account_label: str
@@ -51,6 +50,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     private_key: Secret
     order_entry: OrderEntry
     ws_api_url: str
+    followed: tuple[str, str] | None
     foreign_policy: ForeignPolicy
     admin_door_only: bool
     command_keys: Secret
@@ -75,7 +75,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def simulated(self) -> bool:
         """Whether orders go to our own simulator, started with the daemon."""
-        return self.mode == "paper" and not self.rest_url
+        return self.mode in ("paper", "shadow") and not self.rest_url
 
 
 def load(environ: Mapping[str, str] | None = None, live_label: str = "", foreign_policy: str = "") -> Config:
@@ -87,7 +87,8 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "", foreign
     """
     env = os.environ if environ is None else environ
     mode = _choice(env, "PMS_MODE", get_args(Mode), "paper")
-    _check_mode(env, mode, live_label)
+    modes.check(env, mode, live_label)
+    rest_url, stream_url, ws_api_url = modes.addresses(env, mode)
     policy = foreign_policy or env.get("PMS_FOREIGN_ORDERS", "")
     if policy not in ("", *get_args(ForeignPolicy)):
         raise ConfigError(f"PMS_FOREIGN_ORDERS is '{policy}'. Set it to cancel, ours or report.")
@@ -99,15 +100,16 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "", foreign
         redis_url=_redis_url(env),
         redis_fsync=_choice(env, "PMS_REDIS_FSYNC", ("everysec", "always"), "everysec"),  # type: ignore[arg-type]
         records=_choice(env, "PMS_RECORDS", ("on", "off"), "on"),  # type: ignore[arg-type]
-        rest_url=env.get("PMS_REST_URL", "").rstrip("/"),
-        stream_url=env.get("PMS_STREAM_URL", "").rstrip("/"),
+        rest_url="" if mode == "shadow" else rest_url,
+        stream_url="" if mode == "shadow" else stream_url,
         api_key=_secret(env, "PMS_API_KEY", PAPER_KEY if mode == "paper" else ""),
         api_secret=_secret(env, "PMS_API_SECRET", PAPER_SECRET if mode == "paper" else ""),
         key_type=_choice(env, "PMS_API_KEY_TYPE", get_args(KeyType), "hmac"),  # type: ignore[arg-type]
         private_key=_private_key(env),
-        order_entry=_order_entry(env, mode),
-        ws_api_url=env.get("PMS_WS_API_URL", "").rstrip("/"),
-        foreign_policy=_policy(mode, policy),
+        order_entry=modes.order_entry(env, mode, ws_api_url),
+        ws_api_url="" if mode == "shadow" else ws_api_url,
+        followed=(rest_url, stream_url) if mode == "shadow" else None,
+        foreign_policy=modes.foreign_policy(mode, policy),
         command_keys=Secret(env.get("PMS_COMMAND_KEYS", "")),
         admin_door_only=env.get("PMS_ADMIN_DOOR", "only" if mode == "live" else "open") == "only",
         resume_max_age_s=_number(env, "PMS_RESUME_MAX_AGE_SECONDS", 300),
@@ -204,7 +206,10 @@ def _namespace(env: Mapping[str, str]) -> str:
 
 
 def _data_dir(env: Mapping[str, str]) -> Path:
-    return Path(env.get("PMS_DATA_DIR", ".pms")).absolute()
+    """Shadow and testnet have places of their own: their orders and books are of another venue."""
+    mode = env.get("PMS_MODE", "")
+    usual = f".pms-{mode}" if mode in ("shadow", "testnet") else ".pms"
+    return Path(env.get("PMS_DATA_DIR", usual)).absolute()
 
 
 def _private_key(env: Mapping[str, str]) -> Secret:
@@ -217,14 +222,6 @@ def _private_key(env: Mapping[str, str]) -> Secret:
         raise ConfigError(
             f"PMS_API_KEY_FILE can't be read ({type(error).__name__}). Set it to the file of the private key, in PEM."
         ) from None
-
-
-def _order_entry(env: Mapping[str, str], mode: str) -> OrderEntry:
-    """How orders reach the venue. Away from the simulator the WebSocket API has a host of its own, to be named."""
-    entry = _choice(env, "PMS_ORDER_ENTRY", get_args(OrderEntry), "rest")
-    if entry == "ws" and mode != "paper" and not env.get("PMS_WS_API_URL", "").startswith(("ws://", "wss://")):
-        raise ConfigError("PMS_ORDER_ENTRY=ws needs PMS_WS_API_URL, a ws:// or wss:// address. Nothing was started.")
-    return entry  # type: ignore[return-value]
 
 
 def _redis_url(env: Mapping[str, str]) -> str:
@@ -241,38 +238,3 @@ def _redis_url(env: Mapping[str, str]) -> str:
             "unix://, with / @ : # of the password percent-encoded."
         )
     return text
-
-
-def _check_mode(env: Mapping[str, str], mode: str, live_label: str) -> None:
-    label = env.get("PMS_ACCOUNT_LABEL", "")
-    if mode in _LATER_MODES:  # with addresses of the production venue they would trade there, unasked
-        raise ConfigError(
-            f"PMS_MODE={mode} is not available yet. Nothing was started. Leave PMS_MODE out for paper trading, or set "
-            "it to live."
-        )
-    if mode != "live":
-        if live_label:
-            raise ConfigError(
-                f"--live {live_label} was given but PMS_MODE is '{mode}'. Set PMS_MODE=live to trade live."
-            )
-        return
-    if not label or live_label != label:
-        raise ConfigError(
-            "PMS_MODE=live trades real money, and needs `--live LABEL` with the same label as PMS_ACCOUNT_LABEL. "
-            "Nothing was started. Set both, or leave PMS_MODE out for paper trading."
-        )
-    needed = ["PMS_API_KEY", "PMS_API_SECRET", "PMS_REST_URL", "PMS_STREAM_URL"]
-    if env.get("PMS_API_KEY_TYPE", "hmac") != "hmac":
-        needed[1] = "PMS_API_KEY_FILE"  # a secret would be its passphrase
-    if missing := [name for name in needed if not env.get(name)]:
-        raise ConfigError(f"PMS_MODE=live needs {', '.join(missing)}. Nothing was started.")
-
-
-def _policy(mode: str, named: str) -> ForeignPolicy:
-    """Foreign orders at start: `cancel` in paper, shadow and testnet; in live it must be named (execution.md 24)."""
-    if not named and mode == "live":
-        raise ConfigError(
-            "PMS_MODE=live needs PMS_FOREIGN_ORDERS: what becomes at the start of orders that are not ours. "
-            "Set cancel, ours (cancel only ours without an owner) or report. Nothing was started."
-        )
-    return named or "cancel"  # type: ignore[return-value]

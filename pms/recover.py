@@ -17,7 +17,7 @@ from algos.registry import Kind
 from algos.view import View
 from pms.bus.batch import Fenced, Gone, Put
 from pms.clock import Clock
-from pms.config import ForeignPolicy
+from pms.config_modes import ForeignPolicy
 from pms.desk import Desk
 from pms.family import view_of
 from pms.hands import DeskHands

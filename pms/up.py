@@ -99,7 +99,7 @@ def stack(config: Config, market: list[str], records: bool = False) -> Iterator[
         endpoint, redis = None, None
         if not config.redis_url:
             redis = EmbeddedRedis(data, Keys(config.namespace), fsync=config.redis_fsync)
-        venue = PaperVenue(data, market) if config.simulated else None
+        venue = PaperVenue(data, _followed(config) + market) if config.simulated else None
         if venue is not None:
             venue.launch()  # first: it takes longest, and needs nothing of us
             ending.callback(venue.stop)
@@ -112,6 +112,11 @@ def stack(config: Config, market: list[str], records: bool = False) -> Iterator[
         if kept is not None:
             ending.callback(kept.stop)
         yield Stack(config, endpoint, listening, Children(redis, venue, kept))
+
+
+def _followed(config: Config) -> list[str]:
+    """The simulator's arguments for a market that is somewhere else."""
+    return ["--follow", *config.followed] if config.followed else []
 
 
 def _held(config: Config) -> DataDir:

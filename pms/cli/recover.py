@@ -13,6 +13,7 @@ from typing import Any, get_args
 from pms import config, datadir, exits, log
 from pms.cli import lines, wire
 from pms.cli.feed import read
+from pms.config_modes import ForeignPolicy
 from schemas import codec
 from schemas.records import RecoveryRun
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument("--apply", action="store_true", help="do it, with the doors closed; algos stay as they are")
     parser.add_argument(
         "--policy",
-        choices=get_args(config.ForeignPolicy),
+        choices=get_args(ForeignPolicy),
         default="",
         help="what becomes of orders that are not ours, instead of PMS_FOREIGN_ORDERS",
     )

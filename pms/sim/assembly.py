@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,8 +20,10 @@ from pms.sim import replay
 from pms.sim.exchange import Settings
 from pms.sim.fault_kinds import AnyFault
 from pms.sim.fault_schedule import Faults
+from pms.sim.fault_venue import Maintenance
 from pms.sim.faults import Gate, Latency
 from pms.sim.feed import FeedDriver
+from pms.sim.follow import Follower
 from pms.sim.journal import Journal
 from pms.sim.limits import Limits
 from pms.sim.model import DepthSnapshot, FeedEvent
@@ -32,6 +35,7 @@ from pms.sim.wire import Venue, VenueSettings
 from pms.tasks import Tasks
 
 FEED_TASK, TIMER_TASK = "sim.feed", "sim.timers"
+UNSEEN_MS = 24 * 3600 * 1000  # the longest that a followed market is waited for at a stretch
 STILL = "still"  # a market that does not move
 # Opening prices of the synthetic market where the venue has no last price to go on from.
 OPENING: Mapping[str, Decimal] = {
@@ -48,6 +52,7 @@ class Options(msgspec.Struct, frozen=True):
 
     With `replay` the market is recorded and its symbols are the recordings'; else it is synthetic by `profile` (one of
     PROFILES or `still`). `speed` None is as fast as the venue takes it; `loop` starts recordings over at their end.
+    `listings` are the `exchangeInfo` rows of a market that is followed (`Simulator`).
     """
 
     api_keys: dict[str, str]
@@ -61,24 +66,35 @@ class Options(msgspec.Struct, frozen=True):
     exchange: Settings = Settings()
     latency: Latency = Latency()
     faults: tuple[AnyFault, ...] = ()
+    listings: tuple[dict[str, Any], ...] = ()
 
 
 class Simulator:
-    """A venue with its market. Raises `KeyError` for an unknown symbol or profile, `CaptureError` for a bad file."""
+    """A venue with its market, or with one that is somewhere else and that `source` follows. Raises `KeyError` for an
+    unknown symbol or profile, `CaptureError` for a bad file."""
 
-    def __init__(self, options: Options, clock: Clock, tasks: Tasks, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        clock: Clock,
+        tasks: Tasks,
+        journal: Journal | None = None,
+        source: Follower | None = None,
+    ) -> None:
         names = options.symbols
         if options.replay:
             names = tuple(dict.fromkeys(replay.head(path).symbol for path in options.replay))
         if options.profile not in (*PROFILES, STILL):
             raise KeyError(f"no market profile {options.profile}; there are {', '.join((*PROFILES, STILL))}")
-        settings = VenueSettings(options.api_keys, names, options.limits, options.exchange, str(options.seed))
+        seed, listings = str(options.seed), options.listings
+        settings = VenueSettings(options.api_keys, names, options.limits, options.exchange, seed, listings)
         self.venue = Venue(settings, clock.now_ms, journal)
         chance = random.Random(f"{options.seed}:faults")
         self.gate = Gate(self.venue, clock, Script((), chance), chance, options.latency, tasks)
         self.faults = Faults(self.venue, self.gate, clock, chance)
         self._planned = options.faults
-        self.feed = FeedDriver(self._events(options), options.speed)
+        self.feed = FeedDriver(self._events(options) if source is None else (), options.speed)
+        self._source = source
         self._closed = set(self.venue.rules)  # symbols that have no book yet
         self._on_open: Callable[[], None] | None = None
         self._clock = clock
@@ -89,8 +105,20 @@ class Simulator:
         has its book. Raises `ValueError` where a fault names what there is not."""
         self._on_open = on_open
         self.faults.inject(*self._planned)
-        self._tasks.spawn(self.feed.run(self._clock, self._apply), FEED_TASK)
+        moves = (
+            self.feed.run(self._clock, self._apply)
+            if self._source is None
+            else self._source.run(self._apply, self._sees)
+        )
+        self._tasks.spawn(moves, FEED_TASK)
         self._tasks.spawn(self._drive(), TIMER_TASK)
+
+    def _sees(self, market: bool) -> None:
+        """A venue whose market can't be seen must not trade on what it was."""
+        if market:
+            self.faults.heal()
+        else:
+            self.faults.inject(Maintenance(for_ms=UNSEEN_MS))
 
     def _apply(self, event: FeedEvent) -> None:
         self.venue.apply(event)

@@ -11,17 +11,23 @@ import asyncio
 import json
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
+from pms.binance.http import HttpClient
+from pms.binance.ws import WebSockets
 from pms.clock import Clock, SystemClock
 from pms.datadir import DataDir, DataDirInUse
-from pms.sim import fault_kinds, journal, stats, symbols, ws_api
+from pms.sim import fault_kinds, follow, journal, stats, symbols, ws_api
 from pms.sim.assembly import FEED_TASK, STILL, TIMER_TASK, Options, Simulator
 from pms.sim.captures import CaptureError
 from pms.sim.control import Control
 from pms.sim.faults import Latency
+from pms.sim.follow import Follower
 from pms.sim.limits import UNLIMITED, Limits
 from pms.sim.profiles import DEFAULT_PROFILE, PROFILES
 from pms.sim.server import Server
@@ -44,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, default=Path(".pms/venue"), help="where accounts, orders and trades are kept")
     add("--key", action="append", metavar="KEY:SECRET", help=_KEY_HELP)
     add("--replay", nargs="+", type=Path, default=[], metavar="FILE", help="recorded market instead of the synthetic")
+    add("--follow", nargs=2, metavar=("REST", "STREAMS"), help="follow a real venue's public market, by its base URLs")
     add("--once", action="store_true", help="let the recorded market end instead of starting over")
     add("--speed", type=float, default=1.0, help="of the market; 0 is as fast as the venue takes it")
     add("--symbols", nargs="+", default=["BTCUSDT", "ETHUSDT"], metavar="SYMBOL", help=", ".join(symbols.SYMBOLS))
@@ -98,7 +105,9 @@ async def run(
         with DataDir(args.data) as held:
             if args.reset and not _reset(held.path, args.yes, say, ask):
                 return REFUSED
-            return await _serve(args, options, held.path, clock or SystemClock(), say)
+            clock = clock or SystemClock()
+            async with _followed(args, options, clock) as (options, source):
+                return await _serve(args, options, source, held.path, clock, say)
     except (DataDirInUse, journal.JournalDamaged, CaptureError, OSError, ValueError, KeyError) as error:
         what = error.args[0] if isinstance(error, KeyError) else error
         say(f"The simulator was not started: {what}")
@@ -114,13 +123,37 @@ def _reset(path: Path, sure: bool, say: Callable[[str], None], ask: Callable[[st
     return True
 
 
+@asynccontextmanager
+async def _followed(
+    args: argparse.Namespace, options: Options, clock: Clock
+) -> AsyncIterator[tuple[Options, Follower | None]]:
+    """The options with the instruments of the market that is followed, and what follows it."""
+    if not args.follow:
+        yield options, None
+        return
+    rest, streams = args.follow
+    http, sockets = HttpClient(rest), WebSockets(clock, random.random)
+    try:
+        listings = await follow.listings(http, options.symbols)
+        source = Follower(http, sockets, streams.rstrip("/"), options.symbols, clock, random.random)
+        yield msgspec.structs.replace(options, listings=listings), source
+    finally:
+        await sockets.close()
+        await http.close()
+
+
 async def _serve(
-    args: argparse.Namespace, options: Options, path: Path, clock: Clock, say: Callable[[str], None]
+    args: argparse.Namespace,
+    options: Options,
+    source: Follower | None,
+    path: Path,
+    clock: Clock,
+    say: Callable[[str], None],
 ) -> int:
     stop = asyncio.Event()
     kept = journal.FileJournal(path)
     tasks = Tasks(lambda name, error: stop.set() if name in (FEED_TASK, TIMER_TASK) else None)
-    simulator = Simulator(options, clock, tasks, kept)
+    simulator = Simulator(options, clock, tasks, kept, source)
     server = Server(simulator.gate, tasks, args.rest_port, args.stream_port)
     control = Control(simulator.faults, args.control_port)
     loop = asyncio.get_running_loop()
@@ -145,6 +178,8 @@ async def _serve(
 
 
 def _market(options: Options) -> str:
+    if options.listings:
+        return "followed"
     return "recorded: " + ", ".join(map(str, options.replay)) if options.replay else f"synthetic, {options.profile}"
 
 

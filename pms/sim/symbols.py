@@ -127,4 +127,9 @@ def rules_of(row: Mapping[str, Any]) -> Rules:
 
 def rules(symbols: Iterable[str] = SYMBOLS) -> dict[str, Rules]:
     """The filters of `symbols` by name."""
-    return {row["symbol"]: rules_of(row) for row in rows(symbols)}
+    return rules_by_name(rows(symbols))
+
+
+def rules_by_name(listings: Iterable[Mapping[str, Any]]) -> dict[str, Rules]:
+    """The filters of these rows by their symbol."""
+    return {row["symbol"]: rules_of(row) for row in listings}

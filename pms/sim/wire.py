@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -40,20 +40,23 @@ S = TypeVar("S", Session, ApiSession)
 
 
 class VenueSettings(msgspec.Struct, frozen=True):
-    """What a venue is made of: its symbols, the API keys with their secrets, its limits and its seed."""
+    """What a venue is made of: its symbols, the API keys with their secrets, its limits and its seed. `listings` are
+    the symbols' `exchangeInfo` rows where they are not the simulator's own."""
 
     api_keys: dict[str, str]
     symbols: Sequence[str] = symbols.SYMBOLS
     limits: Limits = Limits()
     exchange: Settings = Settings()
     seed: str = "0"
+    listings: tuple[dict[str, Any], ...] = ()
 
 
 class Venue:
     """The simulated Binance USD-M futures venue."""
 
     def __init__(self, settings: VenueSettings, now: Callable[[], int], journal: Journal | None = None) -> None:
-        self.listed = symbols.rules(settings.symbols)
+        listings = settings.listings or symbols.rows(settings.symbols)
+        self.listed = symbols.rules_by_name(listings)
         self.rules = dict(self.listed)
         self.hub = Hub()
         self.listen_keys = ListenKeys(settings.seed)
@@ -63,7 +66,7 @@ class Venue:
         self.streams.connect(Reads(self.exchange.depth, self.exchange.mark, self._candles))
         self.sessions: dict[Session | ApiSession, None] = {}
         self._settings = settings
-        self._rows = {row["symbol"]: row for row in symbols.rows(settings.symbols)}
+        self._rows = {row["symbol"]: row for row in listings}
         self._now = now
         self._ids_made = 0
         self._api_keys = Keys(settings.api_keys)

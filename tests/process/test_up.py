@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from pms import exits
-from tests.process.stack import ROOT
+from tests.process.stack import ROOT, Venue
 from tests.process.typed import KEYS, STILL, Up, pms, spawn, until_gone
 from tests.waiting import until
 
@@ -86,17 +86,29 @@ def test_live_without_its_two_words_is_refused_and_nothing_is_started(data: Path
     assert not data.exists()
 
 
-@pytest.mark.parametrize("words", [("run",), ("up",), ("recover", "--dry-run"), ("halt", "--direct")])
-@pytest.mark.parametrize("mode", ["testnet", "shadow"])
-def test_a_mode_of_later_work_is_refused_and_nothing_is_started(data: Path, mode: str, words: tuple[str, ...]) -> None:
-    """With addresses too: they may be the production venue's, and nobody has said live."""
-    addresses = {"PMS_REST_URL": "http://127.0.0.1:1", "PMS_STREAM_URL": "ws://127.0.0.1:1"}
-    for settings in ({}, addresses):
-        done = pms(data, *words, PMS_MODE=mode, **settings)
-        assert done.returncode == exits.CONFIG
-        assert f"PMS_MODE={mode} is not available yet" in done.stderr
-        assert "Traceback" not in done.stderr
-        assert not data.exists()
+def test_shadow_trades_on_the_market_that_it_follows_and_never_there(data: Path, tmp_path: Path) -> None:
+    venue = Venue(tmp_path, *STILL)
+    followed = {"PMS_MODE": "shadow", "PMS_REST_URL": venue.rest, "PMS_STREAM_URL": venue.streams}
+    stack = Up(data, "--symbols", "BTCUSDT", **followed | {"PMS_API_KEY": "paper", "PMS_API_SECRET": "real"})
+    assert (stack.told["mode"], stack.told["venue"]["market"]) == ("shadow", "followed")
+
+    def rests_at(price: float) -> bool:
+        return [order["price"] for order in json.loads(stack.pms("orders", "--json").stdout)] == [price]
+
+    assert stack.pms("chase", "BTCUSDT", "BUY", "0.010").returncode == exits.OK
+    until(lambda: rests_at(61800), 10, "its order at the real best bid")
+    venue.raise_bid()
+    until(lambda: rests_at(61800.1), 10, "its order at the real best bid, which went up")
+    assert (venue.orders(), venue.trades()) == ([], [])
+    assert stack.end(signal.SIGTERM) == exits.OK
+    venue.stop()
+
+
+def test_a_market_that_can_not_be_followed_is_named_and_nothing_is_started(data: Path) -> None:
+    done = pms(data, "run", PMS_MODE="shadow", PMS_REST_URL="http://127.0.0.1:1", PMS_STREAM_URL="ws://127.0.0.1:1")
+    assert done.returncode == exits.UNAVAILABLE
+    assert "the venue to follow does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_redis_or_a_venue_that_is_not_there_is_named(data: Path) -> None:

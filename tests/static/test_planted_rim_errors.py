@@ -9,6 +9,7 @@ from tests.static.planting import Planted, assert_found
 
 LOSSES, CHASE = "tests/world/test_limits_and_losses.py::", "tests/pure/algos/test_chase.py::"
 RECOVERY, MANAGER = "tests/world/test_recovery_run.py::", "tests/contract/test_service_manager.py::"
+MODES = "tests/pure/test_config.py::"
 
 # what is wrong: path, right, wrong, the test that finds it
 ERRORS = {
@@ -61,10 +62,16 @@ ERRORS = {
         "tests/world/test_leverage.py::test_it_is_not_set_while_nothing_that_adds_risk_may_leave",
     ),
     "any mode may trade": (
+        "pms/config_modes.py",
+        'if mode in ("paper", "testnet") and _is_production(address):',
+        'if mode == "testnet" and _is_production(address):',
+        "tests/pure/test_config.py::test_without_live_an_address_of_production_is_refused_whatever_keys_there_are",
+    ),
+    "shadow trades where it looks": (
         "pms/config.py",
-        '_LATER_MODES = ("shadow", "testnet")',
-        "_LATER_MODES = ()",
-        "tests/pure/test_config.py::test_a_mode_of_later_work_is_refused_whatever_else_is_set",
+        'rest_url="" if mode == "shadow" else rest_url,',
+        "rest_url=rest_url,",
+        MODES + "test_shadow_follows_production_and_has_no_key_and_no_address_to_trade_at",
     ),
     "a sign of life comes too late": (
         "pms/service_manager.py",

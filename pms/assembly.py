@@ -150,6 +150,7 @@ class Assembly:
             Connects(parts.chance, parts.clock.monotonic),
             Connects(parts.chance, parts.clock.monotonic),
             config.depth_speed,
+            config.book_ticker,
         )
 
     def _compose_desk(self, hears: Hears) -> None:

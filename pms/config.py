@@ -57,6 +57,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     resume_max_age_s: int
     resume_max_move_pct: int
     depth_speed: str
+    book_ticker: bool
     opposing: Literal["allow", "refuse"]
     margin_action: Literal["reduce", "close", "notify"]
     dead_man: Literal["auto", "on", "off"]
@@ -115,6 +116,7 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "", foreign
         resume_max_age_s=_number(env, "PMS_RESUME_MAX_AGE_SECONDS", 300),
         resume_max_move_pct=_number(env, "PMS_RESUME_MAX_MOVE_PCT", 1),
         depth_speed=_choice(env, "PMS_DEPTH_SPEED", ("100ms", "0ms"), "100ms"),
+        book_ticker=_choice(env, "PMS_BOOK_TICKER", ("on", "off"), "on") == "on",
         dead_man=_choice(env, "PMS_DEAD_MAN", ("auto", "on", "off"), "auto"),  # type: ignore[arg-type]
         margin_action=_choice(env, "PMS_MARGIN_ACTION", ("reduce", "close", "notify"), "reduce"),  # type: ignore[arg-type]
         opposing=_choice(env, "PMS_OPPOSING", ("allow", "refuse"), "allow"),  # type: ignore[arg-type]

@@ -52,7 +52,8 @@ class Deaf(MarketSink):
 
 
 class MarketStream(MarketData):
-    """`stream_url` is the stream host without a route; `speed` the depth stream's suffix (`100ms`, `500ms`, `0ms`)."""
+    """`stream_url` is the stream host without a route; `speed` the depth stream's suffix (`100ms`, `500ms`, `0ms`).
+    Without `tickers` the touch is that of the depth frames alone."""
 
     def __init__(
         self,
@@ -64,10 +65,12 @@ class MarketStream(MarketData):
         public: Connects,
         market: Connects,
         speed: str = "100ms",
+        tickers: bool = True,
     ) -> None:
         host = stream_url.rstrip("/")
         self._rest = rest
         self._speed = speed
+        self._tickers = tickers
         self._watched: dict[str, None] = {}
         self._sink: MarketSink = Deaf()
         self._on_depth, self._on_touch = self._sink.on_depth, self._sink.on_touch  # bound once: the hot path
@@ -108,9 +111,10 @@ class MarketStream(MarketData):
         await self._public.close()
         await self._market.close()
 
-    def _public_streams(self, symbol: str) -> tuple[str, str]:
+    def _public_streams(self, symbol: str) -> tuple[str, ...]:
         name = symbol.lower()
-        return f"{name}@depth@{self._speed}", f"{name}@bookTicker"
+        depth = f"{name}@depth@{self._speed}"
+        return (depth, f"{name}@bookTicker") if self._tickers else (depth,)
 
     # --- frames -----------------------------------------------------------------------------------------
 

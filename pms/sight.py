@@ -41,6 +41,7 @@ class Sight:
         self._tasks = tasks
         self._book_at: dict[str, float] = {}  # when a symbol's touch was last known, or first looked for
         self._mark_at: dict[str, float] = {}  # when its mark was last told, or first looked for
+        self._streamed_at: dict[str, float] = {}  # ... by the stream
         self._asked_at: dict[str, float] = {}
         self._blind: set[str] = set()
 
@@ -57,11 +58,12 @@ class Sight:
         for symbol in symbols:
             book_at = self._book_at.setdefault(symbol, now)
             mark_at = self._mark_at.setdefault(symbol, now)
+            silent = now - self._streamed_at.setdefault(symbol, now) >= MARK_S
             if self._desk.market.health(symbol)[0]:
                 self._book_at[symbol] = book_at = now
             runners = self._desk.protections.on(symbol)
             wanting = any(self._wants(runner, symbol) for runner in runners)
-            if wanting and now - mark_at >= MARK_S and now - self._asked_at.get(symbol, -ASK_S) >= ASK_S:
+            if wanting and silent and now - self._asked_at.get(symbol, -ASK_S) >= ASK_S:
                 self._asked_at[symbol] = now
                 self._tasks.spawn(self._ask(symbol), f"mark {symbol}")
             for runner in runners:
@@ -70,7 +72,7 @@ class Sight:
 
     def _forget(self, symbols: Iterable[str]) -> None:
         """What nobody follows any more is not known any more; who has ended is not blind."""
-        for known in (self._book_at, self._mark_at, self._asked_at):
+        for known in (self._book_at, self._mark_at, self._streamed_at, self._asked_at):
             for symbol in known.keys() - set(symbols):
                 del known[symbol]
         for algo_id in self._blind - self._desk.runners.keys():
@@ -83,14 +85,17 @@ class Sight:
         except Unavailable as error:
             _log.warning("no_mark", symbol=symbol, reason=str(error))
             return
+        streamed_at = self._streamed_at.get(symbol)
         self._desk.market.on_mark(symbol, price, self._desk.now())  # for whoever goes by it: gate, exits, books
+        if streamed_at is not None:
+            self._streamed_at[symbol] = streamed_at  # an answer is no sign of the stream: it is asked again in a second
 
     def on_mark(self, symbol: str, price: Decimal) -> None:
         """A mark price, from the stream or by asking: to who follows it, and to all while the book is gone."""
         runners = self._desk.protections.on(symbol)
         if not runners:
             return
-        self._mark_at[symbol] = self._clock.monotonic()
+        self._mark_at[symbol] = self._streamed_at[symbol] = self._clock.monotonic()
         for runner in runners:
             if self._wants(runner, symbol):
                 self._desk.offer(runner, step.MarkUpdate(self._desk.now(), price, self._desk.quote_of(runner)))

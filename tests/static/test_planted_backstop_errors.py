@@ -10,6 +10,7 @@ from tests.static.planting import Planted, assert_found
 PURE = "tests/pure/algos/test_trail_backstop.py::"
 WORLD = "tests/world/test_trail_backstop.py::"
 BOOK = "tests/world/test_conditional_book.py::"
+THROUGH = "tests/world/test_exits_through.py::"
 BACKSTOP = "algos/trail_backstop.py"
 
 ERRORS = {
@@ -174,6 +175,20 @@ ERRORS = {
         "trigger_price=report.trigger_price if report.conditional else ZERO,",
         "trigger_price=ZERO,",
         BOOK + "test_a_backstop_that_was_sent_without_redis_and_never_written_down_is_accounted_for",
+    ),
+    "an answer passes for a sign of the stream": Planted(
+        27,
+        "pms/sight.py",
+        "            self._streamed_at[symbol] = streamed_at  # an",
+        "            streamed_at = 0.0  # an",
+        THROUGH + "test_with_the_book_gone_the_next_source_sees_the_trigger_in_time",
+    ),
+    "exits pause for seconds at once": Planted(
+        28,
+        "pms/exit_orders.py",
+        "PAUSES_S = (0.25, 0.5, 1.0, 2.0)",
+        "PAUSES_S = (2.0, 2.0, 2.0, 2.0)",
+        THROUGH + "test_an_exit_gets_through_whatever_the_venue_says",
     ),
     "the audit does not look": Planted(
         24,

@@ -27,11 +27,12 @@ class EntryChanged(msgspec.Struct, frozen=True):
 
 
 class Bare(msgspec.Struct, frozen=True):
-    """Whether what closes the algo's position would now have to stand without the venue's reduce-only flag
-    (execution.md 14)."""
+    """Whether what closes the algo's position would now have to stand without the venue's reduce-only flag, and how
+    much of it then may, beside what protects the same position (execution.md 14)."""
 
     now: int
     bare: bool
+    most: Decimal
     quote: Quote | None = None
 
 

@@ -19,7 +19,7 @@ from algos.protection_close import NOTHING, RECOVERING, Result, end, exit_over, 
 from algos.step import Input, OrderUpdate
 from schemas.chase import AlgoStatus
 from schemas.market import ZERO, Instrument, Quote
-from schemas.protection import Leg, LegParams, LegWord, ProtectionParams, ProtectionState
+from schemas.protection import Leg, LegOrder, LegParams, LegWord, ProtectionParams, ProtectionState
 
 _replace = msgspec.structs.replace
 
@@ -51,6 +51,7 @@ def start(
         entry_id=params.entry_id,
         entry_live=bool(params.entry_id),
         bare=params.bare,
+        most=params.most,
     )
     return _settle(None, state, now, quote)
 
@@ -88,7 +89,7 @@ def _absorb(state: ProtectionState, given: Input) -> ProtectionState:
         case step.PositionReduced():
             return _covered(state, given.held if given.position is None else given.position)
         case protecting.Bare():
-            return _replace(state, bare=given.bare)
+            return _replace(state, bare=given.bare, most=given.most)
         case step.MarkUpdate():
             return _priced(state, given, given.price, given.price)
         case protecting.ProtectRequest():
@@ -188,11 +189,19 @@ def _on_order(state: ProtectionState, given: OrderUpdate) -> ProtectionState:
                 return triggered(state, leg.word, given.now, given.quote)
             if not word:
                 return state
-            if word in ("placed", "moved"):  # in which form it could leave is newer than what was told of that
-                stands = next(one for one in changed.orders if one.client_order_id == known.client_order_id)
-                state = _replace(state, bare=stands.bare)
+            if word in ("placed", "moved"):
+                state = _form(
+                    state, known, next(one for one in changed.orders if one.client_order_id == known.client_order_id)
+                )
             return _told(state, word, leg.word)
     return state
+
+
+def _form(state: ProtectionState, asked: LegOrder, stands: LegOrder) -> ProtectionState:
+    """An order that came out in another form than it was asked for in tells more than what was told of that."""
+    if stands.bare is asked.bare:
+        return state
+    return _replace(state, bare=stands.bare, most=state.rest if stands.bare else ZERO)
 
 
 def _told(state: ProtectionState, word: str, leg: LegWord) -> ProtectionState:

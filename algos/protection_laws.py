@@ -43,7 +43,7 @@ def _check_order(before: ProtectionState | None, after: ProtectionState, action:
     if after.bare:
         leg = next(leg for leg in after.legs if any(order.client_order_id == name for order in leg.orders))
         asked = sum((order.open_quantity for order in leg.orders), ZERO)
-        require(asked <= after.rest, 2, f"{asked} without the venue's flag for a rest of {after.rest}")
+        require(asked <= min(after.rest, after.most), 2, f"{asked} without the venue's flag for a rest of {after.rest}")
     rules = after.instrument
     require(action.trigger_price > 0 and rules.on_price_grid(action.trigger_price), 6, "a trigger off the grid")
     require(rules.on_price_grid(action.price), 6, f"price {action.price} off the grid")

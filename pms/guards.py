@@ -50,6 +50,7 @@ class Guards:
         if self._runners.pop(algo_id, None) is not None:
             self._by_entry.pop(state.entry_id, None)
             self._told.pop(state.entry_id, None)
+            self.moved(state.symbol)
         elif algo_id in self._by_entry:
             self._tell(algo_id, state.filled_quantity, False)
 
@@ -76,7 +77,7 @@ class Guards:
         """After a restart, before it goes on, a protection hears how it may stand, and its entry."""
         if runner.kind is not PROTECTION:
             return
-        self._form(runner, runner.state.target)
+        self._form(runner, runner.state.rest)
         entry = runner.state.entry_id
         if not entry:
             return
@@ -136,21 +137,34 @@ class Guards:
     # --- the form -------------------------------------------------------------------------------------
 
     def moved(self, symbol: str) -> None:
-        """Books of a symbol changed: what protects hears whether it may still stand under the venue's flag."""
+        """Books of a symbol changed: what protects hears in which form it may stand at the venue now."""
         for runner in tuple(self._runners.values()):
             if runner.state.symbol == symbol:
-                self._form(runner, runner.state.target)
+                self._form(runner, runner.state.rest)
 
     def bare(self, sub_account_id: str, symbol: str, side: Side, quantity: Decimal) -> bool:
         """Whether an order of so much that waits at the venue would have to stand there without its flag."""
         books = self._desk.books.held(symbol)
         return exits.form(sub_account_id, side, quantity, False, books, ZERO) is Form.UNFLAGGED
 
+    def free(self, sub_account_id: str, symbol: str, before: str = "") -> Decimal:
+        """How much of a position no protection closes that was there `before` the one of that id (empty: any) and
+        stands without the flag: such orders never sum above it (execution.md 14)."""
+        taken = ZERO
+        for state in (runner.state for runner in self._runners.values()):
+            same = (state.sub_account_id, state.symbol) == (sub_account_id, symbol)
+            if same and state.bare and state.leg("stop") is not None and (not before or state.protection_id < before):
+                taken += min(state.rest, state.most)
+        return max(self._desk.ledger.position(sub_account_id, symbol).quantity - taken, ZERO)
+
     def _form(self, runner: Runner, quantity: Decimal) -> None:
+        """Tell a protection in which form `quantity` of it may stand, where that is another now."""
         state: ProtectionState = runner.state
         bare = self.bare(state.sub_account_id, state.symbol, state.side, quantity)
-        if bare is not state.bare:
-            self._desk.offer(runner, protecting.Bare(self._desk.now(), bare, self._desk.quote_of(runner)))
+        most = min(quantity, self.free(state.sub_account_id, state.symbol, state.protection_id)) if bare else ZERO
+        if (bare, most) != (state.bare, state.most):
+            now = self._desk.now()
+            self._desk.offer(runner, protecting.Bare(now, bare, most, self._desk.quote_of(runner)))
 
 
 def _owner(order: Order) -> str:

@@ -29,7 +29,8 @@ class LegParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class ProtectionParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What was asked. `side` is the exit's: SELL protects a long. `entry_id` names the algo or the manual order that
     is protected from its first fill on; without one, `quantity` of the position `position_id` is. `bare`: as things
-    stand at the start, what closes it can't have the venue's reduce-only flag."""
+    stand at the start, what closes it can't have the venue's reduce-only flag, and only `most` of it may stand
+    there."""
 
     symbol: str
     side: Side
@@ -39,6 +40,7 @@ class ProtectionParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True
     stop: LegParams | None = None
     take_profit: LegParams | None = None
     bare: bool = False
+    most: Decimal = ZERO
 
 
 class LegOrder(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -97,8 +99,9 @@ class ProtectionState(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
 
     `quantity` counts what was closed by it (`filled_quantity`) and what is still protected (`rest`); it grows with the
     entry's fills and shrinks with the position. `entry_live`: the entry may still fill; `entry_stopped`: its end was
-    asked for. `bare`: an order that closes it would have to stand without the venue's flag (execution.md 14). `watch`:
-    a leg's price is watched here, since nothing of it stands at the venue. `word` is what was told last, of the leg
+    asked for. `bare`: an order that closes it would have to stand without the venue's flag (execution.md 14), and
+    `most` is how much may, beside what else protects the position. `watch`: a leg's price is watched here, since
+    nothing of it stands at the venue. `word` is what was told last, of the leg
     `word_leg`, the `count`th time.
     """
 
@@ -126,6 +129,7 @@ class ProtectionState(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
     entry_live: bool = False
     entry_stopped: bool = False
     bare: bool = False
+    most: Decimal = ZERO
     watch: bool = False
     mid: Decimal = ZERO
     triggered_at: int = 0
@@ -160,7 +164,7 @@ class ProtectionState(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
         """How much of that one order at the venue is to close: 0 where it is too little for one."""
         rules = self.instrument
         most = min(rules.max_qty, rules.market_max_qty or rules.max_qty)
-        whole = rules.quantity_down(min(self.rest, most))
+        whole = rules.quantity_down(min(self.rest, most, self.most if self.bare else self.rest))
         return whole if whole >= rules.min_qty else ZERO
 
     @property

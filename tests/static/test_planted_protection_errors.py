@@ -125,6 +125,13 @@ ERRORS = {
         "",
         WORLD + "test_two_sub_accounts_opposite_close_each_its_own",
     ),
+    "without the flag stops sum above the position": Planted(
+        14,
+        "pms/guards.py",
+        "                taken += min(state.rest, state.most)\n",
+        "                taken += ZERO\n",
+        WORLD + "test_without_the_flag_stops_never_sum_above_the_position",
+    ),
     "a trigger behind the price is taken": Planted(
         14,
         "pms/commands/triggers.py",
@@ -149,8 +156,8 @@ ERRORS = {
     "too much without the flag is not seen": Planted(
         2,
         "algos/protection_laws.py",
-        'require(asked <= after.rest, 2, f"{asked} without the venue\'s flag for a rest of {after.rest}")',
-        "pass",
+        "require(asked <= min(after.rest, after.most), 2,",
+        "require(True, 2,",
         LAWS + "test_an_order_that_breaks_a_law_is_seen",
     ),
 }

@@ -187,6 +187,23 @@ async def test_two_sub_accounts_opposite_close_each_its_own(world: World) -> Non
 
 
 @in_world()
+async def test_without_the_flag_stops_never_sum_above_the_position(world: World) -> None:
+    """Two stops for all of it are two under the venue's flag; without it the older stands, the newer is watched."""
+    await ready(world)
+    await world.limited()
+    long = await opened(world, "BUY", "0.010")
+    older = await protected(world, positionId=long, triggerPrice=61000)
+    newer = await protected(world, positionId=long, triggerPrice=61500)
+    assert len(standing(world)) == 2
+    await opened(world, "SELL", "0.010", "other")
+    await world.until(lambda: standing(world) == [("SELL", D(61000), D("0.010"))])
+    world.market.move(-4000)
+    assert (await over(world, newer))["filledQuantity"] == D("0.010")
+    assert (await over(world, older))["reason"] == "position_closed"
+    assert world.held() == D("-0.010")
+
+
+@in_world()
 async def test_a_trigger_is_moved_by_amend_and_taken_away_by_cancel(world: World) -> None:
     await ready(world)
     held = await opened(world)

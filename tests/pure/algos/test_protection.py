@@ -490,3 +490,20 @@ def test_in_which_form_an_order_came_out_is_newer_than_what_was_told() -> None:
     assert len(stage.asked(PlaceChild)) == 1
     stage.settle()
     assert stage.standing() == [("90", D(1))]
+
+
+def test_without_the_flag_no_more_stands_than_is_free_and_the_rest_is_closed_by_an_exit() -> None:
+    stage = ProtectionStage(entry=True)
+    stage.opposed(most="0.4")
+    stage.entered("1")
+    stage.accept()
+    assert stage.standing() == [("90", D("0.4"))]
+    (stop,) = stage.names()
+    stage.fill(stop, "0.4")
+    assert stage.exits == [D("0.6")]
+    other = ProtectionStage(entry=True)
+    other.opposed(most="0")
+    other.entered("1")
+    assert not other.names()
+    other.mark("90")
+    assert other.exits == [D(1)]

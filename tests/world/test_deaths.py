@@ -13,9 +13,10 @@ import pytest
 from tests.world.deaths import sweep
 from tests.world.deaths_of_algos import SCENARIOS as ALGOS
 from tests.world.deaths_of_orders import SCENARIOS as ORDERS
+from tests.world.deaths_of_protections import SCENARIOS as PROTECTIONS
 
 pytestmark = pytest.mark.crash
-SCENARIOS = ORDERS | ALGOS
+SCENARIOS = ORDERS | ALGOS | PROTECTIONS
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

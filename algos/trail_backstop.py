@@ -69,7 +69,7 @@ def firing(state: TrailStopState) -> bool:
 def in_the_way(state: TrailStopState, now: int) -> bool:
     """Whether an exit has to wait for the end of what stands there: both together could close what is others'. Not for
     ever: an exit gets through."""
-    return bool(state.backstops) and not state.alone and now < state.triggered_at + UNPROVEN_MS
+    return bool(state.backstops) and not state.bound and now < state.triggered_at + UNPROVEN_MS
 
 
 def _stands(state: TrailStopState, one: Backstop, target: tuple[Decimal, Decimal]) -> bool:

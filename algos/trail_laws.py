@@ -64,7 +64,7 @@ def _check_close(after: TrailStopState, action: Action) -> None:
 def _check_beside(after: TrailStopState) -> None:
     """What closes beside a backstop."""
     require(not any(one.fired for one in after.backstops), 1, "an exit beside a backstop that closes")
-    free = after.alone or not after.backstops or after.updated_at >= after.triggered_at + trail_backstop.UNPROVEN_MS
+    free = after.bound or not after.backstops or after.updated_at >= after.triggered_at + trail_backstop.UNPROVEN_MS
     require(free, 1, "an exit beside a backstop that the venue's flag does not bound")
 
 

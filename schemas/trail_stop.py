@@ -150,6 +150,12 @@ class TrailStopState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         return self.net <= self.rest
 
     @property
+    def bound(self) -> bool:
+        """Whether it keeps an exit as well: that has the flag only where the account's net is no less than the rest, so
+        not while others stand opposite (execution.md 14)."""
+        return self.net == self.rest
+
+    @property
     def rest(self) -> Decimal:
         """What is still to be closed; never below zero."""
         return max(self.quantity - self.filled_quantity, ZERO)

@@ -49,6 +49,13 @@ ERRORS = {
         "    if False:\n",
         PURE + "test_beside_others_positions_the_old_one_goes_first",
     ),
+    "an exit without the flag leaves beside it": Planted(
+        14,
+        "schemas/trail_stop.py",
+        "return self.net == self.rest",
+        "return self.net <= self.rest",
+        PURE + "test_with_others_opposite_the_exit_waits_as_well",
+    ),
     "every rise moves it": Planted(
         18,
         BACKSTOP,

@@ -389,6 +389,17 @@ def test_beside_others_positions_the_exit_waits_for_its_end_but_not_for_ever() -
     assert (stage.state.status, stage.asked()) == (AlgoStatus.COMPLETED, [])
 
 
+def test_with_others_opposite_the_exit_waits_as_well() -> None:
+    """It would leave without the venue's flag, and sell its whole rest beside the part that the backstop sells."""
+    stage = TrailStage()
+    stage.cover("0.4", "0.4")
+    stage.backstop()
+    name = stage.state.backstops[0].client_order_id
+    assert stage.move(990) == (CancelChild(name, "BTCUSDT"),)
+    assert stage.backstop(triggered_at=stage.now) == ()
+    assert stage.backstop(FILLED, fill="0.4", triggered_at=T0) == (Exit("BTCUSDT", LONG, D("0.6")),)
+
+
 def test_an_exit_that_is_tried_again_leaves_it_where_it_is() -> None:
     stage = backed()
     stage.move(990)

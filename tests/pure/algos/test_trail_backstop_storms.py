@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from algos import step
@@ -25,7 +25,7 @@ WHOLE = D(1)
 ACTIVE = OrderState.ACTIVE
 
 ASKED = st.fixed_dictionaries(
-    {"others": st.sampled_from([0, 1])},
+    {"others": st.sampled_from(["0", "1", "-0.4"])},
     optional={
         "side": st.sampled_from([LONG, SHORT]),
         "callback_pct": st.sampled_from(["0.05", "1"]),
@@ -53,9 +53,10 @@ WEATHER = st.one_of(
 
 class Storm(TrailStage):
     """`position` is what the stop's sub-account has in truth, `known` what our books say; `others` stand on the same
-    side, so that the venue's reduce-only flag sees the sum."""
+    side, or below 0 opposite, and the venue's reduce-only flag sees the sum: an exit that it does not cover goes
+    without."""
 
-    def __init__(self, others: int, **asked: object) -> None:
+    def __init__(self, others: str, **asked: object) -> None:
         self.requests: deque[PlaceChild | CancelChild] = deque()
         self.resting: dict[str, Decimal] = {}
         self.words: deque[Callable[[], None]] = deque()
@@ -70,12 +71,12 @@ class Storm(TrailStage):
         beside, before = bool(self.state.backstops), self.state
         actions = super().give(given)
         self.requests += [action for action in actions if isinstance(action, PlaceChild | CancelChild)]
-        self.unproven |= beside and not before.alone and any(isinstance(action, Exit) for action in actions)
+        self.unproven |= beside and not before.bound and any(isinstance(action, Exit) for action in actions)
         return actions
 
     def tell(self) -> None:
         """Our books changed."""
-        net = self.known + self.others
+        net = max(self.known + self.others, D(0))
         self.cover(str(min(self.state.rest, net)), str(net))
         sign = -self.state.side.sign
         if self.known < WHOLE:
@@ -83,9 +84,15 @@ class Storm(TrailStage):
 
     def sell(self, size: Decimal) -> Decimal:
         """The venue's flag lets so much of it trade."""
-        traded = min(size, self.position + self.others)
+        traded = min(size, max(self.position + self.others, D(0)))
         self.position -= traded
         return traded
+
+    def exit(self, size: Decimal) -> Decimal:
+        if self.others >= 0:
+            return self.sell(size)
+        self.position -= size
+        return size
 
     def booked(self, size: Decimal) -> None:
         self.known -= size
@@ -113,7 +120,7 @@ class Storm(TrailStage):
                 self.position -= size
                 self.booked(size)
             case "fill" if state.exiting and (size := RULES.quantity_down(state.rest * how[0] / 10)):
-                if size := self.sell(min(size, self.known)):
+                if size := self.exit(min(size, self.known)):
                     self.fill(str(size))
                     self.booked(size)
             case "done" if state.exiting:
@@ -201,6 +208,10 @@ class Storm(TrailStage):
         raise AssertionError(f"it does not end: {self.state}")
 
 
+OPPOSITE: list[tuple[object, ...]] = [("serve", "ok"), ("hear",), ("move", -12, 3000), ("fire",), ("fill", 10)]
+
+
+@example({"others": "-0.4"}, OPPOSITE)
 @settings(max_examples=400, deadline=None)
 @given(ASKED, st.lists(WEATHER, max_size=60))
 def test_in_any_weather_what_is_others_is_never_sold_and_nothing_is_left_behind(asked, weather) -> None:

@@ -53,6 +53,7 @@ COMMANDS = {
     "records": Command("pms.cli.records", "keep orders, fills and all events in SQL, beside the daemon"),
     "rebuild": Command("pms.cli.rebuild", "replay the event log, and compare tables and state keys with it"),
     "report": Command("pms.cli.report", "how well orders were executed: table, JSON or a page with charts"),
+    "backup": Command("pms.cli.backup", "state, events and records into one file, and back again"),
     "redis-cli": Command("pms.cli.console", "redis-cli on the daemon's Redis", raw=True),
     "bench": Command("pms.bench", "measure against the budgets", raw=True),
     "test": Command("pms.selftest", "lint, types and all tests; arguments go to pytest", raw=True),

@@ -70,7 +70,8 @@ class StateKeys:
             after = told[-1]["seq"]
         return moved
 
-    async def _keys_of(self, pattern: str) -> list[str]:
+    async def names(self, pattern: str) -> list[str]:
+        """The keys that match a pattern."""
         found, cursor = set[str](), b"0"
         while True:
             reply = await self._caller.call("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
@@ -82,7 +83,7 @@ class StateKeys:
 
     async def _strings(self, pattern: str) -> dict[str, Mapping[str, Any]]:
         """Records by the last part of their keys."""
-        names = await self._keys_of(pattern)
+        names = await self.names(pattern)
         found: dict[str, Mapping[str, Any]] = {}
         for start in range(0, len(names), PAGE):
             page = names[start : start + PAGE]
@@ -95,7 +96,7 @@ class StateKeys:
     async def _hashes(self, pattern: str) -> dict[tuple[str, str], Mapping[str, Any]]:
         """Rows of hashes by the last part of their keys and the field."""
         found: dict[tuple[str, str], Mapping[str, Any]] = {}
-        for name in await self._keys_of(pattern):
+        for name in await self.names(pattern):
             flat = await self._caller.call("HGETALL", name)
             assert isinstance(flat, list), "HGETALL answers fields and values"
             for field, body in zip(flat[::2], flat[1::2], strict=True):

@@ -20,6 +20,7 @@ from pms.sim import fault_kinds
 from pms.sim.limits import Limits
 from schemas.ids import OrderId, parse
 from tests.world.books import check_books
+from tests.world.retold import check_retold
 from tests.world.world import World
 
 D = Decimal
@@ -303,6 +304,7 @@ class Soak:
         assert not daemon.desk.runners, [runner.state for runner in daemon.desk.runners.values()]
         assert not any(world.resting(symbol) for symbol in SYMBOLS)
         await check_books(world, late=True)
+        await check_retold(world)
         records = {key.decode().split(":", 2)[2] async for key in world.redis.scan_iter("pms:order:*")}
         for symbol in SYMBOLS:
             for order in world.placed(symbol):

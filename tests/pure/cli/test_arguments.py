@@ -103,7 +103,7 @@ def test_every_command_of_the_issue_is_listed_with_its_purpose() -> None:
     wanted = (
         "up run sim demo chase twap twap-basket trail-stop stop take-profit scalper preview pause cancel halt".split()
     )
-    wanted += "resume drain algos orders protection why tail recover plugins records rebuild report".split()
+    wanted += "resume drain algos orders protection why tail recover plugins records rebuild report backup".split()
     wanted += "redis-cli bench test".split()
     assert list(COMMANDS) == wanted
     assert all(command.purpose for command in COMMANDS.values())

@@ -303,3 +303,40 @@ async def test_a_trigger_that_the_venue_finds_passed_closes_at_once(world: World
     assert reply["success"], reply
     assert (await over(world, reply["algoId"]))["filledQuantity"] == D("0.010")
     assert world.held() == 0
+
+
+@in_world()
+async def test_it_survives_everything_but_what_means_it(world: World) -> None:
+    """A pause, a freeze, a halt, cancel_all and a change of the book: it stays. cancel_all with includeProtection ends
+    it."""
+    await ready(world)
+    held = await opened(world)
+    name = await protected(world, positionId=held, triggerPrice=61000)
+    for kind, body in (
+        ("algo_pause", {"algoId": name}),
+        ("freeze", {"subAccountId": "main"}),
+        ("halt", {"scope": "all"}),
+        ("cancel_all", {"subAccountId": "main"}),
+        ("algo_resume", {"algoId": name}),
+    ):
+        reply = await world.command(kind, **body)
+        assert reply["success"], (kind, reply)
+        await world.run(1)
+        assert standing(world) == [("SELL", D(61000), D("0.010"))], kind
+    taken = await protected(world, "take_profit", positionId=held, triggerPrice=63000)
+    assert len(standing(world)) == 2, "what only reduces is taken from who is frozen and halted"
+    reply = await world.command("cancel_all", subAccountId="main", includeProtection=True)
+    assert set(reply["stoppedAlgos"]) == {name, taken}
+    assert (await over(world, name))["reason"] == "cancel_all"
+    assert not world.waiting()
+
+
+@in_world()
+async def test_close_all_takes_protection_with_what_it_protects(world: World) -> None:
+    await ready(world)
+    held = await opened(world)
+    name = await protected(world, positionId=held, triggerPrice=61000)
+    assert (await world.command("close_all", subAccountId="main"))["success"]
+    assert (await over(world, name))["status"] in ENDED
+    await world.until(lambda: world.held() == 0)
+    assert not world.waiting()

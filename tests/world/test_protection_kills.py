@@ -111,6 +111,28 @@ async def test_what_an_entry_fills_while_we_are_dead_is_protected_by_the_next_li
     assert (await position(world))["quantity"] == D("0.007")
 
 
+@pytest.mark.parametrize("how", ["kill", "stop"])
+@in_world()
+async def test_a_chase_and_its_protection_go_on_together(world: World, how: str) -> None:
+    await ready(world)
+    reply = await world.command("chase", quantity="0.010", **ENTRY)
+    await world.until(lambda: bool(world.resting()))
+    world.market.hit(world.resting()[0], "0.004")
+    await world.until(lambda: [q for _, _, q in standing(world)] == [D("0.004"), D("0.004")])
+    await away(world, how)
+    assert [quantity for _, _, quantity in standing(world)] == [D("0.004"), D("0.004")]
+    await world.run(20)
+    await world.start()
+    await world.until(lambda: bool(world.resting()), 20)
+    world.market.hit(world.resting()[0], "0.003")
+    await world.until(lambda: [q for _, _, q in standing(world)] == [D("0.007"), D("0.007")])
+    world.market.move(15_000)
+    await world.until(lambda: world.held() == 0)
+    assert (await world.ends(reply["chaseId"]))["reason"] == "protection_triggered"
+    await world.until(lambda: not world.waiting())
+    await nothing_is_left(world)
+
+
 @pytest.mark.parametrize("moment", ["entered", "placed", "moved", "cancelled"])
 @in_world()
 async def test_a_death_in_the_middle_of_a_request_leaves_one_order_a_leg(world: World, moment: str) -> None:

@@ -158,13 +158,30 @@ async def test_pms_protection_says_before_what_a_death_then_shows(world: World) 
     assert (told.guards, told.uncovered) == ((), D("0.003"))
 
 
+@in_world()
+async def test_pms_protection_shows_stop_and_take_profit_where_they_live(world: World) -> None:
+    await ready(world)
+    held = await opened(world)
+    assert (await world.command("stop", positionId=held, triggerPrice="61000"))["success"]
+    assert (await world.command("take_profit", positionId=held, triggerPrice="63000"))["success"]
+    await world.until(lambda: len(world.waiting()) == 2, 5)
+    await world.run(0.5)
+    (told,) = await protection(world)
+    assert [(guard.lives, guard.what, guard.trigger_price) for guard in told.guards] == [
+        ("venue", "take-profit", 63000),
+        ("venue", "stop", 61000),
+    ]
+    assert (told.covered, told.uncovered) == (D("0.010"), 0)
+    assert told.if_we_died == "If the daemon died now, the venue would close 0.01 at 61000 (mark): all of it."
+
+
 async def protection(world: World) -> list[Protected]:
     """What `pms protection` reads and tells."""
     rows: dict[str, list[Any]] = {}
-    for name in ("position", "open_orders", "active_trail_stop"):
+    for name in ("position", "open_orders", "active_trail_stop", "active_algo"):
         keys = await world.redis.keys(f"pms:{name}:*")
         rows[name] = [read(body) for key in keys for body in (await world.redis.hgetall(key)).values()]
-    return protected.of(rows["position"], rows["open_orders"], rows["active_trail_stop"])
+    return protected.of(rows["position"], rows["open_orders"], [*rows["active_trail_stop"], *rows["active_algo"]])
 
 
 # --- how it moves -------------------------------------------------------------------------------------

@@ -30,13 +30,14 @@ class VenueFailed(Exception):
 
 
 class Listening(msgspec.Struct, frozen=True):
-    """Where the running simulator is, and what its market is."""
+    """Where the running simulator is, what its market is, and where it takes faults (empty: nowhere)."""
 
     rest: str
     streams: str
     market: str
     symbols: list[str]
     state: str
+    control: str = ""
 
     @property
     def ports(self) -> tuple[int, int]:

@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--profile", default=DEFAULT_PROFILE, choices=[*PROFILES, "still"], help="of the synthetic market")
     add("--seed", type=int, default=0, help="of everything that is left to chance")
     add("--symbols", nargs="+", default=[], metavar="SYMBOL", help="of the synthetic market")
+    add("--faults", type=Path, metavar="FILE", help="what goes wrong there: a JSON list (docs/simulator.md)")
+    add("--control-port", type=int, default=-1, help="loopback port that takes faults while it runs; 0 for a free one")
 
 
 def market_arguments(args: argparse.Namespace) -> list[str]:
@@ -40,6 +42,10 @@ def market_arguments(args: argparse.Namespace) -> list[str]:
     told = ["--speed", str(args.speed), "--profile", args.profile, "--seed", str(args.seed)]
     if args.replay:
         told += ["--replay", *(str(path.absolute()) for path in args.replay)]
+    if args.faults:
+        told += ["--faults", str(args.faults.absolute())]
+    if args.control_port >= 0:
+        told += ["--control-port", str(args.control_port)]
     return told + (["--symbols", *args.symbols] if args.symbols else [])
 
 
@@ -101,6 +107,7 @@ def _as_text(started: up.Started, seconds: float, command: str) -> str:
     if venue is not None:
         lines.append(f"  venue    {venue.rest} and {venue.streams}, simulated; market {venue.market}")
         lines.append(f"  symbols  {', '.join(venue.symbols)}")
+        lines += [f"  faults   {venue.control}/faults"] if venue.control else []
     else:
         lines.append(f"  venue    {settings.rest_url} and {settings.stream_url}")
     if started.records:

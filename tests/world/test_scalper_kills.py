@@ -238,7 +238,7 @@ FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 async def _stops(world: World) -> None:
     """SIGTERM; it may meet its death on the way."""
-    await asyncio.wait({world.tasks.spawn(world.stop(), "stop")})
+    await asyncio.wait({world.life.tasks.spawn(world.stop(), "stop")})  # ends with its life
     await world.until(lambda: world.daemon is None, 5)
 
 

@@ -97,6 +97,17 @@ def _withdraw(state: ProtectionState, now: int, all_of_them: bool) -> tuple[Prot
     return state, actions, due
 
 
+def _bare_withdrawn(state: ProtectionState, now: int) -> Result:
+    """A triggered order that rests without the venue's flag must not outlive us (execution.md 14): the exit takes what
+    it leaves, in this life or the next."""
+    actions: tuple[Action, ...] = ()
+    for leg in state.legs:
+        resting = tuple(one for one in leg.orders if one.bare and one.triggered)
+        done = legs.withdrawn(leg, resting, state.symbol, now, triggered=True)
+        state, actions = legs.with_leg(state, done.leg), (*actions, *done.actions)
+    return state, actions
+
+
 def _wind_up(state: ProtectionState, now: int) -> Result:
     """Nothing is to be protected any more: what is at the venue goes, and with the last of it the record ends."""
     if state.exiting:
@@ -119,6 +130,9 @@ def _wind_up(state: ProtectionState, now: int) -> Result:
 def _close(state: ProtectionState, now: int) -> Result:
     """One cancels the other; what no triggered order at the venue closes, an exit does."""
     state, actions, due = _withdraw(state, now, all_of_them=False)
+    if state.stopped_at:
+        state, bare = _bare_withdrawn(state, now)
+        actions = (*actions, *bare)
     state = _replace(state, watch=False, status=AlgoStatus.ACTIVE)
     if state.exiting or not state.rest or any(one.triggered for one in state.orders):
         return _replace(state, wake_at=due), actions

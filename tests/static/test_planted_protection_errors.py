@@ -132,6 +132,13 @@ ERRORS = {
         "                taken += ZERO\n",
         WORLD + "test_without_the_flag_stops_never_sum_above_the_position",
     ),
+    "a triggered order without the flag outlives us": Planted(
+        14,
+        "algos/protection_close.py",
+        "    if state.stopped_at:\n",
+        "    if False:\n",
+        LIVES + "test_a_triggered_order_that_rests_without_the_flag_does_not_outlive_us",
+    ),
     "a trigger behind the price is taken": Planted(
         14,
         "pms/commands/triggers.py",

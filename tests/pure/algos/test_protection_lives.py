@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
+import pytest
 
 from algos import protecting, protection, protection_told, step
 from algos.step import CancelChild, PlaceChild
@@ -75,6 +76,20 @@ def test_an_exit_under_way_is_asked_for_anew_in_a_new_life() -> None:
     assert not stage.state.status.terminal
     stage.exit_done("refused")
     assert stage.state.status is AlgoStatus.CANCELLED
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_triggered_order_that_rests_without_the_flag_does_not_outlive_us(bare: bool) -> None:
+    stage = ProtectionStage(entry=True, stop=leg("90", "89"))
+    stage.opposed(bare)
+    stage.entered("1", live=False)
+    stage.accept()
+    stage.fire(stage.names()[0])
+    assert not stage.asked(CancelChild)
+    stage.give(step.StopRequest(stage.now, bare=bare))
+    assert len(stage.asked(CancelChild)) == bare
+    stage.confirm()
+    assert stage.exits == ([D(1)] if bare else []), "what it leaves is closed"
 
 
 def test_a_symbol_that_is_gone_ends_it_at_once() -> None:

@@ -6,6 +6,7 @@ Refuses to decide what is placed: that is the algo's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -60,31 +61,31 @@ class Covers:
             return
         views = [(runner.kind.view(runner.state), runner) for runner in here.values()]
         views.sort(key=lambda one: (not one[0].live_children, one[0].algo_id))
-        free: dict[int, Decimal] = {}
+        books, free = desk.books.held(symbol), dict[int, Decimal]()
         for view, runner in views:
-            most, net = self._part(view, free)
+            most, net = _part(view, books, free)
             if desk.follows(view.algo_id) and self._told.get(view.algo_id) != (most, net):
                 self._told[view.algo_id] = (most, net)
                 desk.offer(runner, Cover(desk.now(), most, net, desk.quote_of(runner)))
 
     def share(self, view: View) -> tuple[Decimal, Decimal]:
         """What one more algo would be given, and the account's net in its direction."""
-        free: dict[int, Decimal] = {}
+        books, free = self._desk.books.held(view.symbol), dict[int, Decimal]()
         for runner in self._by_symbol.get(view.symbol, {}).values():
-            self._part(runner.kind.view(runner.state), free)
-        return self._part(view, free)
+            _part(runner.kind.view(runner.state), books, free)
+        return _part(view, books, free)
 
-    def _part(self, view: View, free: dict[int, Decimal]) -> tuple[Decimal, Decimal]:
-        """What one may have of what is `free` in its direction, and the account's net there."""
-        books = self._desk.books.held(view.symbol)
-        held = books.get(view.sub_account_id, ZERO)
-        if not held:
-            return ZERO, ZERO
-        side = exits.closing_side(held)
-        net = exits.coverable(side, books, ZERO)
-        left = free.setdefault(side.sign, net)
-        if exits.form(view.sub_account_id, side, view.backstop, False, books, ZERO) is Form.FORBIDDEN:
-            return ZERO, net
-        most = min(view.backstop, left)
-        free[side.sign] = left - most
-        return most, net
+
+def _part(view: View, books: Mapping[str, Decimal], free: dict[int, Decimal]) -> tuple[Decimal, Decimal]:
+    """What one may have of what is `free` in its direction, by signed books, and the account's net there."""
+    held = books.get(view.sub_account_id, ZERO)
+    if not held:
+        return ZERO, ZERO
+    side = exits.closing_side(held)
+    net = exits.coverable(side, books, ZERO)
+    left = free.setdefault(side.sign, net)
+    if exits.form(view.sub_account_id, side, view.backstop, False, books, ZERO) is Form.FORBIDDEN:
+        return ZERO, net
+    most = min(view.backstop, left)
+    free[side.sign] = left - most
+    return most, net

@@ -40,6 +40,14 @@ def test_up_says_in_one_line_where_everything_is(up: Up) -> None:
         assert client.info("server")["redis_version"] == up.told["redis"]["version"]
 
 
+def test_what_protects_is_listed_from_the_records_and_without_a_position_it_is_said(up: Up) -> None:
+    shown = up.pms("protection")
+    assert shown.returncode == exits.OK, shown.stderr
+    assert shown.stdout.startswith("No open position.")
+    assert "The daemon runs (" in shown.stdout
+    assert json.loads(up.pms("protection", "--json").stdout) == []
+
+
 def test_a_chase_is_seen_among_algos_and_orders_until_it_is_cancelled(up: Up) -> None:
     chase_id = str(_chase(up)["chaseId"])
     shown = up.pms("algos").stdout

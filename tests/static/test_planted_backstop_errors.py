@@ -122,7 +122,7 @@ ERRORS = {
     "each is given all of the net": Planted(
         14,
         "pms/covers.py",
-        "        free[side.sign] = left - most\n",
+        "    free[side.sign] = left - most\n",
         "",
         WORLD + "test_two_stops_on_one_position_leave_one_position_to_sell_at_the_venue",
     ),

@@ -88,10 +88,20 @@ class Venue:
         return self.ask("paper", "GET", "/fapi/v1/openOrders", symbol=SYMBOL)
 
     def orders(self) -> list[Json]:
-        return self.ask("paper", "GET", "/fapi/v1/allOrders", symbol=SYMBOL)
+        return self._all("/fapi/v1/allOrders", "orderId", "orderId")
 
     def trades(self) -> list[Json]:
-        return self.ask("paper", "GET", "/fapi/v1/userTrades", symbol=SYMBOL)
+        return self._all("/fapi/v1/userTrades", "fromId", "id")
+
+    def _all(self, path: str, after: str, number: str) -> list[Json]:
+        """Every row there ever was, page by page."""
+        rows: list[Json] = []
+        while True:
+            given = {after: rows[-1][number] + 1 if rows else 1, "limit": 1000}
+            page = self.ask("paper", "GET", path, symbol=SYMBOL, **given)
+            rows += page
+            if len(page) < 1000:
+                return rows
 
     def filled(self) -> Decimal:
         """What the daemon's account has traded in all."""
@@ -266,9 +276,10 @@ class Stack:
         fills = [event for event in events if event["type"] in ("order_partial", "order_filled")]
         told = sum((fill["lastFillQty"] for fill in fills), Decimal(0))
         assert told == self.venue.filled()
-        held = json.loads(self.redis.hget(KEYS.position("main"), SYMBOL), parse_float=Decimal)
+        books = [self.redis.hget(key, SYMBOL) for key in self.redis.scan_iter(KEYS.position("*"))]
+        held = sum((json.loads(row, parse_float=Decimal)["signedQuantity"] for row in books if row), Decimal(0))
         risks = self.venue.ask("paper", "GET", "/fapi/v3/positionRisk", symbol=SYMBOL)
-        assert held["signedQuantity"] == sum(Decimal(risk["positionAmt"]) for risk in risks)
+        assert held == sum(Decimal(risk["positionAmt"]) for risk in risks)
 
 
 @contextlib.contextmanager

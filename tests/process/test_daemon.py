@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -171,26 +172,26 @@ def test_without_redis_a_chase_holds_then_leaves_and_comes_back_for_the_exact_re
 
 @pytest.mark.slow
 @pytest.mark.crash
-def test_killed_again_and_again_under_load_the_daemon_keeps_every_book_true(tmp_path) -> None:
-    terms = [{"aggressive": True}, {"stalkOffsetTicks": 50}, {"stalkMode": "trail"}, {"stalkMode": "none"}]
-    asked = Decimal("0.500")
-    with stack.running(tmp_path, "--profile", "busy", "--symbols", SYMBOL, "--speed", "3") as busy:
-        busy.daemon().opened()
-        started = []
-        for life in range(8):
-            for side in ("BUY", "SELL"):
-                started += [busy.chase(str(asked), side=side, leverage=20, **term) for term in terms]
-            least = busy.redis.xlen(KEYS.event_stream) + 5 * life  # in another moment each time
-            until(lambda least=least: busy.redis.xlen(KEYS.event_stream) >= least, 60, "a market that moves")
-            busy.daemons[-1].kill()
-            busy.daemon().opened()
-        assert busy.command("cancel_all")["success"]
-        until(lambda: not busy.redis.exists(KEYS.active("chase", "main")), 10, "all chases have ended")
-        assert not busy.venue.open_orders()
-        ids = {order["clientOrderId"]: Decimal(order["executedQty"]) for order in busy.venue.orders()}
-        for reply in started:
-            record = busy.state(reply)
-            assert record["status"] in ("filled", "cancelled"), record
-            assert record["filledQuantity"] <= asked
-            assert record["filledQuantity"] == sum(filled for name, filled in ids.items() if reply["chaseId"] in name)
-        busy.check_books()
+def test_one_that_stood_still_for_30_s_does_nothing_any_more_where_another_has_taken_over(still) -> None:
+    first = still.daemon()
+    first.opened()
+    reply = still.chase("0.010")
+    order = still.resting()
+    first.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    until(lambda: not still.redis.exists(KEYS.lease), 15, "its lease has run out")
+    second = still.daemon("elsewhere")
+    second.opened()
+    still.until_state(reply, status="active")
+    until(lambda: time.monotonic() - began > 30, 31, "30 s")
+    price, size = still.venue.book()[1][0]
+    still.venue.order("maker", "BUY", 2 * size, price, "GTC")  # a higher bid, which both would follow
+    until(lambda: Decimal(still.resting()["price"]) == price, 10, "the other one follows")
+    first.process.send_signal(signal.SIGCONT)
+    assert first.ended().code == exits.LEASE_LOST
+    (resting,) = still.venue.orders()
+    assert (resting["clientOrderId"], resting["status"]) == (order["clientOrderId"], "NEW")
+    assert second.process.poll() is None
+    still.venue.hit(resting, "0.010")
+    still.until_state(reply, status="filled", filledQuantity=Decimal("0.010"))
+    still.check_books()

@@ -166,4 +166,3 @@ async def test_the_terminal_has_a_line_for_each_parent_and_one_sub_account_can_b
     assert "desk-2" in one
     assert " main " not in one
     assert max(map(len, table.splitlines())) < 300
-    assert await report(kept, "--sub-account", "nobody") == "No orders in this time.\n"

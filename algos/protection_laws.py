@@ -40,10 +40,10 @@ def _check_order(before: ProtectionState | None, after: ProtectionState, action:
     require(action.reduce_only and action.side is after.side, 2, "an order that opens")
     require(action.alternatives == after.protection_id, 2, "an order outside its group")
     require(0 < action.quantity <= after.rest, 2, f"asks {action.quantity} of a rest of {after.rest}")
-    if after.bare:
+    if after.bounded:
         leg = next(leg for leg in after.legs if any(order.client_order_id == name for order in leg.orders))
         asked = sum((order.open_quantity for order in leg.orders), ZERO)
-        require(asked <= min(after.rest, after.most), 2, f"{asked} without the venue's flag for a rest of {after.rest}")
+        require(asked <= after.allowed, 2, f"{asked} without the venue's flag for a rest of {after.rest}")
     rules = after.instrument
     require(action.trigger_price > 0 and rules.on_price_grid(action.trigger_price), 6, "a trigger off the grid")
     require(rules.on_price_grid(action.price), 6, f"price {action.price} off the grid")

@@ -54,8 +54,8 @@ def _with_order(leg: Leg, changed: LegOrder) -> Leg:
 
 
 def at_venue(state: ProtectionState, leg: Leg) -> bool:
-    """Whether a leg belongs at the venue now: without the flag only the stop does."""
-    return not leg.dropped and not (state.bare and leg.word == "take_profit")
+    """Whether a leg belongs at the venue now: where no flag bounds them, of two only the stop does."""
+    return not leg.dropped and not (state.bounded and leg.word == "take_profit")
 
 
 def watched(state: ProtectionState, leg: Leg) -> bool:
@@ -135,8 +135,8 @@ def tend(state: ProtectionState, leg: Leg, now: int) -> Tended:
         return withdrawn(leg, leg.orders, state.symbol, now)
     fits = tuple(one for one in leg.standing if _fits(state, leg, one))
     others = tuple(one for one in leg.orders if one not in fits)
-    if state.bare:
-        return _bare(state, leg, want, fits, now)
+    if state.bounded:
+        return _bounded(state, leg, want, fits, now)
     if any(one.bare and not one.arriving for one in others):
         return withdrawn(leg, others, state.symbol, now)  # old before new, where one of them has no flag
     whole = [one for one in fits if one.open_quantity == want and one.state is not OrderState.UNKNOWN]
@@ -159,8 +159,8 @@ def _fits(state: ProtectionState, leg: Leg, order: LegOrder) -> bool:
     return same and (order.arriving or order.bare is state.bare)
 
 
-def _bare(state: ProtectionState, leg: Leg, want: Decimal, fits: tuple[LegOrder, ...], now: int) -> Tended:
-    """Without the flag: what is wrong or too much goes, and only what is proven free is asked for."""
+def _bounded(state: ProtectionState, leg: Leg, want: Decimal, fits: tuple[LegOrder, ...], now: int) -> Tended:
+    """Where no flag bounds it: what is wrong or too much goes, and only what is proven free is asked for."""
     kept, keep = ZERO, []
     for one in fits:
         if kept + one.open_quantity <= want:

@@ -147,21 +147,36 @@ class Guards:
         books = self._desk.books.held(symbol)
         return exits.form(sub_account_id, side, quantity, False, books, ZERO) is Form.UNFLAGGED
 
-    def free(self, sub_account_id: str, symbol: str, before: str = "") -> Decimal:
-        """How much of a position no protection closes that was there `before` the one of that id (empty: any) and
-        stands without the flag: such orders never sum above it (execution.md 14)."""
+    def form(
+        self, sub_account_id: str, symbol: str, side: Side, quantity: Decimal, before: str = ""
+    ) -> tuple[bool, Decimal]:
+        """Whether an order of so much would have to stand at the venue without its flag, and how much may (0 with the
+        flag: all of it), beside the protections of the same position that were there `before` the one of that id
+        (empty: all that there are).
+
+        What the flag does not bound never sums above the position (execution.md 14): the flag is missing, or bounds the
+        account's net only, of which others on the same side have a part.
+        """
+        bare = self.bare(sub_account_id, symbol, side, quantity)
+        if not bare and not self._shared(sub_account_id, symbol, side):
+            return False, ZERO
         taken = ZERO
         for state in (runner.state for runner in self._runners.values()):
             same = (state.sub_account_id, state.symbol) == (sub_account_id, symbol)
-            if same and state.bare and state.leg("stop") is not None and (not before or state.protection_id < before):
-                taken += min(state.rest, state.most)
-        return max(self._desk.ledger.position(sub_account_id, symbol).quantity - taken, ZERO)
+            if same and state.leg("stop") is not None and (not before or state.protection_id < before):
+                taken += state.allowed
+        most = min(quantity, max(self._desk.ledger.position(sub_account_id, symbol).quantity - taken, ZERO))
+        return bare or not most, most
+
+    def _shared(self, sub_account_id: str, symbol: str, side: Side) -> bool:
+        """Whether another sub-account holds what an order of that side closes."""
+        books = self._desk.books.held(symbol)
+        return any(held * side.sign < 0 for name, held in books.items() if name != sub_account_id)
 
     def _form(self, runner: Runner, quantity: Decimal) -> None:
         """Tell a protection in which form `quantity` of it may stand, where that is another now."""
         state: ProtectionState = runner.state
-        bare = self.bare(state.sub_account_id, state.symbol, state.side, quantity)
-        most = min(quantity, self.free(state.sub_account_id, state.symbol, state.protection_id)) if bare else ZERO
+        bare, most = self.form(state.sub_account_id, state.symbol, state.side, quantity, state.protection_id)
         if (bare, most) != (state.bare, state.most):
             now = self._desk.now()
             self._desk.offer(runner, protecting.Bare(now, bare, most, self._desk.quote_of(runner)))

@@ -29,8 +29,8 @@ class LegParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class ProtectionParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What was asked. `side` is the exit's: SELL protects a long. `entry_id` names the algo or the manual order that
     is protected from its first fill on; without one, `quantity` of the position `position_id` is. `bare`: as things
-    stand at the start, what closes it can't have the venue's reduce-only flag, and only `most` of it may stand
-    there."""
+    stand at the start, what closes it can't have the venue's reduce-only flag. Only `most` of it may stand there; 0
+    without `bare`: all of it."""
 
     symbol: str
     side: Side
@@ -97,11 +97,11 @@ class Leg(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class ProtectionState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The record `pms:algo:protection:{id}`.
 
-    `quantity` counts what was closed by it (`filled_quantity`) and what is still protected (`rest`); it grows with the
-    entry's fills and shrinks with the position. `entry_live`: the entry may still fill; `entry_stopped`: its end was
-    asked for. `bare`: an order that closes it would have to stand without the venue's flag (execution.md 14), and
-    `most` is how much may, beside what else protects the position. `watch`: a leg's price is watched here, since
-    nothing of it stands at the venue. `word` is what was told last, of the leg
+    `quantity` counts what was closed by it (`filled_quantity`) and what is still protected (`rest`); it grows with
+    the entry's fills and shrinks with the position. `entry_live`: the entry may still fill; `entry_stopped`: its
+    end was asked for. `bare`: an order that closes it would have to stand without the venue's flag (execution.md
+    14). `most` is how much may stand beside what else protects the position; 0 without `bare`: all of it. `watch`:
+    a leg's price is watched here, since nothing of it stands at the venue. `word` is what was told last, of the leg
     `word_leg`, the `count`th time.
     """
 
@@ -160,11 +160,21 @@ class ProtectionState(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
         return max(self.quantity - self.filled_quantity, ZERO)
 
     @property
+    def bounded(self) -> bool:
+        """Whether the venue's flag does not bound it: it is missing, or others stand on the same side."""
+        return self.bare or self.most > 0
+
+    @property
+    def allowed(self) -> Decimal:
+        """How much of the rest may stand at the venue."""
+        return min(self.rest, self.most) if self.bounded else self.rest
+
+    @property
     def target(self) -> Decimal:
         """How much of that one order at the venue is to close: 0 where it is too little for one."""
         rules = self.instrument
         most = min(rules.max_qty, rules.market_max_qty or rules.max_qty)
-        whole = rules.quantity_down(min(self.rest, most, self.most if self.bare else self.rest))
+        whole = rules.quantity_down(min(self.allowed, most))
         return whole if whole >= rules.min_qty else ZERO
 
     @property

@@ -62,7 +62,7 @@ class ProtectDoor:
         check_ahead(side, self._word, command.trigger_price, price_of(self._desk, held.symbol), "triggerPrice")
         check_room(self._desk)
         quantity = self._quantity(command, held, instrument)
-        bare = self._desk.guards.bare(sub_account, held.symbol, side, quantity)
+        bare, most = self._desk.guards.form(sub_account, held.symbol, side, quantity)
         asked = LegParams(
             trigger_price=command.trigger_price,
             limit_price=command.limit_price or ZERO,
@@ -74,7 +74,7 @@ class ProtectDoor:
             position_id=held.position_id,
             quantity=quantity,
             bare=bare,
-            most=min(quantity, self._desk.guards.free(sub_account, held.symbol)) if bare else ZERO,
+            most=most,
             stop=asked if self._word == "stop" else None,
             take_profit=asked if self._word == "take_profit" else None,
         )

@@ -1330,7 +1330,7 @@ export interface ProtectionEvent {
   readonly slippageBps: number;
 }
 
-/** What was asked. `side` is the exit's: SELL protects a long. `entry_id` names the algo or the manual order that is protected from its first fill on; without one, `quantity` of the position `position_id` is. `bare`: as things stand at the start, what closes it can't have the venue's reduce-only flag, and only `most` of it may stand there. */
+/** What was asked. `side` is the exit's: SELL protects a long. `entry_id` names the algo or the manual order that is protected from its first fill on; without one, `quantity` of the position `position_id` is. `bare`: as things stand at the start, what closes it can't have the venue's reduce-only flag. Only `most` of it may stand there; 0 without `bare`: all of it. */
 export interface ProtectionParams {
   readonly symbol: string;
   readonly side: Side;
@@ -1343,7 +1343,7 @@ export interface ProtectionParams {
   readonly most: number;
 }
 
-/** The record `pms:algo:protection:{id}`.  `quantity` counts what was closed by it (`filled_quantity`) and what is still protected (`rest`); it grows with the entry's fills and shrinks with the position. `entry_live`: the entry may still fill; `entry_stopped`: its end was asked for. `bare`: an order that closes it would have to stand without the venue's flag (execution.md 14), and `most` is how much may, beside what else protects the position. `watch`: a leg's price is watched here, since nothing of it stands at the venue. `word` is what was told last, of the leg `word_leg`, the `count`th time. */
+/** The record `pms:algo:protection:{id}`.  `quantity` counts what was closed by it (`filled_quantity`) and what is still protected (`rest`); it grows with the entry's fills and shrinks with the position. `entry_live`: the entry may still fill; `entry_stopped`: its end was asked for. `bare`: an order that closes it would have to stand without the venue's flag (execution.md 14). `most` is how much may stand beside what else protects the position; 0 without `bare`: all of it. `watch`: a leg's price is watched here, since nothing of it stands at the venue. `word` is what was told last, of the leg `word_leg`, the `count`th time. */
 export interface ProtectionRecord {
   readonly protectionId: string;
   readonly subAccountId: string;

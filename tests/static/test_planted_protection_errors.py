@@ -43,9 +43,16 @@ ERRORS = {
     "the take-profit goes without the flag": Planted(
         14,
         "algos/protection_legs.py",
-        'return not leg.dropped and not (state.bare and leg.word == "take_profit")',
+        'return not leg.dropped and not (state.bounded and leg.word == "take_profit")',
         "return not leg.dropped",
         RULES + "test_without_the_flag_only_the_stop_is_at_the_venue_and_the_other_price_is_held_here",
+    ),
+    "the flag is trusted where others stand on the same side": Planted(
+        14,
+        "pms/guards.py",
+        "        return any(held * side.sign < 0 for name, held in books.items() if name != sub_account_id)\n",
+        "        return False\n",
+        "tests/world/test_protection_kills.py::test_what_others_hold_on_the_same_side_is_never_sold_while_we_are_dead",
     ),
     "a trigger that has passed is a refusal like any": Planted(
         14,
@@ -163,7 +170,7 @@ ERRORS = {
     "too much without the flag is not seen": Planted(
         2,
         "algos/protection_laws.py",
-        "require(asked <= min(after.rest, after.most), 2,",
+        "require(asked <= after.allowed, 2,",
         "require(True, 2,",
         LAWS + "test_an_order_that_breaks_a_law_is_seen",
     ),

@@ -189,3 +189,45 @@ async def test_a_position_that_others_close_with_every_exit_armed_opens_nothing(
     await world.run(60 if how == "liquidated" else 0)  # what the insurance paid is told by the minute
     assert await world.redis.hgetall("pms:active_algo:main") == {}
     assert await world.redis.hgetall("pms:active_trail_stop:main") == {}
+
+
+@pytest.mark.parametrize("second", ["another stop", "a take-profit"])
+@in_world()
+async def test_what_others_hold_on_the_same_side_is_never_sold_while_we_are_dead(world: World, second: str) -> None:
+    """The venue's flag bounds the account's net, and another sub-account's long is a part of it: of two orders that
+    each close all of ours only one may stand there, since the second would sell theirs."""
+    await ready(world)
+    ours = await opened(world)
+    theirs = await opened(world, "BUY", "0.010", "other")
+    older = await protected(world, positionId=ours, triggerPrice=61000)
+    if second == "another stop":
+        await protected(world, positionId=ours, triggerPrice=60500)
+    else:
+        await protected(world, "take_profit", positionId=ours, triggerPrice=62500)
+    await world.run(1)
+    assert standing(world) == [("SELL", D(61000), D("0.010"))]
+    await world.kill()
+    world.market.move(15_000)
+    await world.run(2)
+    world.market.move(-30_000)
+    await world.run(2)
+    assert world.held() == D("0.010"), "ours is closed, theirs stands"
+    await world.start()
+    assert (await over(world, older))["filledQuantity"] == D("0.010")
+    assert (await position(world))["quantity"] == 0
+    assert ((await position(world, "other"))["positionId"], world.held()) == (theirs, D("0.010"))
+    await world.until(lambda: not world.waiting())
+
+
+@in_world()
+async def test_alone_on_its_side_both_orders_of_a_position_stand_at_the_venue(world: World) -> None:
+    await ready(world)
+    ours = await opened(world)
+    await protected(world, positionId=ours, triggerPrice=61000)
+    await protected(world, "take_profit", positionId=ours, triggerPrice=62500)
+    await world.run(1)
+    assert [trigger for _, trigger, _ in standing(world)] == [D(61000), D(62500)]
+    await opened(world, "BUY", "0.010", "other")
+    await world.until(lambda: [trigger for _, trigger, _ in standing(world)] == [D(61000)], 3)
+    assert (await world.command("close_all", subAccountId="other"))["success"]
+    await world.until(lambda: len(standing(world)) == 2, 5)

@@ -216,9 +216,9 @@ class ProtectionStage:
     def exit_done(self, reason: str = "") -> tuple[Action, ...]:
         return self.give(ExitDone(self.now, reason, self.touch))
 
-    def opposed(self, bare: bool = True, most: str = "100") -> tuple[Action, ...]:
+    def opposed(self, bare: bool = True, most: str = "") -> tuple[Action, ...]:
         self.bare = bare
-        return self.give(protecting.Bare(self.now, bare, D(most), self.touch))
+        return self.give(protecting.Bare(self.now, bare, D(most or ("100" if bare else "0")), self.touch))
 
     def die(self) -> None:
         """The record is read back by another process, and holds."""

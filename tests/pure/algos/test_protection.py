@@ -464,6 +464,16 @@ def test_orders_change_their_form_with_the_account() -> None:
     assert not stage.state.watch
 
 
+def test_beside_others_on_its_side_no_more_than_its_part_stands_with_the_flag_either() -> None:
+    stage = armed(**BOTH)
+    stage.opposed(False, most="0.5")
+    stage.settle()
+    stage.settle()
+    assert stage.standing() == [("90", D("0.5"))]
+    assert stage.standing("take_profit") == []
+    assert not any(order.bare for order in stage.state.orders)
+
+
 def test_orders_of_a_leg_are_bounded() -> None:
     stage = bare()
     for number in range(1, 12):

@@ -135,7 +135,7 @@ ERRORS = {
     "without the flag stops sum above the position": Planted(
         14,
         "pms/guards.py",
-        "                taken += min(state.rest, state.most)\n",
+        "                taken += state.allowed\n",
         "                taken += ZERO\n",
         WORLD + "test_without_the_flag_stops_never_sum_above_the_position",
     ),

@@ -1,7 +1,8 @@
 """`pms test`: the project's whole test run, which is pytest with the linter, the type checker and the style as tests.
 
-Owns how pytest is called. Refuses to know the tests. Without a choice of tests it runs on two processes, as the default
-run is to fit two cores; any argument of the caller's own goes to pytest as it is, in one process.
+Owns how pytest is called. Refuses to know the tests. Without a choice of tests it runs on three processes: the default
+run is to fit two cores, and the tests of real processes mostly wait. Any argument of the caller's own goes to pytest as
+it is, in one process.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pms.bootstrap import ROOT
 
 # Groups keep the tests of real processes apart from each other. A process that was ended for a hanging test is not
 # replaced: it would run the same test again.
-_SHARING = ("-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0")
+_SHARING = ("-n", "3", "--dist", "loadgroup", "--max-worker-restart", "0")
 SLOW_TEST_S = 3600  # what the whole slow run may take; the others are ended after the time in pyproject.toml
 # Nothing here picks tests or needs the terminal, so the run may be shared out.
 _SHARED_OUT = frozenset(("--slow", "-q", "-v", "-vv", "-x"))

@@ -38,15 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def market_arguments(args: argparse.Namespace) -> list[str]:
-    """The same as arguments of `pms sim`."""
+    """What chooses the market, as arguments of `pms sim`."""
     told = ["--speed", str(args.speed), "--profile", args.profile, "--seed", str(args.seed)]
     if args.replay:
         told += ["--replay", *(str(path.absolute()) for path in args.replay)]
-    if args.faults:
-        told += ["--faults", str(args.faults.absolute())]
-    if args.control_port >= 0:
-        told += ["--control-port", str(args.control_port)]
     return told + (["--symbols", *args.symbols] if args.symbols else [])
+
+
+def fault_arguments(args: argparse.Namespace) -> list[str]:
+    """What goes wrong there, as arguments of `pms sim`."""
+    told = ["--faults", str(args.faults.absolute())] if args.faults else []
+    return told + (["--control-port", str(args.control_port)] if args.control_port >= 0 else [])
 
 
 def main(args: argparse.Namespace) -> int:
@@ -61,7 +63,8 @@ def main(args: argparse.Namespace) -> int:
     try:
         settings = config.load(live_label=args.live)
         log.configure(settings.log_format)
-        code = up.run(settings, market_arguments(args), clock, announce, records=args.command == "up")
+        simulated = market_arguments(args) + fault_arguments(args)
+        code = up.run(settings, simulated, clock, announce, records=args.command == "up")
     except config.ConfigError as error:
         return _refused(str(error), exits.CONFIG)
     except datadir.DataDirInUse as error:

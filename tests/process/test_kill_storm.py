@@ -1,7 +1,7 @@
 """A real daemon killed at random moments, with ten algos and more than twenty orders a second on a real Redis and a
 real venue: no order is orphaned, doubled or lost, and a second recovery plans nothing.
 
-In the default run four deaths, with `--slow` ten and a hundred. What a death leaves unknown holds its sub-account back
+In the default run two deaths, with `--slow` ten and a hundred. What a death leaves unknown holds its sub-account back
 for a while, so that there are several.
 """
 
@@ -150,7 +150,7 @@ def _again_plans_nothing(standing: Stack) -> None:
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("deaths", [4, *(pytest.param(deaths, marks=pytest.mark.slow) for deaths in (10, 100))])
+@pytest.mark.parametrize("deaths", [2, *(pytest.param(deaths, marks=pytest.mark.slow) for deaths in (10, 100))])
 def test_killed_at_random_moments_under_load_nothing_is_orphaned_doubled_or_lost(
     tmp_path: Path, cases: Callable[[int], None], told: Callable[[str], None], deaths: int
 ) -> None:

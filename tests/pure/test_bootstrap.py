@@ -12,7 +12,7 @@ import pytest
 from pms import bootstrap, selftest
 
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
-SHARED_OUT = ["-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0"]
+SHARED_OUT = ["-n", "3", "--dist", "loadgroup", "--max-worker-restart", "0"]
 
 
 def _pins() -> dict[str, str]:

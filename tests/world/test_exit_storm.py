@@ -21,7 +21,7 @@ LOSS = (0.05, 0.02, 0.03)  # of order requests: lost before, lost after, unknown
 
 @pytest.mark.slow
 @pytest.mark.faults
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 8))])
 @in_world()
 async def test_a_storm_of_opposite_positions_and_their_exits_ends_flat_with_books_that_agree(
     world: World, seed: int

@@ -51,7 +51,7 @@ async def act(world: World, chance: random.Random, number: int) -> None:
         world.market.hit(order, min(D("0.005"), order.remaining))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 6))])
 @in_world()
 async def test_whatever_is_lost_the_records_end_as_the_venue_has_it(world: World, seed: int) -> None:
     """The books are compared with the venue to the last digit after every test."""

@@ -74,7 +74,7 @@ def _over(folder: Path, symbol: str, **options: Any) -> None:
         runner.run(live())
 
 
-@pytest.mark.parametrize("profile", ["busy", "quiet"])
+@pytest.mark.parametrize("profile", ["quiet", pytest.param("busy", marks=pytest.mark.slow)])
 def test_on_a_made_up_market_every_scalper_stays_true_to_its_fills(tmp_path: Path, profile: str) -> None:
     _over(tmp_path, "BTCUSDT", profile=profile)
 

@@ -23,7 +23,7 @@ LOSSES = ((0.05, {"lose": "before"}), (0.02, {"lose": "after"}), (0.03, {"status
 
 @pytest.mark.slow
 @pytest.mark.faults
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 8))])
 @in_world()
 async def test_a_storm_of_trailing_stops_never_flips_a_position_and_ends_in_order(world: World, seed: int) -> None:
     dice = random.Random(seed)

@@ -38,7 +38,7 @@ async def _weather(world: World, chance: random.Random) -> None:
     await world.run(1)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 8))])
 @in_world()
 async def test_whatever_is_lost_they_end_with_all_or_with_what_is_missing_named(world: World, seed: int) -> None:
     """The books are compared with the venue to the last digit after every test."""

@@ -97,7 +97,7 @@ def test_the_market_is_chosen_with_the_simulators_own_words(tmp_path) -> None:
     given = serve.market_arguments(_parsed(serve, "--replay", str(tmp_path / "a.gz"), "--speed", "2", "--seed", "3"))
     words = ["--speed", "2.0", "--profile", "busy", "--seed", "3", "--replay", str(tmp_path / "a.gz")]
     assert given == words
-    spoilt = serve.market_arguments(_parsed(serve, "--faults", str(tmp_path / "f.json"), "--control-port", "0"))
+    spoilt = serve.fault_arguments(_parsed(serve, "--faults", str(tmp_path / "f.json"), "--control-port", "0"))
     assert spoilt[-4:] == ["--faults", str(tmp_path / "f.json"), "--control-port", "0"]
 
 

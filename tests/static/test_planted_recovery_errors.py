@@ -79,5 +79,6 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.slow  # test_planting.py holds that each still has its place
 def test_a_planted_error_turns_its_test_red(name: str) -> None:
     assert_found(ERRORS[name])

@@ -106,6 +106,7 @@ def node(what: str) -> str:
 
 
 @pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.slow  # test_planting.py holds that each still has its place
 def test_a_planted_error_turns_its_row_red(name: str) -> None:
     path, right, wrong, row = ERRORS[name]
     assert_found(Planted(0, path, right, wrong, node(row)))

@@ -60,12 +60,16 @@ async def test_it_never_runs_where_somebody_elses_order_rests(world: World, whos
 
 @in_world()
 async def test_a_closer_of_our_own_does_not_turn_it_off(world: World) -> None:
-    await world.start()
+    daemon = await world.start()
     await world.command("trade", symbol="BTCUSDT", side="BUY", quantity="0.020")
     await world.chase(side="BUY")
+    await world.until(lambda: timer(world), 3)
     await world.chase(side="SELL", reduceOnly=True)
     await world.until(lambda: len(world.resting()) == 2)
-    await world.until(lambda: timer(world), 3)
+    before = timer(world)
+    await world.run(25)
+    assert timer(world) > before, "it is refreshed beside the closer"
+    assert daemon.read_health().dead_man["BTCUSDT"] > daemon.desk.now() - 21_000
 
 
 @pytest.mark.parametrize("leaves", [True, False])

@@ -22,7 +22,7 @@ from pms.core.positions import Booked, Trade
 from pms.ledger import Ledger
 from pms.unit import Unit
 from schemas.books import Position
-from schemas.events_orders import PositionReduced, PositionUpdated
+from schemas.events_orders import FundingPaid, PositionReduced, PositionUpdated
 from schemas.events_system import Allocation, LiquidationEvent
 from schemas.market import ZERO, Instrument
 from schemas.orders import Fill, Order, Origin
@@ -193,13 +193,17 @@ class Books:
 
     def pay(self, unit: Unit, cash: Mapping[str, Decimal], wallet: Decimal) -> None:
         """Move balances; what of the wallet's change is nobody's is `external`'s."""
+        for name, amount in self._shared(cash, wallet).items():
+            if amount:
+                account = self._ledger.sub_accounts[name]
+                unit.sub_account(_replace(account, balance=account.balance + amount))
+
+    def _shared(self, cash: Mapping[str, Decimal], wallet: Decimal) -> dict[str, Decimal]:
+        """What each sub-account's balance moves by, together what the wallet did."""
         accounts = self._ledger.sub_accounts
         known = {name: amount for name, amount in cash.items() if name in accounts and name != EXTERNAL}
         rest = wallet - sum(known.values(), ZERO)
-        for name, amount in (*known.items(), (EXTERNAL, rest)):
-            if amount:
-                account = accounts[name]
-                unit.sub_account(_replace(account, balance=account.balance + amount))
+        return known | {EXTERNAL: rest}
 
     def held_at(self, symbol: str, time: int) -> dict[str, Decimal]:
         """What each book held of a symbol when a funding was due."""
@@ -213,8 +217,28 @@ class Books:
     def fund(self, unit: Unit, rate: FundingRate, income: Decimal) -> None:
         """Book one funding, once: each book is paid on what it held then, `external` takes the difference to the
         venue's row (execution.md 16)."""
-        self.pay(unit, funding.payments(rate, self.held_at(rate.symbol, rate.time)), income)
+        held = self.held_at(rate.symbol, rate.time)
+        payments = funding.payments(rate, held)
+        for name, amount in self._shared(payments, income).items():
+            if amount or held.get(name):
+                unit.event(self._funding_event(name, held.get(name, ZERO), rate, amount))
+        self.pay(unit, payments, income)
         unit.funded(rate.symbol, rate.time)
+
+    def _funding_event(self, name: str, held: Decimal, rate: FundingRate, amount: Decimal) -> FundingPaid:
+        position = self._ledger.position(name, rate.symbol)
+        hour = rate.time // funding.HOUR_MS * funding.HOUR_MS
+        return FundingPaid(
+            ts=self._now(),
+            sub_account_id=name,
+            symbol=rate.symbol,
+            position_id=funding.position_at(hour, position.position_id, position.hours) if held else "",
+            due_at=rate.time,
+            rate=rate.rate,
+            mark_price=rate.mark,
+            quantity=held,
+            amount=amount or ZERO,  # 0E-8 is written out
+        )
 
     def receive(self, unit: Unit, row: Income) -> None:
         """Book what else moved the wallet (a transfer, a rebate, an insurance clearance) on `external`."""

@@ -13,10 +13,11 @@ from schemas.records import Part, Record
 
 
 class Held(Part, frozen=True):
-    """A signed quantity held just before a whole hour."""
+    """A signed quantity held just before a whole hour, and as which position; "" where that is not known."""
 
     time: int
     quantity: Decimal
+    position_id: str = ""
 
 
 class Position(Record, frozen=True, kw_only=True):

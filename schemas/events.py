@@ -21,7 +21,14 @@ from schemas.events_algos import (
     TwapBasketEvent,
     TwapEvent,
 )
-from schemas.events_orders import Event, OrderEvent, PositionReduced, PositionUpdated, ProtectionEvent
+from schemas.events_orders import (
+    Event,
+    FundingPaid,
+    OrderEvent,
+    PositionReduced,
+    PositionUpdated,
+    ProtectionEvent,
+)
 from schemas.events_system import (
     AlarmEvent,
     CommandResult,
@@ -50,6 +57,7 @@ FAMILIES: tuple[type[Event], ...] = (
     AlgoEvent,
     PositionUpdated,
     PositionReduced,
+    FundingPaid,
     RiskEvent,
     MarginWarning,
     LiquidationEvent,

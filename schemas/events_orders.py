@@ -141,6 +141,21 @@ class PositionReduced(_PositionEvent, frozen=True, kw_only=True):
     close_price: Decimal
 
 
+class FundingPaid(Event, frozen=True, kw_only=True):
+    """A sub-account was paid (or paid: negative) at the funding of `due_at`, Unix ms, on the signed `quantity` that it
+    held then (execution.md 16). `external` has what remains of the venue's own row, so that the amounts of one funding
+    sum to that. `position_id` is "" where nothing was held, or it is not known any more."""
+
+    type: Literal["funding_paid"] = "funding_paid"
+    symbol: str
+    position_id: str
+    due_at: int
+    rate: Decimal
+    mark_price: Decimal
+    quantity: Decimal
+    amount: Decimal
+
+
 ProtectionEventType = Literal[
     "protection_placed", "protection_moved", "protection_triggered", "protection_removed", "protection_blind"
 ]

@@ -36,14 +36,24 @@ def held_at(time: int, now_held: Decimal, hours: tuple[Held, ...]) -> Decimal:
     return now_held
 
 
-def crossed(time: int, delta: Decimal, held: Decimal, hours: tuple[Held, ...], funded: int) -> tuple[Held, ...]:
-    """The hours kept after a trade at `time` moves a book that holds `held` by `delta`. A late trade mends the hours
-    after it. Hours whose funding is booked (up to `funded`) are let go."""
+def position_at(time: int, now_id: str, hours: tuple[Held, ...]) -> str:
+    """The position that `held_at` counts; `now_id` is today's."""
+    return next((hour.position_id for hour in hours if hour.time >= time), now_id)
+
+
+def crossed(
+    time: int, delta: Decimal, held: Decimal, hours: tuple[Held, ...], funded: int, position_id: str = ""
+) -> tuple[Held, ...]:
+    """The hours kept after a trade at `time` moves a book that holds `held`, as that position, by `delta`. A late trade
+    mends the hours after it. Hours whose funding is booked (up to `funded`) are let go."""
     start = time // HOUR_MS * HOUR_MS
-    kept = {hour.time: hour.quantity + (delta if hour.time > start else ZERO) for hour in hours}
+    kept = {
+        hour.time: Held(hour.time, hour.quantity + (delta if hour.time > start else ZERO), hour.position_id)
+        for hour in hours
+    }
     if start not in kept:
-        kept[start] = held_at(start, held, hours)
-    rows = [Held(at, quantity) for at, quantity in sorted(kept.items()) if at > funded]
+        kept[start] = Held(start, held_at(start, held, hours), position_at(start, position_id, hours))
+    rows = [kept[at] for at in sorted(kept) if at > funded]
     return tuple(rows[-HOURS_KEPT:])
 
 

@@ -63,7 +63,7 @@ def book(position: Position, trade: Trade, leverage: int, now: int, funded: int 
     """Move the book by one trade: a flip gives two parts, its closing and its opening. `leverage` is the order's, kept
     by an opening; `funded` the time up to which the symbol's funding is booked."""
     held = position.signed_quantity
-    hours = funding.crossed(trade.time, trade.quantity, held, position.hours, funded)
+    hours = funding.crossed(trade.time, trade.quantity, held, position.hours, funded, position.position_id)
     position = _replace(position, hours=hours)
     if held * trade.quantity >= 0:
         return (_opened(position, trade, leverage, now) if not held else _grown(position, trade, now),)

@@ -20,7 +20,7 @@ from schemas import codec
 from schemas.errors import Invalid
 
 ORDERS, AUDIT = "orders", "audit"
-_PREFIXES = ("order_", "chase_", "twap_", "trail_stop_", "scalper_", "algo_", "protection_", "position_")
+_PREFIXES = ("order_", "chase_", "twap_", "trail_stop_", "scalper_", "algo_", "protection_", "position_", "funding_")
 # By these people find out who did what, and what the daemon did on its own account.
 _AUDITED = (*"command_result risk_rejected alarm system_status seq_jump position_drift adl_triggered".split(),)
 _AUDITED_PREFIXES = ("recovery_", "full_liquidation", "margin_warning")

@@ -23,6 +23,7 @@ from pms.records.tables import (
     Command,
     Event,
     Fill,
+    Funding,
     Order,
     Position,
     PositionChange,
@@ -36,6 +37,7 @@ PAGE = 2_000
 REPLAYED: dict[type[Row], str] = {
     SubAccount: "first_seen_at",
     Balance: "ts",
+    Funding: "ts",
     Order: "placed_at",
     Fill: "ts",
     Position: "opened_at",

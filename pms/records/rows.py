@@ -21,6 +21,7 @@ from pms.records.tables import (
     Command,
     Event,
     Fill,
+    Funding,
     Order,
     Position,
     PositionChange,
@@ -31,7 +32,7 @@ from pms.records.tables import (
 from schemas import codec, events
 from schemas.errors import Invalid
 from schemas.events import Numbered
-from schemas.events_orders import OrderEvent, PositionReduced, PositionUpdated
+from schemas.events_orders import FundingPaid, OrderEvent, PositionReduced, PositionUpdated
 from schemas.events_system import CommandResult, RiskEvent, RiskRejected
 from schemas.events_system import RecoveryAction as RecoveryActionEvent
 from schemas.market import ZERO
@@ -193,6 +194,10 @@ def _risk(rows: Draft, numbered: Numbered, event: RiskEvent, _body: bytes) -> No
     rows.put(SubAccount, values | {"id": numbered.sub_account_id, "updated_at": instant(numbered.ts)})
 
 
+def _funding(rows: Draft, numbered: Numbered, event: FundingPaid, _body: bytes) -> None:
+    rows.add(Funding, _shown(Funding, event) | _history(numbered) | {"due_at": instant(event.due_at)})
+
+
 # --- commands, refusals, recovery -------------------------------------------------------------------------
 
 
@@ -232,6 +237,7 @@ _ACTS: dict[type, Callable[[Draft, Numbered, Any, bytes], None]] = {
     OrderEvent: _order,
     PositionUpdated: _position,
     PositionReduced: _position,
+    FundingPaid: _funding,
     RiskEvent: _risk,
     CommandResult: _command,
     RiskRejected: _refusal,

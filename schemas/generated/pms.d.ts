@@ -693,6 +693,25 @@ export interface FreezeCommand {
   readonly signature?: string | null;
 }
 
+/** A sub-account was paid (or paid: negative) at the funding of `due_at`, Unix ms, on the signed `quantity` that it held then (execution.md 16). `external` has what remains of the venue's own row, so that the amounts of one funding sum to that. `position_id` is "" where nothing was held, or it is not known any more. */
+export interface FundingPaid {
+  readonly seq: number;
+  readonly prevSeq: number;
+  readonly epoch: number;
+  readonly type: "funding_paid";
+  readonly v: number;
+  readonly ts: number;
+  readonly subAccountId: string;
+  readonly requestId: string;
+  readonly symbol: string;
+  readonly positionId: string;
+  readonly dueAt: number;
+  readonly rate: number;
+  readonly markPrice: number;
+  readonly quantity: number;
+  readonly amount: number;
+}
+
 /** One halt in force. `subject` is the sub-account or the symbol, "" for all. `keep_orders`: what rested stays. */
 export interface Halt {
   readonly scope: "all" | "subAccountId" | "symbol";
@@ -746,10 +765,11 @@ export interface HealthRecord {
   readonly version: string;
 }
 
-/** A signed quantity held just before a whole hour. */
+/** A signed quantity held just before a whole hour, and as which position; "" where that is not known. */
 export interface Held {
   readonly time: number;
   readonly quantity: number;
+  readonly positionId: string;
 }
 
 /** One symbol's trading rules (binance.md 3.2). tick and step come from the filters, never from the precisions. */
@@ -2573,6 +2593,7 @@ export type PmsEvent =
   | AlgoEvent
   | PositionUpdated
   | PositionReduced
+  | FundingPaid
   | RiskEvent
   | MarginWarning
   | LiquidationEvent

@@ -7,6 +7,7 @@ import pytest
 from tests.static.planting import Planted, assert_found
 
 MEASURES, STATE = "tests/pure/report/test_measures.py::", "tests/pure/records/test_state_check.py::"
+WORLD = "tests/world/"
 LOGS, JOURNAL = "tests/pure/test_logs.py::", "tests/pure/records/test_journal.py::"
 
 ERRORS = {
@@ -93,6 +94,27 @@ ERRORS = {
         "if name and seq > self._last[name]:",
         "if name:",
         JOURNAL + "test_after_a_kill_nothing_is_logged_twice_and_nothing_is_missing",
+    ),
+    "what remains of a funding is told to nobody": Planted(
+        16,
+        "pms/books.py",
+        "if amount or held.get(name):",
+        "if amount and held.get(name) and name == EXTERNAL:",
+        WORLD + "test_funding.py::test_each_book_is_paid_on_its_own_position_though_the_venue_pays_on_the_net",
+    ),
+    "a funding is told as of today's position": Planted(
+        16,
+        "pms/core/funding.py",
+        "return next((hour.position_id for hour in hours if hour.time >= time), now_id)",
+        "return now_id",
+        "tests/pure/core/test_funding.py::test_the_position_that_was_held_is_known_though_another_one_stands_now",
+    ),
+    "fundings do not come into SQL": Planted(
+        16,
+        "pms/records/rows.py",
+        "    FundingPaid: _funding,\n",
+        "",
+        WORLD + "test_records.py::test_a_funding_has_a_row_for_each_that_held_something_as_the_position_of_that_time",
     ),
     "a torn line stays in the log": Planted(
         0,

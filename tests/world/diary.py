@@ -13,6 +13,7 @@ from tests.virtual import VirtualLoop
 from tests.world.world import World
 
 D = Decimal
+BEGINS_MS = 1_790_006_385_000  # 2026-09-21 15:59:45 UTC: the funding of 16:00 finds the daemon dead
 LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.010", "price": "61000.0"}
 
 
@@ -28,7 +29,7 @@ class Diary(NamedTuple):
 
 
 async def live(world: World) -> None:
-    """Chases with fills, an amended and a cancelled order, refusals, two sub-accounts, a close, a kill."""
+    """Chases with fills, an amended and a cancelled order, refusals, two sub-accounts, a close, a kill, a funding."""
     world.market.quote("61800.0", "61805.0")
     await world.start()
     await world.command("subaccount_put", id="desk-2", name="Second desk", initialBalance="5000.5")
@@ -57,7 +58,7 @@ async def live(world: World) -> None:
     await world.command("chase_cancel", chaseId=last)
     await world.command("close", symbol="BTCUSDT", side="SELL")
     await world.command("nonsense", "stream")
-    await world.run(6)
+    await world.run(35)  # the next audit books it
 
 
 async def read(world: World) -> Diary:
@@ -83,7 +84,7 @@ def write(folder: Path) -> Diary:
     """Live it on a virtual clock."""
 
     async def all_of_it() -> Diary:
-        world = World(folder)
+        world = World(folder, start_ms=BEGINS_MS)
         try:
             await live(world)
             return await read(world)

@@ -53,6 +53,14 @@ class Funding:
         self.world.exchange._account(self.world.account).income.append(row)
 
 
+async def told(world: World) -> dict[str, dict[str, Any]]:
+    """What events said of the one funding, by sub-account; each must speak once."""
+    events = await world.events("funding_paid")
+    found = {event["subAccountId"]: event for event in events}
+    assert len(found) == len(events)
+    return found
+
+
 async def owned(world: World, *names: str) -> list[Decimal]:
     return [await balance(world, name) for name in names]
 
@@ -80,6 +88,12 @@ async def test_each_book_is_paid_on_its_own_position_though_the_venue_pays_on_th
     assert await balance(world, "external") == external + row - sum(paid)
     watermark = await world.record("watermark")
     assert watermark["symbols"]["BTCUSDT"]["incomeTime"] == time
+    events = await told(world)
+    amounts = {name: event["amount"] for name, event in events.items()}
+    assert amounts == {"long": paid[0], "short": paid[1]}, "nothing remains of the venue's row"
+    shown = ("positionId", "quantity", "dueAt", "rate", "markPrice")
+    assert [events["short"][name] for name in shown] == ["short:BTCUSDT:1", D("-0.004"), time, RATE, MARK]
+    assert (await world.record("subaccount:short"))["seq"] >= events["short"]["seq"], "told and booked in one step"
     assert await alarms(world) == set()
 
 
@@ -113,6 +127,7 @@ async def test_funding_is_booked_once_whatever_restarts(world: World, while_down
         await world.run(60)
     assert await owned(world, "long", "short") == [long - D("0.0618025"), short + D("0.024721")]
     assert await balance(world, "external") == external + row + D("0.0618025") - D("0.024721")
+    assert sum(event["amount"] for event in (await told(world)).values()) == row
 
 
 @in_world(start_ms=EVE_MS)
@@ -132,6 +147,10 @@ async def test_the_position_at_the_funding_time_counts_not_the_one_when_it_is_bo
     assert [now - then for now, then in zip(after, before, strict=True)] == [D("-0.0618025"), D("0.024721")]
     assert long != before[0]
     assert short != before[1]
+    assert {name: event["quantity"] for name, event in (await told(world)).items() if name != "external"} == {
+        "long": D("0.010"),
+        "short": D("-0.004"),
+    }
 
 
 @in_world(start_ms=EVE_MS)
@@ -193,6 +212,9 @@ async def test_the_venue_s_funding_is_booked_to_the_last_digit_of_its_income(wor
         before[2] + net - sum(paid),
     ]
     assert len(income(world)) == (0 if short == "0.010" else 1)
+    amounts = [event["amount"] for event in (await told(world)).values()]
+    assert sum(amounts) == net
+    assert amounts[:2] == paid
     assert await alarms(world) == set()
 
 

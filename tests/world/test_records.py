@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from pms.records import rows, rows_market
+from pms.records.columns import instant
 from pms.records.draft import Draft
 from pms.records.tables import (
     AlgoRun,
@@ -16,6 +17,7 @@ from pms.records.tables import (
     Command,
     Event,
     Fill,
+    Funding,
     MarketSecond,
     Order,
     Position,
@@ -85,6 +87,16 @@ def test_positions_are_the_books_and_every_change_is_kept(lived: Diary, made: Dr
         assert (row["closed_at"] is not None) == (position.quantity == 0)
     changes = made.added[PositionChange].values()
     assert {row["type"] for row in changes} == {"position_updated", "position_reduced", "position_closed"}
+
+
+def test_a_funding_has_a_row_for_each_that_held_something_as_the_position_of_that_time(made: Draft) -> None:
+    rows = {row["sub_account_id"]: row for row in made.added.get(Funding, {}).values()}
+    assert set(rows) == {"main", "desk-2"}
+    assert {row["due_at"] for row in rows.values()} == {instant(diary.BEGINS_MS + 15_000)}
+    main = rows["main"]  # its position is closed when it is paid
+    assert (main["position_id"], main["quantity"]) == ("main:BTCUSDT:1", D("0.007"))
+    assert main["amount"] == -main["quantity"] * main["mark_price"] * main["rate"] != 0
+    assert made.changed[Position][(main["position_id"],)]["closed_at"] < main["ts"]
 
 
 def test_a_run_of_an_algo_is_one_row_with_its_command_and_its_end(made: Draft) -> None:

@@ -49,7 +49,8 @@ class Balance(Row):
 
 
 class Funding(Row):
-    """What a sub-account was paid (or paid, if negative) at one funding."""
+    """What a sub-account was paid (or paid, if negative) at one funding, on the signed quantity that it held then. The
+    amounts of one funding sum to the venue's own row: `external` has what remains."""
 
     __tablename__ = "funding"
     __table_args__ = (Index(None, "sub_account_id", "due_at"),)

@@ -54,11 +54,13 @@ async def test_a_day_replayed_is_what_tables_and_state_keys_hold(kept: RecordsDe
 async def test_every_damaged_row_is_told_with_its_columns_and_both_values(kept: RecordsDesk) -> None:
     await kept.sql("UPDATE fills SET price = price + 1 WHERE seq = (SELECT min(seq) FROM fills)")
     await kept.sql("DELETE FROM position_changes WHERE seq = (SELECT max(seq) FROM position_changes)")
+    await kept.sql("UPDATE funding SET amount = amount * 2 WHERE sub_account_id = 'desk-2'")
     await kept.sql("INSERT INTO orders SELECT (jsonb_populate_record(o, '{\"client_order_id\": \"nobody\"}')).* "
                    "FROM orders o LIMIT 1")  # fmt: skip
     verdict = await compared(kept)
     assert sorted((one.where, one.column) for one in verdict.differences) == [
         ("fills", "price"),
+        ("funding", "amount"),
         ("orders", ""),
         ("position_changes", ""),
     ]
@@ -70,7 +72,7 @@ async def test_every_damaged_row_is_told_with_its_columns_and_both_values(kept: 
 
 async def test_the_tables_are_put_right_from_the_log_and_only_without_a_writer(kept: RecordsDesk) -> None:
     whole = await kept.digest()
-    for table in ("orders", "fills", "positions", "algo_runs"):
+    for table in ("orders", "fills", "funding", "positions", "algo_runs"):
         await kept.sql(f"DELETE FROM {table}")
     await kept.sql("UPDATE balances SET equity = 0")
     await kept.redis.delete(KEYS.records)

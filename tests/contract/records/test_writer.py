@@ -51,6 +51,35 @@ async def test_every_row_comes_back_from_sql_as_it_was_made_to_the_last_digit(
     assert "PostgreSQL" in (await desk.sql("SELECT version()"))[0][0]
 
 
+MONEY = """
+    SELECT a.id, a.initial_balance
+        + coalesce((SELECT sum(realized_pnl) FROM position_changes c WHERE c.sub_account_id = a.id), 0)
+        - coalesce((SELECT sum(commission) FROM fills f WHERE f.sub_account_id = a.id), 0)
+        + coalesce((SELECT sum(amount) FROM funding p WHERE p.sub_account_id = a.id), 0)
+    FROM sub_accounts a WHERE a.initial_balance IS NOT NULL
+"""
+
+
+async def test_fundings_are_the_events_and_with_them_profit_and_fees_come_to_each_balance(
+    desk: RecordsDesk, diary_of_a_day: Diary
+) -> None:
+    await desk.write_until(await desk.publish(diary_of_a_day.events))
+    told = [EXACT.decode(body) for body in diary_of_a_day.events]
+    fundings = [event for event in told if event["type"] == "funding_paid"]
+    names = ("subAccountId", "positionId", "symbol", "rate", "markPrice", "quantity", "amount")
+    columns = "sub_account_id, position_id, symbol, rate, mark_price, quantity, amount"
+    rows = await desk.sql(f"SELECT {columns} FROM funding ORDER BY seq")
+    assert rows == [tuple(event[name] for name in names) for event in fundings]
+    assert {row[0] for row in rows} == {"main", "desk-2"}
+    balances = {}
+    for name, worth in await desk.sql(MONEY):
+        record = diary_of_a_day.state[KEYS.subaccount(name)]
+        assert isinstance(record, bytes)
+        balances[name] = EXACT.decode(record)["balance"]
+        assert worth == balances[name], name
+    assert set(balances) == {"main", "desk-2"}
+
+
 async def test_position_in_sql_and_in_redis_are_the_last_event(desk: RecordsDesk, diary_of_a_day: Diary) -> None:
     last = await desk.publish(diary_of_a_day.events)
     await desk.write_until(last)

@@ -34,6 +34,13 @@ def test_a_fill_at_the_funding_time_comes_after_it() -> None:
     assert funding.held_at(HOUR_MS, D(2), hours) == 2
 
 
+def test_the_position_that_was_held_is_known_though_another_one_stands_now() -> None:
+    hours = funding.crossed(HOUR_MS + 5, D(-2), D(2), (), 0, "main:A:1")  # closed after the hour
+    hours = funding.crossed(HOUR_MS + 9, D(3), D(0), hours, 0, "main:A:1")  # and opened anew
+    assert funding.position_at(HOUR_MS, "main:A:2", hours) == "main:A:1"
+    assert funding.position_at(2 * HOUR_MS, "main:A:2", hours) == "main:A:2"
+
+
 def test_what_is_funded_is_let_go_and_the_rest_is_bounded() -> None:
     hours: tuple[Held, ...] = ()
     for hour in range(funding.HOURS_KEPT + 5):

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from pms import log
 from tests.bench.orders import product
+from tests.bench.quiet import quiet
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -29,7 +29,6 @@ def resident() -> int:
 
 
 async def run() -> None:
-    log.configure()
     begin = time.perf_counter()
     async with product(sys.argv[1], int(sys.argv[2]), None):
         print(msgspec.json.encode((time.perf_counter() - begin, resident() / 1e6)).decode(), flush=True)
@@ -38,4 +37,5 @@ async def run() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(run())
+    with quiet():
+        uvloop.run(run())

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvloop
 
-from pms import log
 from tests.bench import feed, order_wire, orders, records, state
 from tests.bench.orders import VenueProcess
+from tests.bench.quiet import quiet
 from tests.bench.rows import Row
-
-SHOWN_LINES = 40  # of the log where the bench fails
 
 
 @asynccontextmanager
@@ -52,24 +48,11 @@ def rows(recording: Path | None, only: str) -> list[Row]:
         "sql records": records.rows,
     }
     found: list[Row] = []
-    with _quiet():
+    with quiet():
         for name, measure in groups.items():
             if only in name:
                 found += uvloop.run(_limited(measure))
     return found
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what the daemon logs away from the table; its end is shown where the bench fails."""
-    with tempfile.TemporaryFile("w+") as kept:
-        log.configure("json", kept)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            sys.stderr.writelines(kept.readlines()[-SHOWN_LINES:])
-            raise
 
 
 async def _limited(measure: Callable[[], Awaitable[list[Row]]]) -> list[Row]:

@@ -207,6 +207,7 @@ class Assembly:
             parts.clock,
             OwnerIds().next,
             lambda: self.lease.epoch,
+            self.tape.arrived,
         )
         self.probe = Probe(self.venue, self.desk, self.desk.execution, parts.clock)
 

@@ -25,6 +25,7 @@ from pms.desk import Desk
 from pms.exit_evidence import Evidence, Fate
 from pms.exit_goals import STOPPED, Exit, Goal, in_flight
 from pms.exit_price import ExitPrices
+from pms.market_tape import Arrived
 from schemas.errors import ErrorCode
 from schemas.ids import ATTEMPT_MAX, SLOT_MAX, OrderId, make
 from schemas.market import ZERO, Instrument
@@ -42,7 +43,7 @@ _log = structlog.get_logger("pms.exit_orders")
 
 
 class ExitOrders:
-    """See the module. `next_id(letter, now)` makes an owner id."""
+    """See the module. `next_id(letter, now)` makes an owner id; `arrived` keeps the book that a command's exit met."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class ExitOrders:
         clock: Clock,
         next_id: Callable[[str, int], str],
         epoch: Callable[[], int],
+        arrived: Arrived,
     ) -> None:
         self._desk = desk
         self._evidence = evidence
@@ -59,6 +61,7 @@ class ExitOrders:
         self._clock = clock
         self._next_id = next_id
         self._epoch = epoch
+        self._arrived = arrived
         self._sent_for: Counter[str] = Counter()  # orders of this life by algo
         self._running: set[Exit] = set()
 
@@ -126,6 +129,7 @@ class ExitOrders:
                 if claim is not None and await self._taken(one, tried):
                     return TAKEN
                 claim = None
+                self._keep_book(one)
                 if reason := await self._follow(one, tried):
                     return reason
             elif one.denied is not None and one.denied.code in FINAL:
@@ -134,6 +138,12 @@ class ExitOrders:
                 await self._way_made(one)
             elif one.idle:
                 await self._clock.sleep(max(PAUSES_S[min(one.idle, len(PAUSES_S)) - 1], one.wait_s))
+
+    def _keep_book(self, one: Exit) -> None:
+        """For looking back: once an exit, at its first order; an algo's book was kept when it began."""
+        if len(one.orders) == 1 and not one.goal.parent_id:
+            order = self._desk.ledger.orders[one.orders[0]]
+            self._arrived(order.client_order_id, order.sub_account_id, order.symbol, order.side, order.quantity)
 
     async def _more_may_come(self, one: Exit) -> bool:
         """Wait for one of the placings in flight to become known; whether there was any."""

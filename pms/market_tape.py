@@ -6,6 +6,7 @@ its own, and what can't be written now is dropped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -21,6 +22,8 @@ from schemas import codec
 from schemas.keys import Keys
 from schemas.market import ZERO, Side
 from schemas.tape import FIELD, Arrival, Entry, Second
+
+Arrived = Callable[[str, str, str, Side, Decimal], None]  # parent, sub-account, symbol, side, quantity
 
 SECOND_MS = 1000
 ARRIVAL_LEVELS = 50

@@ -23,12 +23,12 @@ from pms.commands import entry_guards
 from pms.commands.asks import Ask
 from pms.commands.denials import invalid
 from pms.commands.identity import OwnerIds, Taken
-from pms.commands.table import Arrived
 from pms.commands.terms import Terms
 from pms.core.limits import Weight
 from pms.core.risk import Denied
 from pms.desk import Desk
 from pms.leverage import Leverage
+from pms.market_tape import Arrived
 from pms.runner import Runner
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command

@@ -25,10 +25,11 @@ from pms.commands.denials import invalid
 from pms.commands.first_actions import FirstActions, Refused
 from pms.commands.identity import OwnerIds, Taken, taken
 from pms.commands.previews import numbers
-from pms.commands.table import Arrived, Row, Tell
+from pms.commands.table import Row, Tell
 from pms.commands.terms import PRICE_BACK_S, PRICE_WAIT_S, Terms
 from pms.desk import Desk
 from pms.leverage import Leverage
+from pms.market_tape import Arrived
 from pms.runner import Runner
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command, camel

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -11,13 +10,11 @@ import msgspec
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from schemas.fields import Command
-from schemas.market import Side
 from schemas.records import Request
 from schemas.replies import ValidateReply
 
 Handle = Callable[[Any, Context], Awaitable[Reply]]
 Tell = Callable[[Reply], Awaitable[None]]  # gives a reply before the final one
-Arrived = Callable[[str, str, str, Side, Decimal], None]  # parent, sub-account, symbol, side, quantity
 
 
 def _never(command: Any, sub_account: str) -> bool:

@@ -95,6 +95,20 @@ async def test_each_parent_s_arrival_keeps_the_book_it_met(world: World) -> None
 
 
 @in_world()
+async def test_a_close_keeps_the_book_that_its_first_order_met(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    await world.command("trade", symbol="BTCUSDT", side="BUY", quantity="0.010")
+    world.fault("POST", "/fapi/v1/order", status=400, body='{"code":-2022,"msg":"ReduceOnly Order is rejected."}')
+    reply = await world.command("close", symbol="BTCUSDT", side="SELL", quantity="0.004")
+    await world.run(3)
+    closing = [order for order in await world.events("order_placed") if order["side"] == "SELL"]
+    assert len(closing) == 2, "the first is refused"
+    met = [(one.parent_id, one.side, one.quantity, one.bids[0][0]) for one in await arrivals(world)]
+    assert met[1:] == [(reply["clientOrderId"], "SELL", D("0.004"), D("61800.0"))]
+
+
+@in_world()
 async def test_a_large_parent_keeps_as_many_levels_as_cover_it(world: World) -> None:
     world.market.quote("61800.0", "61805.0")
     daemon = await world.start()

@@ -71,15 +71,19 @@ class Market:
 
     # --- watching ---------------------------------------------------------------------------------------
 
+    async def expect(self, instrument: Instrument) -> None:
+        """Join a symbol's book although nobody follows it yet. Without a `watch` within `LINGER_S` it is let go."""
+        if instrument.symbol in self._lines:
+            return
+        line = self._lines[instrument.symbol] = self._line(instrument)
+        line.idle_since = self._clock.monotonic()
+        await self._data.watch(instrument.symbol)
+        line.join()
+
     async def watch(self, instrument: Instrument) -> None:
         """Follow a symbol until as many `release`s. With another tick or step than before, its book is built anew."""
-        line = self._lines.get(instrument.symbol)
-        if line is None:
-            line = self._lines[instrument.symbol] = self._line(instrument)
-            line.watchers = 1
-            await self._data.watch(instrument.symbol)
-            line.join()
-            return
+        await self.expect(instrument)
+        line = self._lines[instrument.symbol]
         line.watchers += 1
         line.changed(instrument)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -29,10 +30,10 @@ from recovery import reconcile
 from recovery.plan import Plan, Verdict, newest_epoch
 from schemas import codec
 from schemas.events_system import RecoveryAction, RecoveryCompleted, RecoveryStarted
-from schemas.market import Quote
+from schemas.market import ZERO, Quote
 from schemas.records import RecoveryRun, RecoveryStep
 
-QUOTE_WAIT_S = 3.0  # after this an algo resumes without a price and holds until one comes
+QUOTE_WAIT_S = 3.0  # for all together; after this an algo resumes without a price and holds until one comes
 QUOTE_POLL_S = 0.02
 REDIS_RETRY_S = 0.5
 START = "start"  # the cause of the run before anything of ours was sent
@@ -49,6 +50,17 @@ class Epochs(Protocol):
     async def raise_epoch(self, to: int) -> None:
         """Raises Gone, Fenced."""
         ...
+
+
+class _Away(NamedTuple):
+    """What all algos of one start have in common: how long nobody was there, what they missed, until when prices are
+    waited for (monotonic), and the marks asked for where none came."""
+
+    epoch: int
+    down_ms: int
+    missed: Missed
+    give_up: float
+    marks: dict[str, Decimal]
 
 
 class Recovery:
@@ -157,20 +169,29 @@ class Recovery:
     async def resume(self, runners: list[Runner], epoch: int, down_ms: int, ended: Mapping[str, Any]) -> None:
         """Give each live algo its symbol back and let it go on, children before their parents, or pause it with the
         reason (execution.md 25)."""
+        await self._expect(runners)
         missed = Missed(self._desk, self._venue, self._clock, runners)
+        away = _Away(epoch, down_ms, missed, self._clock.monotonic() + QUOTE_WAIT_S, {})
         for runner in sorted(runners, key=self._depth, reverse=True):
             self._desk.family.reunite(runner, ended)
             self._desk.guards.reunite(runner, ended)
             if not runner.ended:
-                await self._resume(runner, epoch, down_ms, missed)
+                await self._resume(runner, away)
         self._desk.withdrawals.resume()
+
+    async def _expect(self, runners: list[Runner]) -> None:
+        """Have all books joined at once: each waits for a frame of its own, and one after the other that adds up."""
+        for symbol in dict.fromkeys(view_of(runner).symbol for runner in runners if not runner.ended):
+            instrument = self._desk.instruments.get(symbol)
+            if instrument is not None:
+                await self._desk.market.expect(instrument)
 
     def _depth(self, runner: Runner) -> int:
         """How many algos stand above it."""
         parent = self._desk.runners.get(view_of(runner).parent_id)
         return 0 if parent is None else 1 + self._depth(parent)
 
-    async def _resume(self, runner: Runner, epoch: int, down_ms: int, missed: Missed) -> None:
+    async def _resume(self, runner: Runner, away: _Away) -> None:
         desk, view, quote = self._desk, view_of(runner), None
         if view.symbol:
             instrument = desk.instruments.get(view.symbol)
@@ -180,32 +201,43 @@ class Recovery:
             await desk.market.watch(instrument)
             if instrument != view.instrument:
                 desk.offer(runner, step.InstrumentChanged(desk.now(), instrument))
-            await missed.tell(runner)
+            await away.missed.tell(runner)
             protects = runner.kind.blind is not None  # then no price is waited for: the first one there is will do
-            quote = desk.market.quote(view.symbol) if protects else await self._quote(view.symbol)
-        if pause := self._reason_to_pause(view, quote, down_ms):
+            quote = desk.market.quote(view.symbol) if protects else await self._quote(view.symbol, away.give_up)
+        if pause := await self._reason_to_pause(view, quote, away):
             if not view.parent_id:  # what its parent does with that is told of the parent
                 message = f"{view.algo_id} stays paused: {pause}. Resume or cancel it."
                 desk.alarms.sound("algo_paused", "warning", view.algo_id, message, desk.now())
         desk.follow(runner)
-        desk.offer(runner, step.Recovered(desk.now(), epoch, quote, pause))
+        desk.offer(runner, step.Recovered(desk.now(), away.epoch, quote, pause))
 
-    def _reason_to_pause(self, view: View, quote: Quote | None, down_ms: int) -> str:
+    async def _reason_to_pause(self, view: View, quote: Quote | None, away: _Away) -> str:
         if view.reduce_only:
             return ""
-        if down_ms > self._max_age_ms:
+        if away.down_ms > self._max_age_ms:
             return "down_too_long"
-        if quote is not None and view.instrument is not None and view.mid > 0:
-            now = quote.mid2 * view.instrument.tick / 2
-            if abs(now - view.mid) * 100 > view.mid * self._max_move_pct:
-                return "price_moved_too_far"
-        return ""
+        if view.instrument is None or view.mid <= 0:
+            return ""
+        now = await self._marked(view.symbol, away) if quote is None else quote.mid2 * view.instrument.tick / 2
+        if now <= 0:
+            return "price_unknown"
+        return "price_moved_too_far" if abs(now - view.mid) * 100 > view.mid * self._max_move_pct else ""
 
-    async def _quote(self, symbol: str) -> Quote | None:
-        give_up = self._clock.monotonic() + QUOTE_WAIT_S
+    async def _quote(self, symbol: str, give_up: float) -> Quote | None:
         while (quote := self._desk.market.quote(symbol)) is None and self._clock.monotonic() < give_up:
             await self._clock.sleep(QUOTE_POLL_S)
         return quote
+
+    async def _marked(self, symbol: str, away: _Away) -> Decimal:
+        """The venue's mark, by which a move is judged while there is no book: once there is, the algo acts on it. 0
+        where that can't be read either. Asked once for all algos of the symbol."""
+        if symbol not in away.marks:
+            try:
+                away.marks[symbol] = await self._venue.mark(symbol)
+            except Unavailable as error:
+                _log.warning("mark_unavailable", symbol=symbol, reason=str(error))
+                away.marks[symbol] = ZERO
+        return away.marks[symbol]
 
 
 def described(verdict: Verdict, outcome: str) -> RecoveryStep:

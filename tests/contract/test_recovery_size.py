@@ -1,8 +1,9 @@
 """A start after much has happened: 100 algos on ten symbols, 1 000 open orders, 10 000 trades in the gap, on a real
 Redis and a venue that answers at once. What it takes is printed at the end of the run.
 
-Bounds: 5 s, 200 requests, a weight of 1 200 (half of what the venue allows in a minute). The 5 s are the processor's:
-what else this machine does meanwhile is none of ours, and what the venue does in the same process is counted as well.
+Bounds: 5 s, 200 requests, a weight of 1 200 (half of what the venue allows in a minute). The 5 s are the clock's, less
+what we were ready to run and others ran instead (the scheduler tells that): waits of ours count, other programs' work
+does not. What the venue does in the same process is counted as well.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import redis
@@ -155,8 +156,24 @@ def _weighed(bed: Bed) -> list[int]:
     return weights
 
 
-async def _started_again(bed: Bed) -> tuple[float, float, int, int]:
-    """Seconds, those of them on a processor, requests and weight of the start after the gap."""
+class Took(NamedTuple):
+    """Of the start after the gap: seconds by the clock, of them on a processor and ready while others ran, requests
+    and their weight."""
+
+    wall: float
+    cpu: float
+    robbed: float
+    requests: int
+    weight: int
+
+
+def _robbed_s() -> float:
+    """How long the threads of this process were ready to run, and others ran."""
+    waits = (int(path.read_text().split()[1]) for path in Path("/proc/self/task").glob("*/schedstat"))
+    return sum(waits) / 1e9
+
+
+async def _started_again(bed: Bed) -> Took:
     first = bed.daemon(**HURRY)
     await first.start()
     await bed.fill_up()
@@ -164,10 +181,12 @@ async def _started_again(bed: Bed) -> tuple[float, float, int, int]:
     bed.trade()
     weights = _weighed(bed)
     second = bed.daemon()
+    robbed = _robbed_s()
     began = time.perf_counter()
     worked = time.process_time()
     await second.start()
-    took, cpu, asked = time.perf_counter() - began, time.process_time() - worked, len(bed.http.requests)
+    wall, cpu, robbed = time.perf_counter() - began, time.process_time() - worked, _robbed_s() - robbed
+    asked = len(bed.http.requests)
     counts = second.recovery.last
     assert counts is not None
     booked = sum(step.action == "book" for step in counts.steps)
@@ -179,7 +198,7 @@ async def _started_again(bed: Bed) -> tuple[float, float, int, int]:
     assert not sent & {("POST", "/fapi/v1/order"), ("DELETE", "/fapi/v1/order")}, "nothing was placed or cancelled"
     again = await second.recovery.run("again")
     assert again.verdicts == ()
-    return took, cpu, asked, sum(weights[:asked])
+    return Took(wall, cpu, robbed, asked, sum(weights[:asked]))
 
 
 @pytest.mark.crash
@@ -192,7 +211,7 @@ def test_a_start_after_much_has_happened_is_soon_over_and_asks_little(
     for name in NAMES:
         monkeypatch.setitem(assembly.OPENING, name, D("3425.00"))
 
-    async def live(endpoint: Endpoint) -> tuple[float, float, int, int]:
+    async def live(endpoint: Endpoint) -> Took:
         bed = Bed(endpoint, tmp_path)
         try:
             return await _started_again(bed)
@@ -202,14 +221,14 @@ def test_a_start_after_much_has_happened_is_soon_over_and_asks_little(
     with DataDir(tmp_path / "redis") as data:
         server = EmbeddedRedis(data, KEYS, port=0)
         try:
-            took, cpu, asked, weight = up.on_loop(live(server.start()))
+            took = up.on_loop(live(server.start()))
         finally:
             server.stop()
     told(
         f"recovery of {len(NAMES) * ALGOS} algos, {len(NAMES) * ORDERS} orders, {len(NAMES) * ORDERS * TRADES} trades: "
-        f"{took:.1f} s, {cpu:.1f} s on a processor (at most {TOOK_S:.0f}), {asked} requests ({REQUESTS}), "
-        f"weight {weight} ({WEIGHT})"
+        f"{took.wall:.1f} s, of them {took.cpu:.1f} s on a processor and {took.robbed:.1f} s while others had it (the "
+        f"rest at most {TOOK_S:.0f}), {took.requests} requests ({REQUESTS}), weight {took.weight} ({WEIGHT})"
     )
-    assert cpu <= TOOK_S
-    assert asked <= REQUESTS
-    assert weight <= WEIGHT
+    assert took.wall - took.robbed <= TOOK_S
+    assert took.requests <= REQUESTS
+    assert took.weight <= WEIGHT

@@ -204,7 +204,7 @@ ERRORS = {
     "what was missed is not read": Planted(
         27,
         "pms/recover.py",
-        "            await missed.tell(runner)\n",
+        "            await away.missed.tell(runner)\n",
         "",
         KILLS + "test_an_hour_down_counts_the_extreme_that_was_reached_meanwhile",
     ),

@@ -1,5 +1,5 @@
-"""What a start makes of a long absence, of an older Redis, and of records that are not its own (execution.md 11, 26,
-32; contract.md, versions)."""
+"""What a start makes of a long absence, of an older Redis, of many symbols, and of records that are not its own
+(execution.md 11, 26, 32; contract.md, versions)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from pms.bus.lease import LeaseHeld
+from pms.recover import QUOTE_WAIT_S
 from schemas.codec import Newer
 from tests.world.world import World, in_world
 
@@ -62,6 +63,70 @@ async def test_all_that_traded_in_a_long_absence_is_booked_once_with_its_time(
     accounts = [await world.record(key.decode()[4:]) for key in await world.redis.keys("pms:subaccount:*")]
     assert sum(account["balance"] for account in accounts) == world.wallet()
     assert await world.redis.hkeys("pms:alarms") == [f"algo_paused:{chase}".encode()]
+
+
+# --- many symbols -------------------------------------------------------------------------------------
+
+SEVERAL = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT", "1000PEPEUSDT")
+
+
+async def _one_on_each(world: World) -> list[str]:
+    await world.unlimited()
+    started = []
+    for symbol, market in world.markets.items():
+        quantity = str((D(400) / market.bid).quantize(world.sim.venue.rules[symbol].step))
+        started.append(await world.chase(symbol=symbol, quantity=quantity))
+    return started
+
+
+@in_world(symbols=SEVERAL)
+async def test_the_books_of_all_algos_are_joined_at_once_at_a_start(world: World) -> None:
+    """Each waits for the next frame of its own stream, half a second away: five of them no longer than one."""
+    await world.start()
+    chases = await _one_on_each(world)
+    await world.kill()
+    began = world.clock.monotonic()
+    await world.start()
+    assert world.clock.monotonic() - began < 1
+    for chase in chases:
+        assert (await world.state(chase))["status"] == "active"
+
+
+@in_world(symbols=SEVERAL)
+async def test_a_start_waits_for_missing_prices_once_and_not_for_each_algo(world: World) -> None:
+    await world.start()
+    chases = await _one_on_each(world)
+    await world.kill()
+    world.socket_fault("/public*", refuse=503, count=0)
+    began = world.clock.monotonic()
+    await world.start()
+    assert world.clock.monotonic() - began < QUOTE_WAIT_S + 1
+    for chase in chases:
+        assert (await world.state(chase))["status"] == "active"
+
+
+@pytest.mark.parametrize("asked, why", [(200, "price_moved_too_far"), (503, "price_unknown")])
+@in_world()
+async def test_a_price_that_moved_too_far_pauses_although_no_book_tells_it(world: World, asked: int, why: str) -> None:
+    """By the mark, or where that can't be read either, by caution: with the book's return the algo would follow."""
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    chase = await world.chase()
+    await world.run(3)
+    await world.kill()
+    world.market.quote("62800.0", "62805.0")
+    await world.run(20)
+    world.socket_fault("/public*", refuse=503, count=0)
+    if asked != 200:
+        world.fault("GET", "/fapi/v1/premiumIndex", status=asked, count=0)
+    await world.start()
+    await world.until(lambda: not world.resting(), 5)
+    world.heal()
+    await world.run(40)
+    assert world.daemon is not None
+    assert world.daemon.market.health("BTCUSDT") == (True, "")
+    state = await world.state(chase)
+    assert (state["status"], state["paused"], world.resting()) == ("paused", why, [])
 
 
 # --- an older Redis -----------------------------------------------------------------------------------

@@ -5,14 +5,13 @@ Owns what of the settings the adapter is made of. Refuses to open anything: that
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pms.binance.gateway import BinanceVenue
 from pms.binance.signing import Credentials
 from pms.binance.transport import Http, Sockets
 from pms.binance.ws_api import PATH
 from pms.clock import Clock
 from pms.config import Config, ConfigError
+from pms.core.backoff import ConnectBudget
 from pms.governor import Governor
 from pms.tasks import Tasks
 
@@ -41,10 +40,10 @@ def adapter(
     sockets: Sockets,
     clock: Clock,
     tasks: Tasks,
-    chance: Callable[[], float],
+    connects: ConnectBudget,
     governor: Governor,
 ) -> BinanceVenue:
     """The venue, not started. Raises ConfigError."""
     streams = config.stream_url or NOWHERE
     ws_api = (config.ws_api_url or streams + PATH) if config.order_entry == "ws" else ""
-    return BinanceVenue(http, sockets, streams, credentials(config), clock, tasks, chance, governor, ws_api)
+    return BinanceVenue(http, sockets, streams, credentials(config), clock, tasks, connects, governor, ws_api)

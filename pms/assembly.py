@@ -35,7 +35,7 @@ from pms.commands.identity import OwnerIds
 from pms.commands.scope import Scope
 from pms.config import Config
 from pms.core import limits
-from pms.core.backoff import Connects
+from pms.core.backoff import ConnectBudget
 from pms.dead_man import DeadMan
 from pms.desk import Desk
 from pms.disk import Disk, free_bytes
@@ -140,15 +140,15 @@ class Assembly:
         config, parts = self.config, self.parts
         self.throttle = Throttle(lambda: self.desk)
         self.governor = Governor(parts.clock, self._venue_ms, self.throttle, config.rate_limits)
-        self.venue = adapter(config, parts.http, parts.sockets, parts.clock, self.tasks, parts.chance, self.governor)
+        connects = ConnectBudget(parts.chance, parts.clock.monotonic)
+        self.venue = adapter(config, parts.http, parts.sockets, parts.clock, self.tasks, connects, self.governor)
         self.data = MarketStream(
             self.venue.rest,
             parts.sockets,
             config.stream_url,
             parts.clock,
             self.tasks,
-            Connects(parts.chance, parts.clock.monotonic),
-            Connects(parts.chance, parts.clock.monotonic),
+            connects,
             config.depth_speed,
             config.book_ticker,
         )

@@ -23,6 +23,7 @@ from pms.binance.http import HttpClient
 from pms.binance.ws import WebSockets
 from pms.clock import Clock
 from pms.config import Config
+from pms.core.backoff import ConnectBudget
 from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import Cancel, Done, NotDone, Outcome, Place, Refused, Unavailable, Unknown, Venue
@@ -58,7 +59,7 @@ async def reached(config: Config, clock: Clock) -> AsyncIterator[BinanceVenue]:
         WebSockets(clock, random.random),
         clock,
         tasks,
-        random.random,
+        ConnectBudget(random.random, clock.monotonic),
         Governor(clock, clock.now_ms),
     )
     try:

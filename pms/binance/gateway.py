@@ -27,7 +27,7 @@ from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
 from pms.binance.ws_api import Framed, WsApi
 from pms.clock import Clock
-from pms.core.backoff import Connects
+from pms.core.backoff import ConnectBudget
 from pms.core.margin import Brackets
 from pms.governor import Governor
 from pms.notices import Unserved
@@ -59,8 +59,9 @@ CLOCK_S = 20.0
 
 
 class BinanceVenue(Venue):
-    """Implements `pms.venue.Venue`. `stream_url` is the stream host without a route; `chance` gives [0, 1). With
-    `ws_api_url` orders leave over the WebSocket API while its socket is open, else over REST.
+    """Implements `pms.venue.Venue`. `stream_url` is the stream host without a route; `connects` is the budget of
+    all sockets of the process. With `ws_api_url` orders leave over the WebSocket API while its socket is open, else
+    over REST.
 
     `gate` is the `Http` that whoever else asks the venue (depth snapshots) has to use, so that a ban binds all.
     """
@@ -73,7 +74,7 @@ class BinanceVenue(Venue):
         credentials: Credentials,
         clock: Clock,
         tasks: Tasks,
-        chance: Callable[[], float],
+        connects: ConnectBudget,
         governor: Governor,
         ws_api_url: str = "",
     ) -> None:
@@ -84,13 +85,13 @@ class BinanceVenue(Venue):
         self.gate = Gate(http, clock, self._venue_clock, governor)
         self.rest = Rest(self.gate, self._venue_clock, tasks, credentials)
         if ws_api_url:
-            pace = Connects(chance, clock.monotonic)
+            pace = connects.pace()
             self.rest.socket = WsApi(ws_api_url, sockets, self.gate, self._venue_clock, clock, tasks, pace, credentials)
-        connects = Connects(chance, clock.monotonic)
+        pace = connects.pace(user_stream=True)
         private = stream_url.rstrip("/") + "/private"
         self._timekeeper: asyncio.Task[None] | None = None
         self._together = Together(self.cancel_many, tasks)
-        self._stream = UserStream(self.rest, sockets, private, clock, tasks, connects)
+        self._stream = UserStream(self.rest, sockets, private, clock, tasks, pace)
 
     # --- order requests ---
 

@@ -16,7 +16,7 @@ from pms.binance.rest import Rest
 from pms.binance.route import Route
 from pms.binance.transport import Sockets
 from pms.clock import Clock
-from pms.core.backoff import Connects
+from pms.core.backoff import ConnectBudget
 from pms.market_data import DepthFrame, MarketData, MarketSink, Snapshot, TouchFrame
 from pms.tasks import Tasks
 from pms.venue import Unavailable
@@ -62,8 +62,7 @@ class MarketStream(MarketData):
         stream_url: str,
         clock: Clock,
         tasks: Tasks,
-        public: Connects,
-        market: Connects,
+        connects: ConnectBudget,
         speed: str = "100ms",
         tickers: bool = True,
     ) -> None:
@@ -76,10 +75,10 @@ class MarketStream(MarketData):
         self._on_depth, self._on_touch = self._sink.on_depth, self._sink.on_touch  # bound once: the hot path
         self._unread = 0
         self._public = Route(
-            f"{host}/public/ws", False, sockets, clock, tasks, public, self._on_public, self._on_public_lost
+            f"{host}/public/ws", False, sockets, clock, tasks, connects.pace(), self._on_public, self._on_public_lost
         )
         self._market = Route(
-            f"{host}/market/ws", True, sockets, clock, tasks, market, self._on_market, lambda reason: None
+            f"{host}/market/ws", True, sockets, clock, tasks, connects.pace(), self._on_market, lambda reason: None
         )
 
     def start(self, sink: MarketSink) -> None:

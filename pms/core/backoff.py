@@ -1,16 +1,18 @@
-"""When to try again: full jitter, and a budget of connects that holds even when every connect succeeds and is closed.
+"""When to try again: full jitter, and one budget of connects that holds even when every connect succeeds and is closed.
 
-Owns the arithmetic. Refuses to wait, and to know what is tried. Invariant: no more than `CONNECTS_MAX` turns within
-any `CONNECTS_WINDOW_S`, whatever was reported between them (binance.md 6.1: 300 connects per 5 minutes and IP).
+Owns the arithmetic. Refuses to wait, and to know what is tried. Invariants: no more than `CONNECTS_MAX` turns of all
+sockets together within any `CONNECTS_WINDOW_S`, whatever was reported between them (binance.md 6.1: the venue counts
+300 connects per 5 minutes and IP); `USER_STREAMS` of them are there for the user stream, however often others try.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 
-CONNECTS_MAX = 60  # a fifth of the venue's budget per IP: three sockets and a neighbour may each use theirs
+CONNECTS_MAX = 60  # a fifth of the venue's budget per IP: a neighbour and a second daemon may each use theirs
 CONNECTS_WINDOW_S = 300.0
+USER_STREAMS = 30  # of them: what its jitter asks for by itself is one each 15 s in the mean, and six more at first
 CONNECT_BASE_S = 0.5
 CONNECT_CAP_S = 30.0
 LASTING_S = 10.0  # a socket that gave data for so long was a good one: its end is no reason to wait
@@ -24,31 +26,75 @@ def full_jitter(base_s: float, cap_s: float, chance: Callable[[], float]) -> Ite
         ceiling = min(ceiling * 2, cap_s)
 
 
-class Connects:
-    """Paces the connects of one socket. `chance` and `monotonic` are the ports of chance and time."""
+class Window:
+    """Moments of which no more than `most` lie within `CONNECTS_WINDOW_S`, those to come among them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._turns: list[float] = []
+
+    def room(self, at: float) -> float:
+        """The first moment from `at` on at which one more fits."""
+        for first, last in zip(self._turns, self._turns[self._most - 1 :], strict=False):
+            over = first + CONNECTS_WINDOW_S
+            if last < over and at < over and last < at + CONNECTS_WINDOW_S:
+                at = over
+        return at
+
+    def take(self, at: float, now: float) -> None:
+        """Count a moment, and forget those that no window holds any more."""
+        insort(self._turns, at)
+        del self._turns[: bisect_left(self._turns, now - CONNECTS_WINDOW_S)]
+
+
+class ConnectBudget:
+    """The connects of this process, whichever socket's: made once, handed to whatever opens sockets. `chance` and
+    `monotonic` are the ports of chance and time."""
 
     def __init__(self, chance: Callable[[], float], monotonic: Callable[[], float]) -> None:
-        self._chance = chance
-        self._monotonic = monotonic
-        self._turns: deque[float] = deque(maxlen=CONNECTS_MAX)
+        self.chance = chance
+        self.monotonic = monotonic
+        self._all = Window(CONNECTS_MAX)
+        self._others = Window(CONNECTS_MAX - USER_STREAMS)
+
+    def pace(self, user_stream: bool = False) -> Connects:
+        """The pace of one more socket."""
+        return Connects(self, user_stream)
+
+    def take(self, at: float, user_stream: bool) -> float:
+        """The first moment from `at` on that is left for such a socket, which is counted as used."""
+        while not user_stream and (later := self._all.room(self._others.room(at))) != at:
+            at = later
+        at = self._all.room(at)
+        now = self.monotonic()
+        for window in (self._all,) if user_stream else (self._all, self._others):
+            window.take(at, now)
+        return at
+
+
+class Connects:
+    """Paces the connects of one socket within the budget of all. Made by `ConnectBudget.pace`."""
+
+    def __init__(self, budget: ConnectBudget, user_stream: bool) -> None:
+        self._budget = budget
+        self._user_stream = user_stream
+        self._last = 0.0  # the moment of the newest turn
         self._jitter: Iterator[float] | None = None  # None: the next connect need not wait
         self._proven = False
 
     def delay(self) -> float:
         """Seconds to wait before the next connect, which is counted as made then."""
-        now = self._monotonic()
-        if self._proven and now - self._turns[-1] >= LASTING_S:
+        now = self._budget.monotonic()
+        if self._proven and now - self._last >= LASTING_S:
             self._jitter = None
         self._proven = False
         wait = 0.0
         if self._jitter is None:
-            self._jitter = full_jitter(CONNECT_BASE_S, CONNECT_CAP_S, self._chance)
+            self._jitter = full_jitter(CONNECT_BASE_S, CONNECT_CAP_S, self._budget.chance)
         else:
             wait = next(self._jitter)
-        if len(self._turns) == CONNECTS_MAX:
-            wait = max(wait, self._turns[0] + CONNECTS_WINDOW_S - now)
-        self._turns.append(now + wait)
-        return wait
+        self._last = self._budget.take(now + wait, self._user_stream)
+        return self._last - now
 
     def proven(self) -> None:
         """Data came through the socket of the last turn. An accepted connect alone proves nothing (binance.md 0.5)."""

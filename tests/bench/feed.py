@@ -29,7 +29,7 @@ from pms.binance import frames
 from pms.binance.market_stream import MarketStream
 from pms.binance.ws import WebSockets
 from pms.clock import SystemClock
-from pms.core.backoff import Connects
+from pms.core.backoff import ConnectBudget
 from pms.core.book import Book
 from pms.core.own import OwnOrders
 from pms.fanout import Fanout
@@ -124,9 +124,9 @@ async def product(port: int, snapshot: Snapshot, tick: Decimal, waiter: Waiter) 
     """The daemon's own path: sockets, stream, market, one follower."""
     tasks, clock = Tasks(), SystemClock()
     sockets = WebSockets(clock, random.random)
-    paces = [Connects(random.random, clock.monotonic) for _ in range(2)]
+    connects = ConnectBudget(random.random, clock.monotonic)
     served: Any = Served(snapshot)
-    stream = MarketStream(served, sockets, f"ws://127.0.0.1:{port}", clock, tasks, *paces)
+    stream = MarketStream(served, sockets, f"ws://127.0.0.1:{port}", clock, tasks, connects)
     market = Market(stream, clock, tasks, random.random)
     stream.start(market)
     market.start()

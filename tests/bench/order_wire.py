@@ -27,6 +27,7 @@ from pms.binance.signing import Credentials
 from pms.binance.ws import WebSockets
 from pms.binance.ws_api import PATH
 from pms.clock import SystemClock
+from pms.core.backoff import ConnectBudget
 from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import Done, Place
@@ -186,7 +187,8 @@ async def _row(name: str, port: int, path: str, theirs: Callable[[], Awaitable[b
     host, credentials = f"127.0.0.1:{port}", Credentials(KEY, SECRET)
     ws_api = f"ws://{host}{path}" if path else ""
     client = HttpClient(f"http://{host}")
-    venue = BinanceVenue(client, sockets, "ws://127.0.0.1", credentials, clock, tasks, random.random, governor, ws_api)
+    connects = ConnectBudget(random.random, clock.monotonic)
+    venue = BinanceVenue(client, sockets, "ws://127.0.0.1", credentials, clock, tasks, connects, governor, ws_api)
     if venue.rest.socket is not None:
         venue.rest.socket.start()
         async with asyncio.timeout(5):

@@ -78,13 +78,14 @@ class MemorySocket:
 
 
 class MemorySockets:
-    """`transport.Sockets` over a gate."""
+    """`transport.Sockets` over a gate. `attempts` keeps when which path was connected to."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self.down = False
         self.open: list[MemorySocket] = []
         self.requests: list[tuple[str, str]] = []
+        self.attempts: list[tuple[float, str]] = []
 
     async def connect(
         self, url: str, on_frame: Callable[[bytes], None], on_close: Callable[[str], None]
@@ -92,6 +93,7 @@ class MemorySockets:
         if self.down:
             raise NotSent("the venue can't be reached")
         parts = urlsplit(url)
+        self.attempts.append((asyncio.get_running_loop().time(), parts.path))
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         socket = MemorySocket(on_frame, on_close, self.requests if parts.path == PATH else None)
         try:

@@ -17,6 +17,7 @@ from pms.binance.signing import Credentials
 from pms.binance.ws import WebSockets
 from pms.binance.ws_api import PATH, WsApi
 from pms.clock import SystemClock
+from pms.core.backoff import ConnectBudget
 from pms.governor import Governor
 from pms.notices import LeverageSet, Unserved
 from pms.sim.assembly import STILL, Options, Simulator
@@ -92,7 +93,7 @@ class World:
             Credentials("k", secret),
             self.clock,
             self.tasks,
-            random.Random(1).random,
+            ConnectBudget(random.Random(1).random, self.clock.monotonic),
             self.governor,
             f"ws://127.0.0.1:{self.server.stream_port}{PATH}" if self.transport == "ws" else "",
         )

@@ -9,6 +9,7 @@ import pytest
 from pms.binance.gateway import CLOCK_S, BinanceVenue
 from pms.binance.signing import Credentials
 from pms.binance.transport import Lost, Response
+from pms.core.backoff import ConnectBudget
 from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import NotDone, Unavailable, Unknown
@@ -37,7 +38,7 @@ class World:
             Credentials("key", "secret"),
             self.clock,
             self.tasks,
-            lambda: 0.5,
+            ConnectBudget(lambda: 0.5, self.clock.monotonic),
             Governor(self.clock, self.clock.now_ms),
         )
 

@@ -18,7 +18,7 @@ from pms.binance.signing import Credentials
 from pms.binance.transport import Response
 from pms.binance.venue_clock import VenueClock
 from pms.clock import LoopClock
-from pms.core.backoff import Connects
+from pms.core.backoff import ConnectBudget
 from pms.governor import Governor
 from pms.market import Market
 from pms.sim.feed import FeedDriver, with_marks
@@ -90,8 +90,8 @@ async def test_the_quote_is_the_simulated_venues_touch_through_a_cut() -> None:
     rest = Rest(
         Gate(wire, clock, venue_clock, Governor(clock, clock.now_ms)), venue_clock, tasks, Credentials("k", "s")
     )
-    paces = [Connects(lambda: 0.5, clock.monotonic) for _ in range(2)]
-    stream = MarketStream(rest, wire, "wss://sim", clock, tasks, *paces)
+    connects = ConnectBudget(lambda: 0.5, clock.monotonic)
+    stream = MarketStream(rest, wire, "wss://sim", clock, tasks, connects)
     told: list[tuple[bool, str]] = []
     market = Market(stream, clock, tasks, lambda: 0.5, on_health=lambda symbol, *what: told.append(what))
     stream.start(market)

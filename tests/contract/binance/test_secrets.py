@@ -29,6 +29,7 @@ from pms.binance.signing import Credentials
 from pms.binance.ws import WebSockets
 from pms.binance.ws_api import PATH
 from pms.clock import SystemClock
+from pms.core.backoff import ConnectBudget
 from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import Amend, AuthFailed, Cancel, Place, Unavailable
@@ -214,7 +215,7 @@ def venue_at(port: int, tasks: Tasks, orders: FakeSockets | None = None) -> tupl
         credentials,
         clock,
         tasks,
-        lambda: 0.0,
+        ConnectBudget(lambda: 0.0, clock.monotonic),
         Governor(clock, clock.now_ms),
         ws_api,
     ), sockets

@@ -16,7 +16,7 @@ from pms.binance.signing import Credentials
 from pms.binance.transport import Lost, Response
 from pms.binance.user_stream import UserStream
 from pms.binance.venue_clock import VenueClock
-from pms.core.backoff import CONNECTS_MAX, CONNECTS_WINDOW_S, Connects
+from pms.core.backoff import CONNECTS_MAX, CONNECTS_WINDOW_S, ConnectBudget
 from pms.governor import Governor
 from pms.tasks import Tasks
 from pms.venue import AuthFailed, FillHint, Unavailable, UserStreamState
@@ -71,7 +71,7 @@ class World:
         venue_clock = VenueClock(self.clock)
         gate = Gate(self.http, self.clock, venue_clock, Governor(self.clock, self.clock.now_ms))
         rest = Rest(gate, venue_clock, self.tasks, Credentials("key", "secret"))
-        connects = Connects(lambda: 0.5, self.clock.monotonic)
+        connects = ConnectBudget(lambda: 0.5, self.clock.monotonic).pace(user_stream=True)
         self.stream = UserStream(rest, self.sockets, "wss://venue/private", self.clock, self.tasks, connects)
         self.keys = 0
         self.on_renewal: Response | Exception = ok({})

@@ -16,6 +16,7 @@ from pms.binance.gateway import BinanceVenue
 from pms.binance.signing import KeyType
 from pms.binance.ws_api import ANSWER_S, LOOK_UP_S, PATH, PROBE_S, RENEW_S, WsApi
 from pms.clock import LoopClock
+from pms.core.backoff import ConnectBudget
 from pms.governor import Governor
 from pms.sim.assembly import STILL, Options, Simulator
 from pms.sim.limits import Limits
@@ -57,7 +58,7 @@ class Stage:
             made.credentials,
             self.clock,
             self.tasks,
-            lambda: 0.5,
+            ConnectBudget(lambda: 0.5, self.clock.monotonic),
             self.governor,
             f"ws://venue{PATH}",
         )

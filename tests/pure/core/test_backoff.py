@@ -1,13 +1,22 @@
-"""Back-off: jitter stays in its bounds, and the connect budget holds whatever the peer does."""
+"""Back-off: jitter stays in its bounds, and the one connect budget holds whatever the peer does."""
 
 from __future__ import annotations
 
+import random
 from itertools import islice
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from pms.core.backoff import CONNECT_CAP_S, CONNECTS_MAX, CONNECTS_WINDOW_S, LASTING_S, Connects, full_jitter
+from pms.core.backoff import (
+    CONNECT_CAP_S,
+    CONNECTS_MAX,
+    CONNECTS_WINDOW_S,
+    LASTING_S,
+    USER_STREAMS,
+    ConnectBudget,
+    Connects,
+    full_jitter,
+)
 
 
 class Time:
@@ -18,13 +27,23 @@ class Time:
         return self.now
 
 
+def pace(time: Time) -> Connects:
+    return ConnectBudget(lambda: 0.5, time).pace()
+
+
+def most_within_a_window(moments: list[float]) -> int:
+    """Of moments in any order."""
+    at = sorted(moments)
+    return max(sum(first <= moment < first + CONNECTS_WINDOW_S - 1e-6 for moment in at) for first in at)
+
+
 def test_the_bound_of_the_delay_doubles_up_to_its_cap() -> None:
     assert list(islice(full_jitter(1.0, 5.0, lambda: 1.0), 5)) == [1.0, 2.0, 4.0, 5.0, 5.0]
     assert list(islice(full_jitter(1.0, 5.0, lambda: 0.0), 3)) == [0.0, 0.0, 0.0]
 
 
 def test_the_first_connect_is_at_once_and_a_second_in_a_row_waits() -> None:
-    connects = Connects(lambda: 0.5, Time())
+    connects = pace(Time())
     assert connects.delay() == 0.0
     assert connects.delay() == 0.25
     assert connects.delay() == 0.5
@@ -32,7 +51,7 @@ def test_the_first_connect_is_at_once_and_a_second_in_a_row_waits() -> None:
 
 def test_a_socket_that_gave_data_for_long_is_replaced_at_once() -> None:
     time = Time()
-    connects = Connects(lambda: 0.5, time)
+    connects = pace(time)
     waits = [connects.delay() for _ in range(9)]
     assert max(waits) == CONNECT_CAP_S / 2
     connects.proven()
@@ -41,23 +60,44 @@ def test_a_socket_that_gave_data_for_long_is_replaced_at_once() -> None:
 
 
 def test_a_socket_that_gave_data_and_was_closed_soon_is_not() -> None:
-    connects = Connects(lambda: 0.5, Time())
+    connects = pace(Time())
     assert connects.delay() == 0.0
     connects.proven()
     assert connects.delay() == 0.25
 
 
-@given(st.lists(st.tuples(st.floats(0, 0.999), st.booleans(), st.floats(0, 20)), min_size=100, max_size=300))
-def test_no_window_sees_more_connects_than_the_budget(course: list[tuple[float, bool, float]]) -> None:
+SOCKETS = 5  # the first is the user stream
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_window_sees_more_connects_of_all_sockets_than_the_budget(seed: int) -> None:
+    chance, time = random.Random(seed), Time()
+    budget = ConnectBudget(chance.random, time)
+    sockets = [budget.pace(user_stream=number == 0) for number in range(SOCKETS)]
+    due = [time.now] * SOCKETS  # a socket asks for its next turn only when it has had the last
+    every, others = [], []
+    for _ in range(300):
+        number = chance.choice(range(SOCKETS))
+        time.now = max(time.now, due[number]) + chance.uniform(0, 3)
+        if chance.random() < 0.3:
+            sockets[number].proven()
+        wait = sockets[number].delay()
+        assert wait >= 0
+        due[number] = time.now + wait
+        every.append(due[number])
+        if number:
+            others.append(due[number])
+    assert most_within_a_window(every) <= CONNECTS_MAX
+    assert most_within_a_window(others) == CONNECTS_MAX - USER_STREAMS
+
+
+def test_the_user_stream_is_not_kept_waiting_by_what_others_have_used() -> None:
     time = Time()
-    chances = iter([chance for chance, _, _ in course])
-    connects = Connects(lambda: next(chances, 0.0), time)
-    at = []
-    for _, proven, lived in course:
-        time.now += connects.delay()
-        at.append(time.now)
-        if proven:
-            connects.proven()
-        time.now += lived
-    for first, beyond in zip(at, at[CONNECTS_MAX:], strict=False):
-        assert beyond - first >= CONNECTS_WINDOW_S - 1e-6
+    budget = ConnectBudget(lambda: 0.0, time)
+    others = [budget.pace() for _ in range(CONNECTS_MAX)]
+    waits = sorted(other.delay() for other in others)
+    assert waits[CONNECTS_MAX - USER_STREAMS - 1] == 0.0
+    assert waits[CONNECTS_MAX - USER_STREAMS] == CONNECTS_WINDOW_S
+    user = budget.pace(user_stream=True)
+    assert [user.delay() for _ in range(USER_STREAMS)] == [0.0] * USER_STREAMS
+    assert user.delay() == CONNECTS_WINDOW_S

@@ -82,7 +82,8 @@ async def _read(where: address.Address, asked: Asked) -> Facts:
 def _show(args: argparse.Namespace, facts: Facts, since: datetime, now: int) -> int:
     taker = facts.taker_bps if args.taker_bps is None else args.taker_bps
     measured = [measure(parent, tape, taker) for parent, tape in facts.parents]
-    days, weeks, every = by_day(measured), by_week(measured), together("all", measured)
+    days, weeks = by_day(measured, facts.refused), by_week(measured, facts.refused)
+    every = together("all", measured, facts.refused)
     if args.html is not None:
         args.html.write_text(page.page(facts, measured, days, weeks, every, now, unix_ms(since)))
         print(f"{args.html}: {len(measured)} orders", file=sys.stderr)

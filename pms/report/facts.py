@@ -93,7 +93,8 @@ class Tape:
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True):
     """See the module. `quantity` 0: none is told (a scalper's); `arrival` is the mid where no depth was kept; `placed`
-    orders were sent, `rejects` refused by the gate or the venue, `reprices` are amends."""
+    orders were sent, `rejects` refused by the gate or the venue, `refusals` are the gate's of them by code, `reprices`
+    are amends."""
 
     id: str
     kind: str
@@ -111,11 +112,23 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[Fill, ...]
     steps: tuple[Step, ...] = ()
     plan: tuple[Lot, ...] = ()
+    refusals: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What the gate refused where no parent came of it, an order by hand or a whole start: `count` times by one code on
+    one day (UTC), first at `ts`."""
+
+    ts: int
+    code: str
+    count: int
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """All of a report's facts: parents oldest first, a tape for each, equity curves by sub-account."""
+    """All of a report's facts: parents oldest first, each with its symbol's tape, equity curves by sub-account, and
+    what was refused before it was an order."""
 
     parents: list[tuple[Parent, Tape]]
     equity: dict[str, list[tuple[int, Decimal]]]
     taker_bps: Decimal
+    refused: list[Refusal] = msgspec.field(default_factory=list)

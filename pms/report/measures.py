@@ -65,6 +65,7 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     placed: int
     reprices: int
     rejects: int
+    refusals: dict[str, int]
     markout_bps: dict[str, Decimal | None]
     at_market: Market | None
 
@@ -105,6 +106,7 @@ def measure(parent: Parent, tape: Tape, taker_bps: Decimal) -> Measures:
         placed=parent.placed,
         reprices=parent.reprices,
         rejects=parent.rejects,
+        refusals=parent.refusals,
         markout_bps={f"{s}s": _markout(fills, tape, s * 1000) for s in MARKOUTS_S},
         at_market=_at_market(parent.depth, fills, paid, arrival, taker_bps),
     )

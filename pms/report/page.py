@@ -37,6 +37,7 @@ def page(
         _cards(every),
         _section("Equity", _equity(facts)),
         _section("Days and weeks", _totals(days, weeks, every)),
+        _section("Refused by the gate", _refused(days, every)),
         _section("Orders", _parents(measured)),
         *_each(facts.parents, measured),
         f"<footer>{_NOTES.format(taker=text.number(facts.taker_bps))}</footer>",
@@ -104,6 +105,19 @@ def _totals(days: Sequence[Totals], weeks: Sequence[Totals], every: Totals) -> s
         for one in many
     ]
     return _table(("", "orders", "USDT", *_HEADS), 1, rows)
+
+
+def _refused(days: Sequence[Totals], every: Totals) -> str:
+    """How often each code came, by day."""
+    codes = list(every.refusals)
+    rows = [
+        f'<tr class="{kind}"><th>{escape(one.name)}</th>'
+        f"{''.join(_cell(str(one.refusals.get(code, text.NONE))) for code in codes)}</tr>"
+        for kind, many in (("", days), ("all", (every,)))
+        for one in many
+        if one.refusals
+    ]
+    return _table(("", *map(escape, codes)), 1, rows) if codes else ""
 
 
 def _parents(measured: Sequence[Measures]) -> str:

@@ -68,6 +68,11 @@ def fees(paid: dict[str, Decimal]) -> str:
     )
 
 
+def refusals(counted: dict[str, int]) -> str:
+    """What the gate refused, by code."""
+    return ", ".join(f"{code} {count}" for code, count in counted.items())
+
+
 def common(one: Measures | Totals) -> list[str]:
     """The cells that a parent and totals share."""
     figures: tuple[Callable[[], str], ...] = (
@@ -102,8 +107,9 @@ def _total(one: Totals) -> list[str]:
 
 def report(measured: Sequence[Measures], days: Sequence[Totals], weeks: Sequence[Totals], every: Totals) -> str:
     """All of it."""
+    refused = [f"Refused by the gate: {refusals(every.refusals)}."] * bool(every.refusals)
     if not measured:
-        return "No orders in this time."
+        return "\n".join(["No orders in this time.", *refused])
     heads = [*_PARENT, *_COMMON, *_END]
     sums = ["", "", "parents", "", "", "", "notional", "", "", *_COMMON, *_END[:-1], ""]
     rows = [heads, *map(_parent, measured), [], sums, *map(_total, days), *map(_total, weeks), _total(every)]
@@ -112,7 +118,7 @@ def report(measured: Sequence[Measures], days: Sequence[Totals], weeks: Sequence
              for row in rows]  # fmt: skip
     beyond = any(one.at_market is not None and one.at_market.beyond for one in measured)
     deeper = ["* more was traded than the recorded depth held: at market it would have cost more still."] * beyond
-    return "\n".join([*lines, "", _LEGEND, *deeper])
+    return "\n".join([*lines, "", *refused, _LEGEND, *deeper])
 
 
 _LEGEND = (

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
 
+from pms.report.facts import Refusal
 from pms.report.measures import MARKOUTS_S, Measures, rounded
 from schemas.market import ZERO
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Parents together. Basis points are weighted by what each parent traded; one without a measure does not count in
-    it. Times are the mean over parents that filled."""
+    it. Times are the mean over parents that filled. `rejects` and `refusals` (the gate's, by code) hold also what was
+    refused before there was a parent."""
 
     name: str
     parents: int
@@ -30,13 +33,14 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     placed: int
     reprices: int
     rejects: int
+    refusals: dict[str, int]
     markout_bps: dict[str, Decimal | None]
     saved: Decimal | None
     saved_bps: Decimal | None
 
 
-def together(name: str, measured: Sequence[Measures]) -> Totals:
-    """The totals of some."""
+def together(name: str, measured: Sequence[Measures], refused: Sequence[Refusal] = ()) -> Totals:
+    """The totals of some, and of what was refused meanwhile without one."""
     fees: dict[str, Decimal] = {}
     for one in measured:
         for asset, amount in one.fees.items():
@@ -57,11 +61,21 @@ def together(name: str, measured: Sequence[Measures]) -> Totals:
         time_to_fill_ms=sum(times) // len(times) if times else None,
         placed=sum(one.placed for one in measured),
         reprices=sum(one.reprices for one in measured),
-        rejects=sum(one.rejects for one in measured),
+        rejects=sum(one.rejects for one in measured) + sum(one.count for one in refused),
+        refusals=_refusals(measured, refused),
         markout_bps={name: _markouts(measured, name) for name in (f"{seconds}s" for seconds in MARKOUTS_S)},
         saved=sum(saved, ZERO) if saved else None,
         saved_bps=_weighted(measured, lambda one: None if one.at_market is None else one.at_market.saved_bps),
     )
+
+
+def _refusals(measured: Iterable[Measures], refused: Iterable[Refusal]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for one in refused:
+        found[one.code] += one.count
+    for parent in measured:
+        found.update(parent.refusals)
+    return dict(sorted(found.items()))
 
 
 def _weighted(measured: Iterable[Measures], value: Callable[[Measures], Decimal | None]) -> Decimal | None:
@@ -74,19 +88,24 @@ def _markouts(measured: Iterable[Measures], name: str) -> Decimal | None:
     return _weighted(measured, lambda one: one.markout_bps[name])
 
 
-def by_day(measured: Iterable[Measures]) -> list[Totals]:
-    """Totals of each day (UTC) on which a parent began."""
-    return _by(measured, "%Y-%m-%d")
+def by_day(measured: Iterable[Measures], refused: Iterable[Refusal] = ()) -> list[Totals]:
+    """Totals of each day (UTC) on which a parent began, or something was refused."""
+    return _by(measured, refused, "%Y-%m-%d")
 
 
-def by_week(measured: Iterable[Measures]) -> list[Totals]:
+def by_week(measured: Iterable[Measures], refused: Iterable[Refusal] = ()) -> list[Totals]:
     """The same by ISO week."""
-    return _by(measured, "%G-W%V")
+    return _by(measured, refused, "%G-W%V")
 
 
-def _by(measured: Iterable[Measures], form: str) -> list[Totals]:
-    groups: dict[str, list[Measures]] = {}
+def _by(measured: Iterable[Measures], refused: Iterable[Refusal], form: str) -> list[Totals]:
+    groups: dict[str, tuple[list[Measures], list[Refusal]]] = {}
     for one in measured:
-        name = datetime.fromtimestamp(one.started_at / 1000, UTC).strftime(form)
-        groups.setdefault(name, []).append(one)
-    return [together(name, groups[name]) for name in sorted(groups)]
+        groups.setdefault(_name(one.started_at, form), ([], []))[0].append(one)
+    for other in refused:
+        groups.setdefault(_name(other.ts, form), ([], []))[1].append(other)
+    return [together(name, *groups[name]) for name in sorted(groups)]
+
+
+def _name(ts: int, form: str) -> str:
+    return datetime.fromtimestamp(ts / 1000, UTC).strftime(form)

@@ -123,6 +123,13 @@ ERRORS = {
         "if len(one.orders) == 1 and one.goal.parent_id:",
         WORLD + "test_market_tape.py::test_a_close_keeps_the_book_that_its_first_order_met",
     ),
+    "what was refused by hand is not counted": Planted(
+        0,
+        "pms/report/totals.py",
+        "        found[one.code] += one.count\n",
+        "        found[one.code] += 0\n",
+        MEASURES + "test_what_was_refused_before_there_was_a_parent_counts_in_its_day_by_code",
+    ),
     "a torn line stays in the log": Planted(
         0,
         "pms/log_files.py",

@@ -48,6 +48,7 @@ async def live(world: World) -> None:
     await world.command("cancel", clientOrderId=reply["clientOrderId"])
     await world.command("limits_put", limits={"maxOrderNotional": "100"})
     await world.command("limit", **LIMIT)
+    await world.command("chase", symbol="BTCUSDT", side="SELL", quantity="0.010")
     await world.unlimited()
     await world.command("close", symbol="BTCUSDT", side="SELL", quantity="0.003")
     last = await world.chase(quantity="0.005", stalkMode="none", stalkOffsetTicks=50)

@@ -112,8 +112,9 @@ def test_commands_refusals_and_sub_accounts_have_their_rows(made: Draft) -> None
     assert commands["nonsense"]["error_code"] == "UNKNOWN_COMMAND"
     assert commands["amend"]["success"] is True
     assert msgspec.json.decode(commands["trade"]["reply"])["clientOrderId"]
-    (refusal,) = made.added[RiskRejection].values()
-    assert (refusal["reason_code"], refusal["limit_value"]) == ("MAX_ORDER_NOTIONAL", D("100"))
+    for refusal in made.added[RiskRejection].values():
+        assert (refusal["reason_code"], refusal["limit_value"]) == ("MAX_ORDER_NOTIONAL", D("100"))
+    assert [row["side"] for row in made.added[RiskRejection].values()] == ["BUY", "SELL"]
     second = made.changed[SubAccount][("desk-2",)]
     assert (second["name"], second["initial_balance"]) == ("Second desk", D("5000.5"))
     assert second["balance"] is not None

@@ -88,6 +88,27 @@ async def test_every_figure_is_what_plain_arithmetic_makes_of_the_raw_log(
     assert sum(day["notional"] for day in told["days"]) == pytest.approx(total)
 
 
+async def test_what_the_gate_refused_is_counted_by_code_whoever_asked_for_it(
+    kept: RecordsDesk, diary_of_a_day: Diary
+) -> None:
+    events = [json.loads(body) for body in diary_of_a_day.events]
+    refused = [event for event in events if event["type"] == "risk_rejected"]
+    assert [bool(event["order"]["parentId"]) for event in refused] == [False, True], "by hand, and a chase's start"
+    run = next(event for event in events if event["type"] == "chase_started")
+    other = json.dumps({"seq": 0, "reason_code": "DAILY_LOSS", "parent_id": run["chaseId"]}).replace(":", r"\:")
+    row = f"jsonb_populate_record(r, CAST('{other}' AS jsonb))"
+    await kept.sql(f"INSERT INTO risk_rejections SELECT ({row}).* FROM risk_rejections r LIMIT 1")
+    told = json.loads(await report(kept, "--json"))
+    wanted = {"DAILY_LOSS": 1, "MAX_ORDER_NOTIONAL": len(refused)}
+    failed = len({event["clientOrderId"] for event in events if event["type"] == "order_failed"})
+    assert told["all"]["refusals"] == wanted
+    assert told["all"]["rejects"] == 3 + failed
+    assert [day["refusals"] for day in told["days"]] == [week["refusals"] for week in told["weeks"]] == [wanted]
+    parents = {one["id"]: (one["rejects"], one["refusals"]) for one in told["orders"] if one["refusals"]}
+    assert parents == {run["chaseId"]: (1, {"DAILY_LOSS": 1})}
+    assert f"Refused by the gate: DAILY_LOSS 1, MAX_ORDER_NOTIONAL {len(refused)}." in await report(kept)
+
+
 def at_once(book: dict[str, Any], fills: list[dict[str, Any]], taker_bps: float) -> float:
     """The same from the recorded book, less what was done; fees of both."""
     sign, left = fills[0]["sign"], sum(fill["lastFillQty"] for fill in fills)

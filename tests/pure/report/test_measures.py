@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pms.report import facts, totals
+from pms.report import facts, text, totals
 from pms.report.facts import Depth, Fill, Parent, Second, Tape
 from pms.report.measures import Measures, measure, walk
 from schemas.market import Side
@@ -153,3 +153,14 @@ def test_totals_are_weighted_by_what_was_traded_and_go_by_day_and_week() -> None
     assert every.saved == first.at_market.saved + second.at_market.saved
     assert [one.name for one in totals.by_day([first, second])] == ["2026-09-20", "2026-09-21"]
     assert [(one.name, one.parents) for one in totals.by_week([first, second])] == [("2026-W38", 1), ("2026-W39", 1)]
+
+
+def test_what_was_refused_before_there_was_a_parent_counts_in_its_day_by_code() -> None:
+    day = 86_400_000
+    one = measure(parent(rejects=3, refusals={"DAILY_LOSS": 2}), MOVES, TAKER)
+    refused = [facts.Refusal(T0, "DAILY_LOSS", 4), facts.Refusal(T0 - 2 * day, "HALTED", 1)]
+    first, last = totals.by_day([one], refused)
+    assert (first.name, first.parents, first.rejects, first.refusals) == ("2026-09-19", 0, 1, {"HALTED": 1})
+    assert (last.parents, last.rejects, last.refusals) == (1, 7, {"DAILY_LOSS": 6})
+    assert totals.together("all", [one], refused).refusals == {"DAILY_LOSS": 6, "HALTED": 1}
+    assert text.report([], [first], [], first) == "No orders in this time.\nRefused by the gate: HALTED 1."

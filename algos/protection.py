@@ -199,9 +199,9 @@ def _on_order(state: ProtectionState, given: OrderUpdate) -> ProtectionState:
 
 def _form(state: ProtectionState, asked: LegOrder, stands: LegOrder) -> ProtectionState:
     """An order that came out in another form than it was asked for in tells more than what was told of that."""
-    if stands.bare is asked.bare:
+    if stands.bare is asked.bare or (state.bounded and not state.most):
         return state
-    return _replace(state, bare=stands.bare, most=state.rest if stands.bare else ZERO)
+    return _replace(state, bare=stands.bare, most=state.most if state.bounded else state.rest)
 
 
 def _told(state: ProtectionState, word: str, leg: LegWord) -> ProtectionState:

@@ -40,7 +40,6 @@ class Closers:
         """Books of a symbol changed; `reduced` are the sub-accounts whose position got smaller, by an order of the
         algos `apart_from`, the one that placed it and the topmost."""
         self._desk.covers.tell(symbol)
-        self._desk.guards.moved(symbol)
         for name in reduced:
             self.fit(name, symbol, apart_from=apart_from)
         for misfit in self._desk.exits.misfit(symbol):

@@ -225,7 +225,7 @@ class Desk:
             self._detach(runner, view.algo_id, view.symbol)
         else:
             runner.arm(view.wake_at)
-            self.covers.asks(runner)
+            self.covers.changed(runner)
 
     def on_broken(self, runner: Runner, error: Exception) -> None:
         """StepTaker: an algo's code failed; its children leave the market and it is told."""

@@ -1,8 +1,8 @@
 """What stands between an entry and its protection: how far the entry has come is told to what protects it, in the same
 step (algos.md, Protection).
 
-Owns the bond of an algo's or a manual order's id with its protection, and in which form that may leave now
-(execution.md 14). Refuses to decide what is placed: that is the algo's.
+Owns the bond of an algo's or a manual order's id with its protection. Refuses to decide what is placed, which is the
+algo's, and how much of it may stand at the venue (pms.covers).
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 from algos import protecting
 from algos.registry import PROTECTION
 from algos.step import CancelRequest
-from pms.core import exits
-from pms.core.exits import Form
 from pms.runner import Runner
 from schemas.ids import OrderId, parse
-from schemas.market import ZERO, Side
+from schemas.market import ZERO
 from schemas.orders import Fill, Order
 from schemas.protection import ProtectionState
 
@@ -50,7 +48,6 @@ class Guards:
         if self._runners.pop(algo_id, None) is not None:
             self._by_entry.pop(state.entry_id, None)
             self._told.pop(state.entry_id, None)
-            self.moved(state.symbol)
         elif algo_id in self._by_entry:
             self._tell(algo_id, state.filled_quantity, False)
 
@@ -77,7 +74,7 @@ class Guards:
         """After a restart, before it goes on, a protection hears how it may stand, and its entry."""
         if runner.kind is not PROTECTION:
             return
-        self._form(runner, runner.state.rest)
+        self._desk.covers.fit(runner, runner.state.rest)
         entry = runner.state.entry_id
         if not entry:
             return
@@ -129,57 +126,10 @@ class Guards:
         desk = self._desk
         held = desk.ledger.position(state.sub_account_id, state.symbol)
         more = max(filled - state.entry_filled, ZERO)
-        self._form(runner, min(state.rest + more, held.quantity))
+        desk.covers.fit(runner, min(state.rest + more, held.quantity))
         position, now = held.signed_quantity, desk.now()
         name = held.position_id if position else ""
         desk.offer(runner, protecting.EntryChanged(now, filled, live, position, name, desk.quote_of(runner)))
-
-    # --- the form -------------------------------------------------------------------------------------
-
-    def moved(self, symbol: str) -> None:
-        """Books of a symbol changed: what protects hears in which form it may stand at the venue now."""
-        for runner in tuple(self._runners.values()):
-            if runner.state.symbol == symbol:
-                self._form(runner, runner.state.rest)
-
-    def bare(self, sub_account_id: str, symbol: str, side: Side, quantity: Decimal) -> bool:
-        """Whether an order of so much that waits at the venue would have to stand there without its flag."""
-        books = self._desk.books.held(symbol)
-        return exits.form(sub_account_id, side, quantity, False, books, ZERO) is Form.UNFLAGGED
-
-    def form(
-        self, sub_account_id: str, symbol: str, side: Side, quantity: Decimal, before: str = ""
-    ) -> tuple[bool, Decimal]:
-        """Whether an order of so much would have to stand at the venue without its flag, and how much may (0 with the
-        flag: all of it), beside the protections of the same position that were there `before` the one of that id
-        (empty: all that there are).
-
-        What the flag does not bound never sums above the position (execution.md 14): the flag is missing, or bounds the
-        account's net only, of which others on the same side have a part.
-        """
-        bare = self.bare(sub_account_id, symbol, side, quantity)
-        if not bare and not self._shared(sub_account_id, symbol, side):
-            return False, ZERO
-        taken = ZERO
-        for state in (runner.state for runner in self._runners.values()):
-            same = (state.sub_account_id, state.symbol) == (sub_account_id, symbol)
-            if same and state.leg("stop") is not None and (not before or state.protection_id < before):
-                taken += state.allowed
-        most = min(quantity, max(self._desk.ledger.position(sub_account_id, symbol).quantity - taken, ZERO))
-        return bare or not most, most
-
-    def _shared(self, sub_account_id: str, symbol: str, side: Side) -> bool:
-        """Whether another sub-account holds what an order of that side closes."""
-        books = self._desk.books.held(symbol)
-        return any(held * side.sign < 0 for name, held in books.items() if name != sub_account_id)
-
-    def _form(self, runner: Runner, quantity: Decimal) -> None:
-        """Tell a protection in which form `quantity` of it may stand, where that is another now."""
-        state: ProtectionState = runner.state
-        bare, most = self.form(state.sub_account_id, state.symbol, state.side, quantity, state.protection_id)
-        if (bare, most) != (state.bare, state.most):
-            now = self._desk.now()
-            self._desk.offer(runner, protecting.Bare(now, bare, most, self._desk.quote_of(runner)))
 
 
 def _owner(order: Order) -> str:

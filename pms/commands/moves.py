@@ -83,7 +83,7 @@ class Moves:
         request = self.check(command, order, context.sub_account)
         runner, give_up = self._desk.runners[order.parent_id], self._clock.monotonic() + ANSWER_S
         self._desk.offer(runner, request, context.request_id)
-        self._desk.guards.moved(order.symbol)
+        self._desk.covers.tell(order.symbol)
         while not self._stands(runner.state, request.leg) and self._clock.monotonic() < give_up:
             await self._clock.sleep(POLL_S)
         leg = runner.state.leg(request.leg)

@@ -62,7 +62,7 @@ class ProtectDoor:
         check_ahead(side, self._word, command.trigger_price, price_of(self._desk, held.symbol), "triggerPrice")
         check_room(self._desk)
         quantity = self._quantity(command, held, instrument)
-        bare, most = self._desk.guards.form(sub_account, held.symbol, side, quantity)
+        bare, most = self._desk.covers.form(sub_account, held.symbol, side, quantity)
         asked = LegParams(
             trigger_price=command.trigger_price,
             limit_price=command.limit_price or ZERO,

@@ -33,6 +33,14 @@ class Closer(msgspec.Struct, frozen=True):
         return self.alternatives or self.client_id
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """Who would have a position closed from the venue: how much it `wants` to stand there, and how much `stands`."""
+
+    name: str
+    wants: Decimal
+    stands: Decimal
+
+
 class Form(StrEnum):
     """How a closer may leave."""
 
@@ -106,3 +114,23 @@ def form(
     if not rests and quantity <= coverable(side, books, flagged):
         return Form.FLAGGED
     return Form.UNFLAGGED
+
+
+def crowded(side: Side, held: Decimal, books: Mapping[str, Decimal], claims: Iterable[Claim]) -> bool:
+    """Whether the venue's flag alone would let what waits on that side sell more than a position `held`: others have a
+    part of the account's net, or an order is for more than that net and so can't have the flag."""
+    net = coverable(side, books, ZERO)
+    return net > held or any(claim.wants > net for claim in claims)
+
+
+def rooms(held: Decimal, claims: Iterable[Claim]) -> dict[str, Decimal]:
+    """How much of a position may stand at the venue for each claim, by name; the earlier comes first, and waits until
+    what a later one has there is gone. Nothing that is placed within its room brings the sum above what is `held`."""
+    given: dict[str, Decimal] = {}
+    left, later = held, list(claims)
+    while later:
+        claim = later.pop(0)
+        free = left - sum((one.stands for one in later), ZERO)
+        given[claim.name] = min(claim.wants, max(free, min(claim.stands, left)))
+        left = max(left - max(min(claim.wants, left), claim.stands), ZERO)
+    return given

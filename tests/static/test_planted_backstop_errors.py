@@ -9,6 +9,7 @@ from tests.static.planting import Planted, assert_found
 
 PURE = "tests/pure/algos/test_trail_backstop.py::"
 WORLD = "tests/world/test_trail_backstop.py::"
+CROWDED = "tests/world/test_beside_others.py::"
 BOOK = "tests/world/test_conditional_book.py::"
 THROUGH = "tests/world/test_exits_through.py::"
 BACKSTOP = "algos/trail_backstop.py"
@@ -129,16 +130,38 @@ ERRORS = {
     "what one leaves goes to nobody": Planted(
         14,
         "pms/covers.py",
-        "            self._asked.pop(algo_id, None)\n            self.tell(symbol)\n",
-        "            self._asked.pop(algo_id, None)\n",
+        "            self._claimed.pop(algo_id, None)\n            self.tell(symbol)\n",
+        "            self._claimed.pop(algo_id, None)\n",
         WORLD + "test_the_part_of_one_that_ends_goes_to_the_other",
     ),
     "more than the account's net": Planted(
         14,
         "pms/covers.py",
-        "net = exits.coverable(side, books, ZERO)",
-        "net = abs(held)",
+        "net = exits.coverable(side, books, ZERO)\n        left",
+        "net = abs(held)\n        left",
         WORLD + "test_beside_another_sub_account_each_closes_its_own_from_the_venue",
+    ),
+    "beside a stop on the same position": Planted(
+        14,
+        "pms/covers.py",
+        "            most = min(most, exits.rooms(abs(held), claims)[view.algo_id])\n",
+        "            pass\n",
+        CROWDED
+        + "test_what_waits_for_one_position_sells_no_more_than_it_while_we_are_dead[a stop-a trailing stop-after]",
+    ),
+    "a stop does not wait for it to go": Planted(
+        14,
+        "pms/core/exits.py",
+        "free = left - sum((one.stands for one in later), ZERO)",
+        "free = left",
+        "tests/pure/core/test_exits.py::test_nothing_that_is_placed_within_its_room_brings_the_sum_above_the_position",
+    ),
+    "what it leaves is not told to who waits for it": Planted(
+        14,
+        "pms/covers.py",
+        "            self._claimed[claim.name] = claim\n            self.tell(runner.state.symbol)\n",
+        "            self._claimed[claim.name] = claim\n",
+        CROWDED + "test_what_a_stop_leaves_of_the_position_is_the_backstops_and_back_again",
     ),
     "without the venue's flag": Planted(
         14,

@@ -49,10 +49,25 @@ ERRORS = {
     ),
     "the flag is trusted where others stand on the same side": Planted(
         14,
-        "pms/guards.py",
-        "        return any(held * side.sign < 0 for name, held in books.items() if name != sub_account_id)\n",
-        "        return False\n",
+        "pms/core/exits.py",
+        "    return net > held or any(",
+        "    return any(",
         "tests/world/test_protection_kills.py::test_what_others_hold_on_the_same_side_is_never_sold_while_we_are_dead",
+    ),
+    "a stop within the net leaves all of the position to the next": Planted(
+        14,
+        "pms/core/exits.py",
+        " or any(claim.wants > net for claim in claims)",
+        "",
+        "tests/world/test_beside_others.py::"
+        "test_beside_others_opposite_what_has_no_flag_opens_nothing_after_a_stop_that_has_it[a stop-0.004]",
+    ),
+    "one that comes out with the flag is free": Planted(
+        14,
+        "algos/protection.py",
+        "most=state.most if state.bounded else state.rest)",
+        "most=state.rest if stands.bare else ZERO)",
+        RULES + "test_one_that_comes_out_with_the_flag_after_all_is_bounded_as_before",
     ),
     "a trigger that has passed is a refusal like any": Planted(
         14,
@@ -128,15 +143,15 @@ ERRORS = {
     "orders keep a form that does not fit the account any more": Planted(
         14,
         "pms/closers.py",
-        "        self._desk.guards.moved(symbol)\n",
+        "        self._desk.covers.tell(symbol)\n",
         "",
-        WORLD + "test_two_sub_accounts_opposite_close_each_its_own",
+        KILLS + "test_alone_on_its_side_both_orders_of_a_position_stand_at_the_venue",
     ),
     "without the flag stops sum above the position": Planted(
         14,
-        "pms/guards.py",
-        "                taken += state.allowed\n",
-        "                taken += ZERO\n",
+        "pms/core/exits.py",
+        "        left = max(left - max(min(claim.wants, left), claim.stands), ZERO)\n",
+        "",
         WORLD + "test_without_the_flag_stops_never_sum_above_the_position",
     ),
     "a triggered order without the flag outlives us": Planted(

@@ -502,6 +502,21 @@ def test_in_which_form_an_order_came_out_is_newer_than_what_was_told() -> None:
     assert stage.standing() == [("90", D(1))]
 
 
+def test_one_that_comes_out_with_the_flag_after_all_is_bounded_as_before() -> None:
+    """It is for less than the account's net; what else waits for the position may be for more."""
+    stage = bare()
+    stage.opposed(most="0.4")
+    stage.entered("1")
+    (stop,) = stage.names()
+    stage.book[stop] = msgspec.structs.replace(stage.book[stop], flagged=True)
+    stage.accept()
+    stage.run(1000)
+    assert (stage.state.allowed, stage.standing()) == (D("0.4"), [("90", D("0.4"))])
+    stage.opposed(most="0")
+    stage.settle()
+    assert stage.standing() == []
+
+
 def test_without_the_flag_no_more_stands_than_is_free_and_the_rest_is_closed_by_an_exit() -> None:
     stage = ProtectionStage(entry=True)
     stage.opposed(most="0.4")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pms.core import exits
-from pms.core.exits import Closer, Form
+from pms.core.exits import Claim, Closer, Form
 from schemas.market import Side
 
 D = Decimal
@@ -174,3 +175,65 @@ def test_flagged_immediate_exits_together_never_ask_for_more_than_the_net(
     net = sum(books.values(), D(0))
     assert flagged[SELL] <= max(net, D(0))
     assert flagged[BUY] <= max(-net, D(0))
+
+
+# --- what waits at the venue --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "held, claims, expected",
+    [
+        ("10", [("10", "0")], ["10"]),
+        ("10", [("6", "0"), ("10", "0")], ["6", "4"]),
+        ("10", [("6", "6"), ("10", "4")], ["6", "4"]),
+        ("10", [("10", "0"), ("10", "10")], ["0", "0"]),  # the later one leaves, then the earlier may come
+        ("10", [("10", "0"), ("10", "4")], ["6", "0"]),
+        ("10", [("10", "10"), ("10", "10")], ["10", "0"]),  # others came to the side of two that the flag had bounded
+        ("10", [("0", "10"), ("10", "0")], ["0", "0"]),  # what is leaving still counts
+        ("4", [("10", "0"), ("10", "0")], ["4", "0"]),
+        ("0", [("10", "10")], ["0"]),
+    ],
+)
+def test_the_earlier_comes_first_and_waits_for_what_a_later_one_still_has(
+    held: str, claims: list[tuple[str, str]], expected: list[str]
+) -> None:
+    asked = [Claim(str(at), D(wants), D(stands)) for at, (wants, stands) in enumerate(claims)]
+    assert list(exits.rooms(D(held), asked).values()) == [D(room) for room in expected]
+
+
+@given(sizes, st.lists(st.tuples(sizes, sizes), max_size=5), st.data())
+def test_nothing_that_is_placed_within_its_room_brings_the_sum_above_the_position(
+    held: Decimal, claims: list[tuple[Decimal, Decimal]], data: st.DataObject
+) -> None:
+    """One after the other, in any order, each told anew; and in the end all that can be had is had."""
+    asked = [Claim(str(at), wants, min(stands, held)) for at, (wants, stands) in enumerate(claims)]
+    for _ in range(3 * len(asked)):
+        at = data.draw(st.integers(0, len(asked) - 1))
+        room = exits.rooms(held, asked)[str(at)]
+        before = sum(one.stands for one in asked)
+        asked[at] = msgspec.structs.replace(asked[at], stands=room)
+        assert sum(one.stands for one in asked) <= max(before, held)
+    for at in [*range(len(asked))] * (len(asked) + 1):
+        asked[at] = msgspec.structs.replace(asked[at], stands=exits.rooms(held, asked)[str(at)])
+    assert sum(one.stands for one in asked) == min(held, sum(one.wants for one in asked))
+
+
+@pytest.mark.parametrize(
+    "books, wants, expected",
+    [
+        ({"a": "10"}, ["10", "10"], False),  # alone: the flag bounds them together
+        ({"a": "10", "b": "1"}, ["10"], True),
+        ({"a": "10", "external": "1"}, ["10"], True),
+        ({"a": "10", "b": "-4"}, ["6", "6"], False),  # both have the flag, and the net is less than the position
+        ({"a": "10", "b": "-4"}, ["6", "6.001"], True),  # this one can't have it
+        ({"a": "10", "b": "5", "c": "-5"}, ["10", "10"], False),
+    ],
+)
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_flag_does_not_bound_what_others_have_a_part_of_or_what_it_does_not_cover(
+    books: dict[str, str], wants: list[str], expected: bool, mirrored: bool
+) -> None:
+    sign, side = (-1, BUY) if mirrored else (1, SELL)
+    signed_books = {name: sign * D(held) for name, held in books.items()}
+    claims = [Claim(str(at), D(want), D(0)) for at, want in enumerate(wants)]
+    assert exits.crowded(side, D(books["a"]), signed_books, claims) is expected

@@ -22,8 +22,8 @@ _GAP = "  "
 
 
 class Row(Protocol):
-    """One path. `budget` bounds what `budget_of` names: the ratio p50 ÷ reference, p50 or p99 from above, or "least":
-    p50 from below."""
+    """One path. `budget` bounds what `budget_of` names: the ratio p50 ÷ reference, p50 or p99 from above, "least": p50
+    from below, or "told": nothing."""
 
     name: str
     unit: str
@@ -77,4 +77,5 @@ def _cells(row: Row) -> list[str]:
         bound += " (p99)"
     figures = [f"{row.p50:,.4g} {row.unit}", f"{row.p99:,.4g}"]
     compared = [f"{row.reference:,.4g}", f"{row.ratio:.2f} ×"] if row.reference else ["", ""]
-    return [row.name, *figures, *compared, bound, "ok" if row.ok else "MISSED"]
+    judged = ["", ""] if row.budget_of == "told" else [bound, "ok" if row.ok else "MISSED"]
+    return [row.name, *figures, *compared, *judged]

@@ -28,7 +28,7 @@ from pms.datadir import DataDir
 from pms.embedded import EmbeddedRedis
 from schemas.keys import Keys
 from schemas.records import Holder
-from tests.bench import reference_orders
+from tests.bench import floors, reference_orders
 from tests.bench.recorded_frames import made_up
 from tests.bench.rows import Row, row
 from tests.bench.venue_driver import MOVES, Times
@@ -129,9 +129,8 @@ async def rows(redis_url: str, measured: VenueProcess) -> list[Row]:
 async def rows_over_ws(redis_url: str, measured: VenueProcess) -> list[Row]:
     """The row that the way of the request decides, over the WebSocket API."""
     async with _both(redis_url, measured, "ws"):
-        return [
-            _against("frame to order request over the WebSocket API", await measured.run("frames_over_ws", COUNT), 2.5)
-        ]
+        times = await measured.run("frames_over_ws", COUNT)
+        return _against("frame to order request over the WebSocket API", times, 2.5)
 
 
 @asynccontextmanager
@@ -141,14 +140,15 @@ async def _both(redis_url: str, measured: VenueProcess, entry: str) -> AsyncIter
         async with product(redis_url, measured.port, Path(folder), entry):
             where, start = urlsplit(redis_url), made_up(1, MOVES, 0)
             levels = msgspec.convert([start.bids, start.asks], list[list[tuple[float, float]]], strict=False)
-            await reference_orders.open_all(
-                unquote(where.path),
-                unquote(where.password or ""),
-                measured.port,
-                *levels,
-                start.first_id,
-                entry == "ws",
-            )
+            for loops in (reference_orders, floors):
+                await loops.open_all(
+                    unquote(where.path),
+                    unquote(where.password or ""),
+                    measured.port,
+                    *levels,
+                    start.first_id,
+                    entry == "ws",
+                )
             yield
 
 
@@ -156,11 +156,11 @@ async def _measure(measured: VenueProcess) -> list[Row]:
     frames = await measured.run("frames", COUNT)
     floor = frames["reference"][WARM:], frames["echo"][WARM:]
     found = [
-        _against("frame to order request, durable", frames, 3.5),
+        *_against("frame to order request, durable", frames, 3.5),
         row("its reference over the echo floor", "us", *floor, REFERENCE_LIMIT, "ratio"),
-        _against("command in a list to order request", await measured.run("lists", COUNT), 3.0),
-        _against("command in the stream to order request", await measured.run("stream", COUNT), 3.0),
-        _against("user event to subscriber", await measured.run("events", COUNT), 1.6),
+        *_against("command in a list to order request", await measured.run("lists", COUNT), 3.0),
+        *_against("command in the stream to order request", await measured.run("stream", COUNT), 3.0),
+        *_against("user event to subscriber", await measured.run("events", COUNT), 1.6),
     ]
     paced = [late / 1000 for late in (await measured.run("paced", PACE))["product"]]
     found.append(row("user event to subscriber, 1 000 a second", "ms", paced, [], 5.0, "p99"))
@@ -171,5 +171,12 @@ async def _measure(measured: VenueProcess) -> list[Row]:
     return found
 
 
-def _against(name: str, times: Times, budget: float) -> Row:
-    return row(name, "us", times["product"][WARM:], times["reference"][WARM:], budget, "ratio")
+def _against(name: str, times: Times, budget: float) -> list[Row]:
+    """The path, and the floor under it where there is one."""
+    reference = times["reference"][WARM:]
+    found = [row(name, "us", times["product"][WARM:], reference, budget, "ratio")]
+    if "floor" in times:
+        found.append(
+            row("  its atomic step, and nothing decided", "us", times["floor"][WARM:], reference, budget, "told")
+        )
+    return found

@@ -222,10 +222,13 @@ class Published:
         if isinstance(reply, bytes) and len(reply) == 40:
             self.sha = reply.decode()
 
-    def on_payload(self, payload: bytes) -> None:
+    def read(self, payload: bytes) -> bytes:
+        """A user event's frame in the words of an event."""
         o = _update(payload).o
-        event = _Event("order_partial", o.s, o.c, o.S, o.X, o.i, o.t, o.T, o.q, o.p, o.l, o.L, o.z, o.n)
-        self.link.send("EVALSHA", self.sha, 2, "reference:seq", "reference:stream", _encode(event))
+        return _encode(_Event("order_partial", o.s, o.c, o.S, o.X, o.i, o.t, o.T, o.q, o.p, o.l, o.L, o.z, o.n))
+
+    def on_payload(self, payload: bytes) -> None:
+        self.link.send("EVALSHA", self.sha, 2, "reference:seq", "reference:stream", self.read(payload))
 
 
 class Echo(RawSocket):
@@ -244,29 +247,44 @@ class Echo(RawSocket):
         self._write(self._FRAME)
 
 
+async def senders(port: int) -> tuple[Orders, SocketOrders]:
+    """Both ways of orders, connected."""
+    loop = asyncio.get_running_loop()
+    orders, over_socket = Orders(), SocketOrders()
+    await loop.create_connection(lambda: orders, "127.0.0.1", port)
+    await loop.create_connection(lambda: over_socket, "127.0.0.1", port)
+    await over_socket.open
+    return orders, over_socket
+
+
+async def connect(link: Link, redis_path: str, password: str) -> None:
+    """A connection to Redis."""
+    await asyncio.get_running_loop().create_unix_connection(lambda: link, redis_path)
+    link.send("AUTH", password)
+
+
+async def hear(port: int, sockets: list[RawSocket]) -> None:
+    """Open streams."""
+    for socket in sockets:
+        await asyncio.get_running_loop().create_connection(lambda socket=socket: socket, "127.0.0.1", port)  # type: ignore[misc]
+        await socket.open
+
+
 async def open_all(
     redis_path: str, password: str, port: int, bids: Levels, asks: Levels, last_id: int, over_ws: bool = False
 ) -> None:
     """Connect every reference loop; they live as long as the running loop."""
-    loop = asyncio.get_running_loop()
-    orders = Orders()
-    await loop.create_connection(lambda: orders, "127.0.0.1", port)
-    over_socket = SocketOrders()
-    await loop.create_connection(lambda: over_socket, "127.0.0.1", port)
-    await over_socket.open
+    orders, over_socket = await senders(port)
     followed, published = Followed(bids, asks, last_id, over_socket if over_ws else orders), Published()
     popped, streamed = Popped(orders), Streamed(orders)
     for link in (popped.link, streamed.link, published.link):
-        await loop.create_unix_connection(lambda link=link: link, redis_path)  # type: ignore[misc]
-        link.send("AUTH", password)
+        await connect(link, redis_path, password)
     published.link.send("SCRIPT", "LOAD", SCRIPT)
     streamed.link.send("XGROUP", "CREATE", STREAM, GROUP, "0", "MKSTREAM")
     popped.read()
     streamed.read()
-    sockets = [
+    streams = [
         RawSocket("/reference/depth", followed.on_payload),
         RawSocket("/reference/private", published.on_payload),
     ]
-    for socket in (*sockets, Echo("/echo")):
-        await loop.create_connection(lambda socket=socket: socket, "127.0.0.1", port)  # type: ignore[misc]
-        await socket.open
+    await hear(port, [*streams, Echo("/echo")])

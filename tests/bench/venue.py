@@ -31,6 +31,7 @@ ORDER_ENTRY = {
 START_BALANCE = 10**12  # cents; each fill costs one
 BEAT_S = 0.25
 MEASURED = "BTCUSDT"  # the symbol that the references follow too
+FOLLOWED = ("/reference/depth", "/reference/floor/depth")
 # What is measured is the way of one request; how many the venue takes is another matter.
 UNLIMITED = [
     {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": 10**9}
@@ -215,7 +216,7 @@ class Venue:
                     self.sockets["/market/ws"].write(msgspec.json.encode(mark))
                 if self.still and f"{market.symbol.lower()}@bookTicker" in self.streams:
                     frame = market.still()
-                    for path in ("/public/ws", "/reference/depth"):
+                    for path in ("/public/ws", *FOLLOWED):
                         if path in self.sockets and (path == "/public/ws" or market.symbol == MEASURED):
                             self.sockets[path].send(frame)
 

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -22,8 +23,8 @@ import uvloop
 from tests.bench.frame_server import framed
 from tests.bench.recorded_frames import made_up
 from tests.bench.subscriber import PATTERNS
+from tests.bench.venue import FOLLOWED, Client, Market, Venue
 from tests.bench.venue import MEASURED as SYMBOL
-from tests.bench.venue import Client, Market, Venue
 
 MOVES = (-3, -1, 1, 3)  # every frame moves the touch, so every frame asks for an order
 FRAMES = 6_000
@@ -141,6 +142,7 @@ class Driver:
             {
                 "echo": echo,
                 "reference": lambda number: frame(RAW_AMENDED, "/reference/depth", number),
+                "floor": lambda number: frame(RAW_AMENDED, "/reference/floor/depth", number),
                 "product": lambda number: frame(AMENDED, "/public/ws", number),
             },
         )
@@ -163,13 +165,13 @@ class Driver:
 
     async def lists(self, count: int) -> Times:
         """Command pushed to a list, to order request."""
-        return await self._commands(count, self._push_list)
+        return await self._commands(count, self._push_list, floor=True)
 
     async def stream(self, count: int) -> Times:
         """Command added to the stream, to order request."""
         return await self._commands(count, self._push_stream)
 
-    async def _commands(self, count: int, push: Callable[[str, bytes], None]) -> Times:
+    async def _commands(self, count: int, push: Callable[[str, bytes], None], floor: bool = False) -> Times:
         async def command(number: int) -> float:
             body = self._body(quantity="0.002", repriceMinMs=10_000)
             arrival = self._venue.arrival(PLACED)
@@ -180,15 +182,16 @@ class Driver:
             self._venue.private().send(self._venue.fill(query["newClientOrderId"], 2))
             return (stamp - start) / 1000
 
-        async def raw(number: int) -> float:
+        async def raw(namespace: str, number: int) -> float:
             body = self._body(quantity="0.002", repriceMinMs=10_000)
             arrival = self._venue.arrival(RAW_PLACED)
             start = time.perf_counter_ns()
-            push("reference", body)
+            push(namespace, body)
             stamp, _ = await arrival
             return (stamp - start) / 1000
 
-        return await self._rounds(count, {"reference": raw, "product": command})
+        paths = {"reference": partial(raw, "reference"), "product": command}
+        return await self._rounds(count, paths | ({"floor": partial(raw, "reference:floor")} if floor else {}))
 
     async def events(self, count: int) -> Times:
         """A fill on the user stream, to its event at a subscriber."""
@@ -205,14 +208,21 @@ class Driver:
             self._venue.private().send(frame)
             return (await heard - start) / 1000
 
-        async def raw(_: int) -> float:
+        async def raw(socket: str, _: int) -> float:
             frame = self._venue.spare_fill()
             heard = self._hears("reference")
             start = time.perf_counter_ns()
-            self._venue.sockets["/reference/private"].send(frame)
+            self._venue.sockets[socket].send(frame)
             return (await heard - start) / 1000
 
-        return await self._rounds(count, {"reference": raw, "product": product})
+        return await self._rounds(
+            count,
+            {
+                "reference": partial(raw, "/reference/private"),
+                "floor": partial(raw, "/reference/floor/private"),
+                "product": product,
+            },
+        )
 
     async def paced(self, per_second: int) -> Times:
         """Fills at a pace for two seconds, over many orders: how late each event is."""
@@ -267,7 +277,8 @@ class Driver:
             while float(query["price"]) != float(bid):
                 stamp, query = await asyncio.wait_for(self._venue.arrival(AMENDED), 5)
             times["product"].append((stamp - start) / 1000)
-            self._venue.sockets["/reference/depth"].send(frame)  # whose chain must hold for what follows
+            for path in FOLLOWED:
+                self._venue.sockets[path].send(frame)  # whose chain must hold for what follows
         done.set()
         await asyncio.gather(*moving)
         self._venue.still = True

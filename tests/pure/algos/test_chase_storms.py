@@ -14,12 +14,12 @@ from algos.step import AmendChild, CancelChild, PlaceChild
 from schemas.chase import AlgoStatus, ChaseState
 from schemas.market import Side
 from schemas.orders import Cause
-from schemas.reports import VenueStatus
+from tests.pure.algos import rough_weather
 from tests.pure.algos.rough_venue import RoughVenue
+from tests.pure.algos.rough_weather import COMMON, denied_for_ever
 from tests.pure.algos.stage import EPOCH, RULES, quote, rules
 
 D = Decimal
-DENIALS = [cause for cause in Cause if cause not in (Cause.NOT_FOUND, Cause.DUPLICATE_ID)]  # those are looked up
 REACTIONS = [  # one for each way a chase answers
     Cause.POST_ONLY,
     Cause.SELF_TRADE,
@@ -27,12 +27,6 @@ REACTIONS = [  # one for each way a chase answers
     Cause.NO_CHANGE,
     Cause.NOT_AMENDABLE,
     Cause.OTHER,
-]
-ENDS = [
-    (VenueStatus.CANCELLED, Cause.NONE),
-    (VenueStatus.EXPIRED, Cause.NONE),
-    (VenueStatus.EXPIRED, Cause.SELF_TRADE),
-    (VenueStatus.EXPIRED, Cause.LIQUIDATION),
 ]
 
 ASKED = st.fixed_dictionaries(
@@ -54,24 +48,11 @@ ASKED = st.fixed_dictionaries(
         "on_stop": st.sampled_from(["cancel", "leave"]),
     },
 )
-NUMBER = st.integers(0, 100)
 WEATHER = st.one_of(
-    st.tuples(st.just("move"), st.integers(-5, 5), st.sampled_from([0, 50, 300])),
-    st.tuples(st.just("wait"), st.sampled_from([1, 250, 1000, 5000, 60_000])),
-    st.tuples(st.just("answer"), st.booleans()),
-    st.tuples(st.just("answer"), st.just(False)),
-    st.tuples(st.just("deny"), st.sampled_from(DENIALS), st.booleans()),
-    st.tuples(st.just("lose"), st.booleans(), st.booleans()),
-    st.tuples(st.just("trade"), NUMBER),
-    st.tuples(st.just("stream"), NUMBER, st.booleans()),
-    st.tuples(st.just("kill"), st.sampled_from(ENDS)),
-    st.tuples(st.just("hold"), st.sampled_from(["", "book", "redis"]), st.booleans()),
-    st.tuples(st.just("pause"), st.booleans()),
+    *COMMON,
     st.tuples(st.just("resize"), st.sampled_from(["0", "0.001", "0.5", "10"])),
     st.tuples(st.just("retune"), st.sampled_from(["none", "maintain", "trail"]), st.integers(0, 3)),
     st.tuples(st.just("grid"), st.sampled_from(["0.1", "0.5", "0.01"])),
-    st.tuples(st.just("restart"), st.booleans(), st.booleans()),
-    st.tuples(st.just("cancel")),
 )
 
 
@@ -83,25 +64,6 @@ def blow(venue: RoughVenue, word: str, *how: object) -> None:
             ticks, after_ms = how
             middle = int(D(100) / state.instrument.tick) + ticks
             venue.move(middle, middle + 3, after_ms)
-        case "wait":
-            venue.run(how[0])
-        case "answer":
-            venue.answer(*how)
-        case "deny":
-            venue.deny(*how)
-        case "lose":
-            venue.lose(*how)
-        case "trade":
-            for client_id in venue.resting:
-                venue.trade(client_id, how[0])
-        case "stream":
-            venue.stream(*how)
-        case "kill":
-            venue.kill(*how[0])
-        case "hold":
-            venue.health(how[0], withdraw=bool(how[0]) and how[1])
-        case "pause":
-            venue.give(step.PauseRequest(now, "p") if how[0] else step.ResumeRequest(now, venue.touch))
         case "resize":
             quantity = RULES.quantity_down(state.filled_quantity) + D(how[0])
             venue.give(step.AmendRequest(now, venue.touch, quantity=quantity))
@@ -111,13 +73,8 @@ def blow(venue: RoughVenue, word: str, *how: object) -> None:
             bid, ask = (int(D(price) / D(how[0])) for price in (100, 101))
             venue.touch = quote(bid, ask, now)
             venue.give(step.InstrumentChanged(now, rules(tick=how[0]), venue.touch))
-        case "restart":
-            stopped, paused = how
-            if stopped:
-                venue.give(step.StopRequest(now))
-            venue.restart("down_too_long" if paused else "", epoch=state.id_epoch + 1)
-        case "cancel":
-            venue.give(step.CancelRequest(now, "asked"))
+        case _:
+            rough_weather.blow(venue, word, *how)
 
 
 def calm(venue: RoughVenue) -> None:
@@ -177,22 +134,8 @@ def test_the_same_weather_gives_the_same_chase(asked, weather) -> None:
 @pytest.mark.parametrize("kind", [PlaceChild, AmendChild, CancelChild])
 @pytest.mark.parametrize("cause", REACTIONS)
 def test_a_venue_that_denies_for_ever_gets_few_requests(cause, kind, refused, throttle_ms) -> None:
-    """Law 7 against a nervous market: the quote moves ten times a second for three minutes."""
-    venue = RoughVenue(reprice_min_ms=throttle_ms)
-    if kind is CancelChild:
-        venue.answer()
-        venue.give(step.PauseRequest(venue.now, "p"))
-    for turn in range(1800):
-        venue.move(1000 + turn % 7, 1010 + turn % 7, after_ms=100)
-        flying = venue.flying
-        if flying is None:
-            continue
-        if isinstance(flying.action, kind):
-            venue.deny(cause, refused)
-        else:
-            venue.answer()
-        venue.check()
-    last_minute = [action for at, action in venue.sent if at > venue.now - 60_000 and isinstance(action, kind)]
+    """Law 7 against a nervous market."""
+    last_minute = denied_for_ever(RoughVenue(reprice_min_ms=throttle_ms), kind, cause, refused)
     post_only = cause in (Cause.POST_ONLY, Cause.SELF_TRADE) and kind is not CancelChild
     if not refused:
         assert len(last_minute) <= 240, "one each 250 ms"

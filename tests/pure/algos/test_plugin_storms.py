@@ -17,9 +17,10 @@ from schemas.market import Side
 from schemas.orders import Cause
 from schemas.plugin import ParkedState
 from tests.data.iceberg.pms_iceberg import ICEBERG
+from tests.pure.algos import rough_weather
 from tests.pure.algos.plugin_stage import LINE, MAKER, PluginStage, iceberg_params, maker_params
 from tests.pure.algos.rough_venue import RoughVenue, _Memory
-from tests.pure.algos.test_chase_storms import DENIALS, ENDS
+from tests.pure.algos.rough_weather import COMMON, denied_for_ever
 
 D = Decimal
 NONE = D(0)
@@ -64,65 +65,27 @@ class RoughPlugin(RoughVenue, PluginStage):
             assert coming + resting == [], "an ended algo with an order in the market"
 
 
-NUMBER = st.integers(0, 100)
 KINDS = st.sampled_from(["iceberg", "maker"])
 WEATHER = st.one_of(
-    st.tuples(st.just("move"), st.integers(-5, 5), st.sampled_from([0, 50, 300])),
-    st.tuples(st.just("wait"), st.sampled_from([1, 250, 1000, 5000, 60_000])),
-    st.tuples(st.just("answer"), st.booleans()),
-    st.tuples(st.just("answer"), st.just(False)),
-    st.tuples(st.just("deny"), st.sampled_from(DENIALS), st.booleans()),
-    st.tuples(st.just("lose"), st.booleans(), st.booleans()),
-    st.tuples(st.just("trade"), NUMBER),
-    st.tuples(st.just("stream"), NUMBER, st.booleans()),
-    st.tuples(st.just("kill"), st.sampled_from(ENDS)),
-    st.tuples(st.just("hold"), st.sampled_from(["", "book", "redis"]), st.booleans()),
-    st.tuples(st.just("pause"), st.booleans()),
+    *COMMON,
     st.tuples(st.just("reduced"), st.sampled_from(["0", "0.1", "2"])),
-    st.tuples(st.just("restart"), st.booleans(), st.booleans()),
     st.tuples(st.just("missing")),
-    st.tuples(st.just("cancel")),
 )
 
 
 def blow(venue: RoughPlugin, word: str, *how: object) -> None:
     """One thing happens."""
-    now = venue.now
     match word:
         case "move":
             venue.move(1000 + how[0], 1010 + how[0], how[1])
-        case "wait":
-            venue.run(how[0])
-        case "answer":
-            venue.answer(*how)
-        case "deny":
-            venue.deny(*how)
-        case "lose":
-            venue.lose(*how)
-        case "trade":
-            for client_id in venue.resting:
-                venue.trade(client_id, how[0])
-        case "stream":
-            venue.stream(*how)
-        case "kill":
-            venue.kill(*how[0])
-        case "hold":
-            venue.health(how[0], withdraw=bool(how[0]) and how[1])
-        case "pause":
-            venue.give(step.PauseRequest(now, "p") if how[0] else step.ResumeRequest(now, venue.touch))
         case "reduced":
             sign = -venue.state.legs[0].side.sign
-            venue.give(step.PositionReduced(now, sign * D(how[0]), venue.touch))
-        case "restart":
-            stopped, paused = how
-            if stopped:
-                venue.give(step.StopRequest(now))
-            venue.restart("down_too_long" if paused else "")
+            venue.give(step.PositionReduced(venue.now, sign * D(how[0]), venue.touch))
         case "missing":
             if not isinstance(venue.state, ParkedState):
                 venue.park(epoch=venue.state.id_epoch + 1)
-        case "cancel":
-            venue.give(step.CancelRequest(now, "asked"))
+        case _:
+            rough_weather.blow(venue, word, *how)
 
 
 def calm(venue: RoughPlugin) -> None:
@@ -178,21 +141,8 @@ def test_the_same_weather_gives_the_same_algo(kind, weather) -> None:
 @pytest.mark.parametrize("kind", [PlaceChild, CancelChild])
 @pytest.mark.parametrize("cause", [Cause.POST_ONLY, Cause.SELF_TRADE, Cause.OTHER, Cause.MARGIN])
 def test_a_venue_that_denies_for_ever_gets_few_requests(cause, kind, refused) -> None:
-    """Law 7 against a nervous market: the quote moves ten times a second for three minutes."""
+    """Law 7 against a nervous market."""
     venue = RoughPlugin("iceberg", False, "1")
-    if kind is CancelChild:
-        venue.answer()
-        venue.give(step.PauseRequest(venue.now, "p"))
-    for turn in range(1800):
-        venue.move(1000 + turn % 7, 1010 + turn % 7, after_ms=100)
-        flying = venue.flying
-        if flying is None:
-            continue
-        if isinstance(flying.action, kind):
-            venue.deny(cause, refused)
-        else:
-            venue.answer()
-        venue.check()
-    last_minute = [action for at, action in venue.sent if at > venue.now - 60_000 and isinstance(action, kind)]
+    last_minute = denied_for_ever(venue, kind, cause, refused)
     assert len(last_minute) <= (1 if refused else 240)
     assert venue.planned == {Side.BUY: D(1)}

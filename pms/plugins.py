@@ -37,7 +37,7 @@ ALARM = "plugin_missing"
 
 _LINE = re.compile(r"([A-Za-z0-9._-]+)==(\S+)\s+sha256:([0-9a-f]{64})")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_BUILT_IN = frozenset((*KINDS, "chase", "twap", "twap_basket", "trail_stop", "scalper", "algo"))
+_BUILT_IN = frozenset((*KINDS, "algo"))
 
 _log = structlog.get_logger("pms.plugins")
 

@@ -19,8 +19,9 @@ def when(ms: int) -> str:
 
 
 def number(value: object) -> str:
-    """A number in plain digits, without trailing zeros."""
-    text = format(Decimal(str(value)), "f")
+    """A number in plain digits, without trailing zeros. An average's quotient has as many decimals as money has."""
+    exact = Decimal(str(value))
+    text = format(round(exact, 8) if abs(exact) >= 1 else exact, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

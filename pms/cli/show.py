@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:  # the records' own bytes: exact, and complete
         print("[" + ",".join(body.decode() for _, _, body in rows) + "]")
     elif args.command == "algos":
-        print(lines.table(_ALGOS, [_algo(kind, record) for kind, record, _ in rows], "No algo is running."))
+        print(lines.table(_ALGOS, [algo_row(kind, record) for kind, record, _ in rows], "No algo is running."))
     else:
         print(lines.table(_ORDERS, [_order(record) for _, record, _ in rows], "No order is open."))
     return exits.OK
@@ -48,15 +48,24 @@ def _algos(redis: wire.Redis, keys: Keys) -> Rows:
         for kind in typing.get_args(AlgoKind)
         for _, record, body in _hashes(redis, keys.active(kind, "*"), kind)
     ]
-    plugged = _hashes(redis, keys.active_plugins("*"), "")
-    return ours + [(record["algo"], _flat(record), body) for _, record, body in plugged]
+    others = _hashes(redis, keys.active_plugins("*"), "")
+    return ours + [(*in_common_keys(record), body) for _, record, body in others]
+
+
+def in_common_keys(record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The kind of an algo that is listed with those of plug-ins, and its record in the words of a chase's."""
+    if "protectionId" not in record:
+        return record["algo"], _flat(record)
+    trigger = record["legs"][0]["triggerPrice"]
+    return "protection", {"currentOrderPrice": trigger} | _named(record)
 
 
 def _named(record: dict[str, Any]) -> dict[str, Any]:
     """A record in the words of a chase's, whose columns all share. Of a basket its legs' symbols and sides: quantities
     of several symbols have no sum."""
     if "avgPrice" in record:
-        return {"currentOrderPrice": record.get("triggerPrice", 0)} | record | {"fillPrice": record["avgPrice"]}
+        price = {"currentOrderPrice": record["triggerPrice"]} if "triggerPrice" in record else {}
+        return price | record | {"fillPrice": record["avgPrice"]}
     legs = record.get("params", {}).get("legs", [])
     return record | {name: "/".join(leg[name] for leg in legs) for name in ("symbol", "side") if legs}
 
@@ -75,7 +84,7 @@ def _hashes(redis: wire.Redis, pattern: str, word: str) -> Rows:
     return [(word, read(body), body) for body in bodies]
 
 
-def _algo(kind: str, record: dict[str, Any]) -> list[str]:
+def algo_row(kind: str, record: dict[str, Any]) -> list[str]:
     """One row; what a kind does not have is empty."""
     told = record.get("params", {}) | record
     name = f"{kind.split('_', maxsplit=1)[0]}"

@@ -24,7 +24,16 @@ ORDER = {
 
 
 @pytest.mark.parametrize(
-    "given, shown", [("0.010", "0.01"), ("100", "100"), ("1E-7", "0.0000001"), (0, "0"), ("-1.50", "-1.5")]
+    "given, shown",
+    [
+        ("0.010", "0.01"),
+        ("100", "100"),
+        ("1E-7", "0.0000001"),
+        (0, "0"),
+        ("-1.50", "-1.5"),
+        ("61804.56666666666666666666667", "61804.56666667"),
+        ("0.000000000004", "0.000000000004"),
+    ],
 )
 def test_a_number_has_plain_digits_and_no_idle_zeros(given, shown) -> None:
     assert lines.number(given) == shown

@@ -142,16 +142,9 @@ class Assembly:
         self.governor = Governor(parts.clock, self._venue_ms, self.throttle, config.rate_limits)
         connects = ConnectBudget(parts.chance, parts.clock.monotonic)
         self.venue = adapter(config, parts.http, parts.sockets, parts.clock, self.tasks, connects, self.governor)
-        self.data = MarketStream(
-            self.venue.rest,
-            parts.sockets,
-            config.stream_url,
-            parts.clock,
-            self.tasks,
-            connects,
-            config.depth_speed,
-            config.book_ticker,
-        )
+        wire = (parts.sockets, config.stream_url, parts.clock, self.tasks, connects)
+        shape = (config.depth_speed, config.book_ticker, config.streams_per_socket)
+        self.data = MarketStream(self.venue.rest, *wire, *shape)
 
     def _compose_desk(self, hears: Hears) -> None:
         parts = self.parts

@@ -58,6 +58,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     resume_max_move_pct: int
     depth_speed: str
     book_ticker: bool
+    streams_per_socket: int
     opposing: Literal["allow", "refuse"]
     margin_action: Literal["reduce", "close", "notify"]
     dead_man: Literal["auto", "on", "off"]
@@ -117,15 +118,12 @@ def load(environ: Mapping[str, str] | None = None, live_label: str = "", foreign
         resume_max_move_pct=_number(env, "PMS_RESUME_MAX_MOVE_PCT", 1),
         depth_speed=_choice(env, "PMS_DEPTH_SPEED", ("100ms", "0ms"), "100ms"),
         book_ticker=_choice(env, "PMS_BOOK_TICKER", ("on", "off"), "on") == "on",
+        streams_per_socket=_number(env, "PMS_STREAMS_PER_SOCKET", 400),
         dead_man=_choice(env, "PMS_DEAD_MAN", ("auto", "on", "off"), "auto"),  # type: ignore[arg-type]
         margin_action=_choice(env, "PMS_MARGIN_ACTION", ("reduce", "close", "notify"), "reduce"),  # type: ignore[arg-type]
         opposing=_choice(env, "PMS_OPPOSING", ("allow", "refuse"), "allow"),  # type: ignore[arg-type]
         sub_account_balance=_number(env, "PMS_SUBACCOUNT_BALANCE", 10_000),
-        rate_limits=Limits(
-            weight_1m=_number(env, "PMS_RATE_WEIGHT_1M", 0),
-            orders_10s=_number(env, "PMS_RATE_ORDERS_10S", 0),
-            orders_1m=_number(env, "PMS_RATE_ORDERS_1M", 0),
-        ),
+        rate_limits=_rate_limits(env),
         log_format=log_format(env),
         plugins=plugins(env),
     )
@@ -201,6 +199,14 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 
 _SET_UP = ("PMS_NO_VENV",)  # the set-up's own; not a setting of the daemon
+
+
+def _rate_limits(env: Mapping[str, str]) -> Limits:
+    return Limits(
+        weight_1m=_number(env, "PMS_RATE_WEIGHT_1M", 0),
+        orders_10s=_number(env, "PMS_RATE_ORDERS_10S", 0),
+        orders_1m=_number(env, "PMS_RATE_ORDERS_1M", 0),
+    )
 
 
 def _namespace(env: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The venue's public data as the port `venue.MarketData`: depth and touch on one socket, mark prices on another.
+"""The venue's public data as the port `venue.MarketData`: depth and touch on some sockets, mark prices on others.
 
 Owns the names of streams and their routes (binance.md 1.2: a stream on the wrong route is acknowledged and stays
 silent) and the way of a frame from bytes to sink. Refuses to keep books. Hosts and stream speed are settings.
@@ -14,6 +14,7 @@ import structlog
 from pms.binance import frames, queries
 from pms.binance.rest import Rest
 from pms.binance.route import Route
+from pms.binance.spread import Spread
 from pms.binance.transport import Sockets
 from pms.clock import Clock
 from pms.core.backoff import ConnectBudget
@@ -53,7 +54,8 @@ class Deaf(MarketSink):
 
 class MarketStream(MarketData):
     """`stream_url` is the stream host without a route; `speed` the depth stream's suffix (`100ms`, `500ms`, `0ms`).
-    Without `tickers` the touch is that of the depth frames alone."""
+    Without `tickers` the touch is that of the depth frames alone. No more than `most` streams go to one
+    socket: of the venue's 1024 so few that two requests subscribe them again, and its loss touches 200 symbols."""
 
     def __init__(
         self,
@@ -65,43 +67,45 @@ class MarketStream(MarketData):
         connects: ConnectBudget,
         speed: str = "100ms",
         tickers: bool = True,
+        most: int = 400,
     ) -> None:
         host = stream_url.rstrip("/")
         self._rest = rest
         self._speed = speed
         self._tickers = tickers
-        self._watched: dict[str, None] = {}
         self._sink: MarketSink = Deaf()
         self._on_depth, self._on_touch = self._sink.on_depth, self._sink.on_touch  # bound once: the hot path
         self._unread = 0
-        self._public = Route(
-            f"{host}/public/ws", False, sockets, clock, tasks, connects.pace(), self._on_public, self._on_public_lost
-        )
-        self._market = Route(
-            f"{host}/market/ws", True, sockets, clock, tasks, connects.pace(), self._on_market, lambda reason: None
-        )
+        made = (sockets, clock, tasks)
+
+        def public() -> Route:
+            return Route(f"{host}/public/ws", False, *made, connects.pace(), self._on_public, self._on_public_lost)
+
+        def market() -> Route:
+            return Route(f"{host}/market/ws", True, *made, connects.pace(), self._on_market, lambda *ended: None)
+
+        self._public = Spread(self._public_streams, public, most, tasks)
+        self._market = Spread(_market_streams, market, most, tasks)
 
     def start(self, sink: MarketSink) -> None:
         self._sink, self._on_depth, self._on_touch = sink, sink.on_depth, sink.on_touch
 
     async def watch(self, symbol: str) -> None:
         """Ask for a symbol's streams. Subscribing goes on by itself, through every reconnect, until `unwatch`."""
-        self._watched[symbol] = None
-        self._public.want(self._public_streams(symbol))
-        self._market.want(_market_streams(symbol))
+        self._public.want(symbol)
+        self._market.want(symbol)
 
     async def renew(self, symbol: str) -> None:
         """Subscribe a watched symbol's public streams anew."""
-        self._public.renew(self._public_streams(symbol))
+        self._public.renew(symbol)
 
     async def unwatch(self, symbol: str) -> None:
-        self._watched.pop(symbol, None)
-        self._public.unwant(self._public_streams(symbol))
-        self._market.unwant(_market_streams(symbol))
+        self._public.unwant(symbol)
+        self._market.unwant(symbol)
 
     async def snapshot(self, symbol: str) -> Snapshot:
         """Raises `Unavailable`, at once where the depth stream is not subscribed: nothing could join it."""
-        if not self._public.confirmed(self._public_streams(symbol)[0]):
+        if not self._public.confirmed(symbol):
             raise Unavailable(f"the depth stream of {symbol} is not subscribed now", UNCONFIRMED_MS)
         request = queries.public("/fapi/v1/depth", symbol=symbol, limit=SNAPSHOT_LEVELS)
         return await self._rest.read(request, frames.snapshot)
@@ -117,23 +121,23 @@ class MarketStream(MarketData):
 
     # --- frames -----------------------------------------------------------------------------------------
 
-    def _on_public(self, frame: bytes) -> None:
+    def _on_public(self, route: Route, frame: bytes) -> None:
         try:
             if frame.startswith(_TOUCH):
                 self._on_touch(_touch(frame))
                 return
-            self._public.frames += 1  # tickers are no proof of life: every symbol has its depth, and they cost
+            route.frames += 1  # tickers are no proof of life: every symbol has its depth, and they cost
             if frame.startswith(_DEPTH):
                 self._on_depth(_depth(frame))
             else:
-                self._on_other(self._public, frame)
+                self._on_other(route, frame)
         except msgspec.MsgspecError as error:
             self._not_read(frame, error)
 
-    def _on_market(self, frame: bytes) -> None:
-        self._market.frames += 1
+    def _on_market(self, route: Route, frame: bytes) -> None:
+        route.frames += 1
         try:
-            self._on_other(self._market, frame)
+            self._on_other(route, frame)
         except msgspec.MsgspecError as error:
             self._not_read(frame, error)
 
@@ -159,8 +163,8 @@ class MarketStream(MarketData):
                 "frame_not_read", times=self._unread, error=str(error), head=frame[:120].decode("utf-8", "replace")
             )
 
-    def _on_public_lost(self, reason: str) -> None:
-        for symbol in tuple(self._watched):
+    def _on_public_lost(self, route: Route, reason: str) -> None:
+        for symbol in self._public.symbols(route):
             self._sink.on_stream_lost(symbol, reason)
 
 

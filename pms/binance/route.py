@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 import structlog
@@ -28,7 +29,6 @@ from pms.tasks import Tasks
 
 PACE_S = 0.2  # between two requests: half of the 10 messages a second that the venue takes, pongs count too
 NAMES_MAX = 200  # stream names in one request: what has been seen to work
-STREAMS_MAX = 1000  # of 1024 on one connection
 REPLY_S = 5.0  # an acknowledgement comes within a round trip
 SILENT_S = 10.0  # ten pushes of the mark price
 LOOK_S = 0.5  # how often the signs are looked for
@@ -38,8 +38,8 @@ _encode = msgspec.json.encode
 
 
 class Route:
-    """`on_frame` gets every frame, counts those that prove life in `frames`, and hands replies to `on_reply`; `on_lost`
-    is told why an open socket ended.
+    """`on_frame` gets every frame with the route that it came by, counts those that prove life in `frames`, and hands
+    replies to `on_reply`; `on_lost` is told why an open socket ended.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Route:
         clock: Clock,
         tasks: Tasks,
         connects: Connects,
-        on_frame: Callable[[bytes], None],
-        on_lost: Callable[[str], None],
+        on_frame: Callable[[Route, bytes], None],
+        on_lost: Callable[[Route, str], None],
     ) -> None:
         self._url = url
         self._steady = steady
@@ -59,7 +59,7 @@ class Route:
         self._clock = clock
         self._tasks = tasks
         self._connects = connects
-        self._on_frame = on_frame
+        self._on_frame = partial(on_frame, self)
         self._on_lost = on_lost
         self._wanted: dict[str, None] = {}
         self._asked: dict[str, int] = {}  # stream the venue was asked for: id of that request
@@ -75,12 +75,14 @@ class Route:
         self.frames = self._frames_seen = 0
         self._heard_at = self._sent_at = 0.0
 
+    @property
+    def wanted(self) -> int:
+        """How many streams are to be subscribed on this socket."""
+        return len(self._wanted)
+
     def want(self, streams: Sequence[str]) -> None:
-        """Subscribe, now or as soon as there is a socket. Raises ValueError beyond the venue's limit."""
-        new = [stream for stream in streams if stream not in self._wanted]
-        if len(self._wanted) + len(new) > STREAMS_MAX:
-            raise ValueError(f"{STREAMS_MAX} streams are followed already: nothing was subscribed, watch fewer symbols")
-        self._wanted.update(dict.fromkeys(new))
+        """Subscribe, now or as soon as there is a socket. How many one socket takes is its user's care."""
+        self._wanted.update(dict.fromkeys(streams))
         self._wake.set()
         if self._keeper is None:
             self._keeper = self._tasks.spawn(self._keep(), f"route {self._url}")
@@ -135,7 +137,7 @@ class Route:
                 await self._pause()
             _log.warning("route_lost", url=self._url, reason=self._end)
             self._acknowledged.clear()
-            self._on_lost(self._end)
+            self._on_lost(self, self._end)
             await self._socket.close()
 
     def _renew(self) -> None:

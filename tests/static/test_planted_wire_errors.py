@@ -6,7 +6,8 @@ import pytest
 
 from tests.static.planting import Planted, assert_found
 
-CONNECTS = "tests/world/test_connects.py::"
+CONNECTS, MANY = "tests/world/test_connects.py::", "tests/world/test_many_symbols.py::"
+STREAMS = "tests/contract/binance/test_market_stream.py::"
 PACE, ALL = "tests/pure/core/test_backoff.py::", "test_all_sockets_together_stay_within_the_budget_"
 
 # what is wrong: path, right, wrong, the test that finds it
@@ -40,6 +41,36 @@ ERRORS = {
         "insort(self._turns, at)",
         "insort(self._turns, now)",
         PACE + "test_no_window_sees_more_connects_of_all_sockets_than_the_budget",
+    ),
+    "one socket takes all symbols": (
+        "pms/binance/spread.py",
+        "if route.wanted + more <= self._most:",
+        "if True:",
+        STREAMS + "test_each_socket_has_no_more_streams_than_it_takes_and_each_symbol_one_socket",
+    ),
+    "a lost socket makes all symbols stale": (
+        "pms/binance/spread.py",
+        "return tuple(self._routes.get(route, ()))",
+        "return tuple(self._of)",
+        MANY + "test_a_socket_of_three_that_is_lost_makes_only_its_own_symbols_stale",
+    ),
+    "a socket of nobody stays open": (
+        "pms/binance/spread.py",
+        "if not self._routes[route] and len(self._routes) > 1:",
+        "if False:",
+        MANY + "test_what_nobody_follows_any_more_is_unsubscribed_and_its_socket_let_go",
+    ),
+    "a symbol that nobody follows stays subscribed": (
+        "pms/binance/spread.py",
+        "        route.unwant(self._streams(symbol))\n",
+        "",
+        STREAMS + "test_a_symbol_that_goes_leaves_room_and_the_last_one_closes_its_socket",
+    ),
+    "one socket's frames prove another's life": (
+        "pms/binance/market_stream.py",
+        "        route.frames += 1\n        try:",
+        "        for each in self._market._routes:\n            each.frames += 1\n        try:",
+        STREAMS + "test_a_mute_mark_price_socket_is_found_out_beside_others_that_speak",
     ),
 }
 

@@ -16,7 +16,7 @@ from pms.binance import frames
 from pms.binance.gate import Gate
 from pms.binance.market_stream import MarketStream
 from pms.binance.rest import Rest
-from pms.binance.route import SILENT_S, STREAMS_MAX
+from pms.binance.route import SILENT_S
 from pms.binance.signing import Credentials
 from pms.binance.transport import NotSent, Response
 from pms.binance.venue_clock import VenueClock
@@ -54,6 +54,7 @@ IDS = (11671659688131, 11671659693014, 11671659687966)
 A_DEPTH = ("BTCUSDT", *IDS, 1790526539086, [(84551.0, 2.027), (67640.8, 0.0)], [(84551.1, 5.303)])
 A_TOUCH = ("BTCUSDT", 11671659686089, 84551.0, 2.645, 84551.1, 5.302, 1790526538941)
 PUBLIC = ["btcusdt@depth@100ms", "btcusdt@bookTicker"]
+SEVEN = tuple(f"C{number}USDT" for number in range(7))
 
 
 class Wire:
@@ -115,8 +116,11 @@ class Venue:
     async def close(self) -> None:
         self.refuses = True
 
+    def of(self, route: str) -> list[Wire]:
+        return [wire for wire in self.wires if route in wire.url]
+
     def last(self, route: str) -> Wire:
-        return [wire for wire in self.wires if route in wire.url][-1]
+        return self.of(route)[-1]
 
 
 class Sink:
@@ -140,7 +144,7 @@ class Sink:
 
 
 class Setting:
-    def __init__(self) -> None:
+    def __init__(self, most: int = 400) -> None:
         self.venue = Venue()
         self.sink = Sink()
         self.tasks = Tasks()
@@ -149,7 +153,7 @@ class Setting:
         gate = Gate(self.venue, clock, venue_clock, Governor(clock, clock.now_ms))
         rest = Rest(gate, venue_clock, self.tasks, Credentials("key", "secret"))
         connects = ConnectBudget(lambda: 0.5, clock.monotonic)
-        self.stream = MarketStream(rest, self.venue, "wss://x", clock, self.tasks, connects)
+        self.stream = MarketStream(rest, self.venue, "wss://x", clock, self.tasks, connects, most=most)
         self.stream.start(self.sink)
 
     async def live(self) -> tuple[Wire, Wire]:
@@ -164,9 +168,9 @@ class Setting:
             await asyncio.sleep(1)
 
 
-def setting(test: Callable[[Setting], Any]) -> Callable[[], None]:
+def setting(test: Callable[[Setting], Any], **options: int) -> Callable[[], None]:
     async def run() -> None:
-        stage = Setting()
+        stage = Setting(**options)
         try:
             await test(stage)
         finally:
@@ -308,19 +312,82 @@ async def test_many_symbols_are_asked_for_in_few_requests_well_below_the_venues_
         await stage.stream.watch(f"C{number}USDT")
         await asyncio.sleep(0.005)
     await asyncio.sleep(5)
-    public = stage.venue.last("/public")
-    assert len(set(public.named("SUBSCRIBE"))) == len(public.named("SUBSCRIBE")) == 600
-    assert max(len(request["params"]) for _, request in public.sent) <= 200
-    times = [time for time, _ in public.sent]
-    assert all(later - earlier >= 0.19 for earlier, later in pairwise(times))
+    first, second = stage.venue.of("/public")
+    asked = first.named("SUBSCRIBE") + second.named("SUBSCRIBE")
+    assert len(set(asked)) == len(asked) == 600
+    for socket in (first, second):
+        assert max(len(request["params"]) for _, request in socket.sent) <= 200
+        assert all(later - earlier >= 0.19 for (earlier, _), (later, _) in pairwise(socket.sent))
 
 
-@setting
-async def test_more_streams_than_a_connection_takes_are_refused_before_anything_is_asked(stage: Setting) -> None:
-    for number in range(STREAMS_MAX // 2):
-        await stage.stream.watch(f"C{number}USDT")
-    with pytest.raises(ValueError, match="nothing was subscribed"):
-        await stage.stream.watch("BTCUSDT")
+# --- several sockets ------------------------------------------------------------------------------------
+
+
+def several(test: Callable[[Setting], Any]) -> Callable[[], None]:
+    """With seven symbols, of which a socket takes two: four sockets of each kind, the last with one symbol."""
+
+    async def run(stage: Setting) -> None:
+        for symbol in SEVEN:
+            await stage.stream.watch(symbol)
+        await asyncio.sleep(1)
+        await test(stage)
+
+    run.__name__ = test.__name__
+    return setting(run, most=5)
+
+
+@several
+async def test_each_socket_has_no_more_streams_than_it_takes_and_each_symbol_one_socket(stage: Setting) -> None:
+    for route, kinds in (("/public", ("depth@100ms", "bookTicker")), ("/market", ("markPrice@1s", "aggTrade"))):
+        named = [wire.named("SUBSCRIBE") for wire in stage.venue.of(route)]
+        pairs = (SEVEN[:2], SEVEN[2:4], SEVEN[4:6], SEVEN[6:])
+        assert named == [[f"{symbol.lower()}@{kind}" for symbol in pair for kind in kinds] for pair in pairs]
+
+
+@several
+async def test_a_lost_socket_makes_its_own_symbols_stale_and_no_others(stage: Setting) -> None:
+    stage.venue.of("/public")[1].end("cut")
+    await asyncio.sleep(2)
+    assert stage.sink.told == [("C2USDT", "cut"), ("C3USDT", "cut")]
+    assert [len(wire.sent) for wire in stage.venue.of("/public")] == [1, 1, 1, 1, 1], "the others were left alone"
+    assert stage.venue.last("/public").named("SUBSCRIBE")[::2] == ["c2usdt@depth@100ms", "c3usdt@depth@100ms"]
+
+
+@several
+async def test_a_mute_mark_price_socket_is_found_out_beside_others_that_speak(stage: Setting) -> None:
+    wires = stage.venue.of("/market")
+    for _ in range(round(SILENT_S) + 2):
+        for wire in (wires[0], wires[2], wires[3]):
+            wire.say(MARK)
+        await asyncio.sleep(1)
+    assert [wire.closed for wire in wires] == [False, True, False, False]
+
+
+@several
+async def test_a_symbol_that_goes_leaves_room_and_the_last_one_closes_its_socket(stage: Setting) -> None:
+    public = stage.venue.of("/public")
+    await stage.stream.unwatch("C2USDT")
+    await stage.stream.watch("NEWUSDT")
+    await stage.stream.unwatch("C6USDT")
+    await asyncio.sleep(1)
+    assert public[1].named("UNSUBSCRIBE") == ["c2usdt@depth@100ms", "c2usdt@bookTicker"]
+    assert public[1].named("SUBSCRIBE")[4:] == ["newusdt@depth@100ms", "newusdt@bookTicker"]
+    assert [wire.closed for wire in public] == [False, False, False, True]
+    assert stage.venue.of("/public") == public, "nothing was opened"
+    assert stage.sink.told == [], "nobody is told of a socket that was let go"
+
+
+@several
+async def test_the_last_socket_stands_ready_for_the_next_symbol(stage: Setting) -> None:
+    for symbol in SEVEN:
+        await stage.stream.unwatch(symbol)
+    await asyncio.sleep(1)
+    ready = [wire for wire in stage.venue.of("/public") if not wire.closed]
+    assert len(ready) == 1
+    await stage.stream.watch("BTCUSDT")
+    await asyncio.sleep(1)
+    assert ready[0].named("SUBSCRIBE")[-2:] == PUBLIC
+    assert (await stage.stream.snapshot("BTCUSDT")).last_id
 
 
 # --- ends, mutes and refusals ---------------------------------------------------------------------------

@@ -35,6 +35,18 @@ def told(verdict: Verdict) -> set[tuple[str, str, str]]:
     return {(one.where, one.key, one.column) for one in verdict.differences}
 
 
+async def typed(desk: RecordsDesk, *words: str) -> tuple[int, list[str]]:
+    """`pms rebuild` as one types it: its exit code and the lines it printed."""
+    told = config.clean_environment(
+        PMS_DATABASE_URL=desk.where.dsn, PMS_REDIS_URL=desk.redis_url, PMS_DATA_DIR=str(desk.data)
+    )
+    command = [sys.executable, "-m", "pms", "rebuild", *words]
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout.splitlines()
+
+
 @pytest.fixture
 async def kept(desk: RecordsDesk, diary_of_a_day: Diary) -> RecordsDesk:
     """A day in SQL, and the state keys as they stood at its end."""
@@ -144,22 +156,11 @@ async def test_events_that_sql_does_not_hold_yet_are_replayed_for_the_state_keys
 
 
 async def test_typed_it_prints_each_difference_and_ends_with_its_code(kept: RecordsDesk) -> None:
-    told = config.clean_environment(
-        PMS_DATABASE_URL=kept.where.dsn, PMS_REDIS_URL=kept.redis_url, PMS_DATA_DIR=str(kept.data)
-    )
-
-    async def typed(*words: str) -> tuple[int, list[str]]:
-        command = [sys.executable, "-m", "pms", "rebuild", *words]
-        done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=30, check=False
-        )
-        return done.returncode, done.stdout.splitlines()
-
     await kept.sql("UPDATE algo_runs SET status = 'active' WHERE seq = (SELECT max(seq) FROM algo_runs)")
-    code, lines = await typed("--check")
+    code, lines = await typed(kept, "--check")
     assert (code, len(lines)) == (exits.NO, 2)
     assert lines[0].endswith("status: is active, by the log cancelled")
-    code, lines = await typed("--json")
+    code, lines = await typed(kept, "--json")
     verdict = json.loads(lines[0])
     assert (verdict["putRight"], [one["where"] for one in verdict["differences"]]) == (True, ["algo_runs"])
     assert (await compared(kept)).differences == []

@@ -29,7 +29,8 @@ class Diary(NamedTuple):
 
 
 async def live(world: World) -> None:
-    """Chases with fills, an amended and a cancelled order, refusals, two sub-accounts, a close, a kill, a funding."""
+    """Chases with fills, an amended and a cancelled order, refusals, two sub-accounts, a close, a kill, a funding,
+    a take-profit that is taken away and a stop that stays."""
     world.market.quote("61800.0", "61805.0")
     await world.start()
     await world.command("subaccount_put", id="desk-2", name="Second desk", initialBalance="5000.5")
@@ -58,6 +59,10 @@ async def live(world: World) -> None:
     await world.start()
     await world.command("chase_cancel", chaseId=last)
     await world.command("close", symbol="BTCUSDT", side="SELL")
+    held = {"symbol": "BTCUSDT", "positionSide": "LONG", "subAccountId": "desk-2"}
+    await world.command("stop", triggerPrice="60000", **held)
+    taken = await world.command("take_profit", triggerPrice="63000", **held)
+    await world.command("algo_cancel", algoId=taken["algoId"], subAccountId="desk-2")
     await world.command("nonsense", "stream")
     await world.run(35)  # the next audit books it
 

@@ -135,7 +135,10 @@ async def test_a_state_key_that_is_not_what_was_told_is_named(kept: RecordsDesk,
 
 async def test_rows_from_before_the_log_are_left_alone(kept: RecordsDesk) -> None:
     """Retention drops old events; what they made stays."""
-    ((cut,),) = await kept.sql("SELECT seq FROM events ORDER BY seq OFFSET (SELECT count(*) / 2 FROM events) LIMIT 1")
+    ((cut,),) = await kept.sql("""
+        SELECT min(seq) FROM events
+        WHERE ts > (SELECT ts FROM events ORDER BY seq OFFSET (SELECT count(*) / 2 FROM events) LIMIT 1)
+    """)  # as retention cuts, between two times
     await kept.sql(f"DELETE FROM events WHERE seq < {cut}")
     await kept.redis.xtrim(KEYS.event_stream, minid=f"{cut}-0", approximate=False)
     before = await kept.digest()

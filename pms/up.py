@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 class Started(msgspec.Struct, frozen=True):
     """What stands once the doors are open. `redis` and `venue` are None where the settings named them; `records` says
-    where they are kept, "" where nobody was asked to keep any."""
+    where they are kept, "" where nobody was asked to keep any; `algos` of a former life go on."""
 
     config: Config
     redis: Endpoint | None
@@ -57,6 +57,7 @@ class Started(msgspec.Struct, frozen=True):
     epoch: int
     recovery: RecoveryRun | None
     records: str = ""
+    algos: int = 0
 
 
 class Children(msgspec.Struct, frozen=True):
@@ -140,7 +141,8 @@ def run(
         def announced(daemon: Daemon) -> None:
             where = "" if kept is None else kept.launch()
             epoch, recovery = daemon.lease.epoch, daemon.recovery.last
-            announce(Started(stands.config, stands.endpoint, stands.listening, epoch, recovery, where))
+            algos = len(daemon.desk.runners)
+            announce(Started(stands.config, stands.endpoint, stands.listening, epoch, recovery, where, algos))
 
         return on_loop(_live(stands.config, clock, stands.children, announced))
 

@@ -116,7 +116,7 @@ def _as_text(started: up.Started, seconds: float, command: str) -> str:
     if started.records:
         lines.append(f"  records  {started.records}")
     lines.append(f"  data     {settings.data_dir}")
-    lines.append(f"  start    epoch {started.epoch}; {_recovered(started.recovery)}")
+    lines.append(f"  start    epoch {started.epoch}; {recovered(started.recovery, started.algos)}")
     if command == "up":
         lines += [
             "Next, in another terminal:",
@@ -128,8 +128,11 @@ def _as_text(started: up.Started, seconds: float, command: str) -> str:
     return "\n".join(lines)
 
 
-def _recovered(run: RecoveryRun | None) -> str:
+def recovered(run: RecoveryRun | None, algos: int) -> str:
+    """What the start found of a former life, in a few words."""
+    goes_on = f"{algos} algo{'s go' if algos > 1 else ' goes'} on, " if algos else ""
     if run is None or not run.steps:
-        return "nothing to recover"
+        return f"{goes_on}nothing was to be put right" if goes_on else "nothing to recover"
     left = f", unresolved: {', '.join(run.unresolved)}" if run.unresolved else ""
-    return f"recovery took {len(run.steps)} steps{left} (pms recover tells)"
+    steps = f"{len(run.steps)} step{'s' if len(run.steps) > 1 else ''}"
+    return f"{goes_on}recovery took {steps}{left} (pms recover tells)"

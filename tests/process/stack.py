@@ -88,17 +88,23 @@ class Venue:
         return self.ask("paper", "GET", "/fapi/v1/openOrders", symbol=SYMBOL)
 
     def orders(self) -> list[Json]:
-        return self._all("/fapi/v1/allOrders", "orderId", "orderId")
+        """Every order there ever was, page by page: each holds the *newest* rows of its window."""
+        found: dict[int, Json] = {}
+        given: Json = {}
+        while True:
+            page = self.ask("paper", "GET", "/fapi/v1/allOrders", symbol=SYMBOL, limit=1000, **given)
+            known = len(found)
+            found |= {row["orderId"]: row for row in page}
+            if len(page) < 1000 or len(found) == known:
+                return [found[number] for number in sorted(found)]
+            given = {"endTime": min(row["time"] for row in page)}
 
     def trades(self) -> list[Json]:
-        return self._all("/fapi/v1/userTrades", "fromId", "id")
-
-    def _all(self, path: str, after: str, number: str) -> list[Json]:
-        """Every row there ever was, page by page."""
+        """Every trade there ever was, page by page: each holds the *oldest* rows of its window."""
         rows: list[Json] = []
         while True:
-            given = {after: rows[-1][number] + 1 if rows else 1, "limit": 1000}
-            page = self.ask("paper", "GET", path, symbol=SYMBOL, **given)
+            given = {"fromId": rows[-1]["id"] + 1 if rows else 1, "limit": 1000}
+            page = self.ask("paper", "GET", "/fapi/v1/userTrades", symbol=SYMBOL, **given)
             rows += page
             if len(page) < 1000:
                 return rows
@@ -247,6 +253,11 @@ class Stack:
     def events(self) -> list[Json]:
         """The event stream."""
         return [json.loads(row["event"], parse_float=Decimal) for _, row in self.redis.xrange(KEYS.event_stream)]
+
+    def last_seq(self) -> int:
+        """Number of the newest event in the stream."""
+        ((entry, _),) = self.redis.xrevrange(KEYS.event_stream, count=1)
+        return int(entry.partition("-")[0])
 
     def resting(self) -> Json:
         """The one order that rests at the venue."""

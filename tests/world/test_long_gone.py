@@ -163,8 +163,9 @@ async def test_a_redis_of_a_minute_ago_is_noticed_and_the_venue_is_believed(worl
     jumps = await world.events("seq_jump")
     assert jumps[-1]["seq"] > last, "no number is given twice"
     assert not order.is_open
-    row = json.loads(await world.redis.hget("pms:position:main", "BTCUSDT"), parse_float=D)
-    assert D(row["signedQuantity"]) == world.held() == D("0.004")
+    row = await world.redis.hget("pms:position:main", "BTCUSDT")
+    assert row is not None, "whose tag its order carries"
+    assert D(json.loads(row, parse_float=D)["signedQuantity"]) == world.held() == D("0.004")
     refused = await world.command("chase", symbol="BTCUSDT", side="BUY", quantity="0.010")
     assert refused["errorCode"] == "REDUCE_ONLY_MODE", refused
     resumed = await world.command("resume", scope="all")

@@ -25,6 +25,14 @@ def number(value: object) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def price(order: Event) -> str:
+    """Where an order stands, or for which price it waits."""
+    if not order.get("triggerPrice") or order.get("triggeredAt"):
+        return number(order["price"])
+    limit = f", limit {number(order['price'])}" if order["price"] else ""
+    return f"trigger {number(order['triggerPrice'])}{limit}"
+
+
 def event(told: Event) -> str:
     """One event as one line: when, its number, what, whose, and then by its family."""
     kind = told["type"]
@@ -42,6 +50,8 @@ def event(told: Event) -> str:
         rest = _trail_stop(told)
     elif kind.startswith("scalper_"):
         rest = _scalper(told)
+    elif kind.startswith("protection_"):
+        rest = _protection(told)
     elif kind.startswith("position_") and "quantity" in told:
         rest = _position(told)
     else:
@@ -53,8 +63,7 @@ def _order(told: Event) -> str:
     done = f"filled {number(told['filledQty'])}/{number(told['quantity'])}"
     average = f" avg {number(told['avgFillPrice'])}" if told["avgFillPrice"] else ""
     reason = f" ({told['reason']})" if told["reason"] else ""
-    price = number(told["price"])
-    return f"{told['symbol']} {told['side']:4} @ {price} {done}{average} {told['clientOrderId']}{reason}"
+    return f"{told['symbol']} {told['side']:4} @ {price(told)} {done}{average} {told['clientOrderId']}{reason}"
 
 
 def _chase(told: Event) -> str:
@@ -103,6 +112,14 @@ def _trail_stop(told: Event) -> str:
     done = f" filled {number(told['filledQuantity'])}{_cost(told)}" if told["filledQuantity"] else ""
     what = f"{told['symbol']} {told['side']:4} {number(told['quantity'])} {waits}{fired}{done}"
     return f"{what} {told['status']} {told['trailStopId']}{_why(told)}"
+
+
+def _protection(told: Event) -> str:
+    fired = f" triggered {number(told['triggeredPrice'])}" if told["triggeredPrice"] else ""
+    done = f" filled {number(told['filledQuantity'])}{_cost(told)}" if told["filledQuantity"] else ""
+    what = f"{told['symbol']} {told['side']:4} {number(told['quantity'])} trigger {number(told['triggerPrice'])}"
+    name = told["protectionId"] or told["trailStopId"]
+    return f"{what}{fired}{done} {told['origin']} {told['status']} {name}{_why(told)}"
 
 
 def _scalper(told: Event) -> str:

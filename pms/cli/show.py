@@ -103,13 +103,12 @@ def algo_row(kind: str, record: dict[str, Any]) -> list[str]:
 
 def _order(record: dict[str, Any]) -> list[str]:
     """One row. What waits at the venue for its price says for which."""
-    waits = record.get("triggerPrice") and not record.get("triggeredAt")
     return [
         record["clientOrderId"],
         record["subAccountId"],
         record["symbol"],
         record["side"],
-        f"trigger {lines.number(record['triggerPrice'])}" if waits else lines.number(record["price"]),
+        lines.price(record),
         lines.number(record["filledQty"]),
         lines.number(record["quantity"]),
         record["state"],

@@ -113,13 +113,13 @@ def _steps(event: Event) -> Iterator[tuple[str, str]]:
 
 def _order(event: Event) -> str:
     only = ", reduce-only" if event["reduceOnly"] else ""
-    size = f"{event['side']} {lines.number(event['quantity'])} {event['symbol']} at {lines.number(event['price'])}"
+    size = f"{event['side']} {lines.number(event['quantity'])} {event['symbol']} at {lines.price(event)}"
     return f"{size} {event['timeInForce']}{only}, {event['origin']} {event['clientOrderId']}"
 
 
 def _became(event: Event) -> str:
     kind = event["type"].removeprefix("order_")
-    price = f"at {lines.number(event['price'])}, filled {lines.number(event['filledQty'])}"
+    price = f"at {lines.price(event)}, filled {lines.number(event['filledQty'])}"
     reason = f" ({event['reason']})" if event["reason"] else ""
     if kind in ("partial", "filled"):
         fill = f"{lines.number(event['lastFillQty'])} at {lines.number(event['lastFillPrice'])}"

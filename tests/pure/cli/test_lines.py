@@ -46,6 +46,32 @@ def test_an_order_reads_as_one_line_with_its_number_and_its_fill() -> None:
     assert lines.event({**ORDER, "reason": "refused"}).endswith("pms-a (refused)")
 
 
+@pytest.mark.parametrize(
+    "told, stands",
+    [
+        ({}, "61800.5"),
+        ({"triggerPrice": Decimal("61000.0"), "price": 0, "triggeredAt": 0}, "trigger 61000"),
+        ({"triggerPrice": Decimal(61000), "price": Decimal(60990), "triggeredAt": 0}, "trigger 61000, limit 60990"),
+        ({"triggerPrice": Decimal(61000), "price": Decimal(60990), "triggeredAt": 5}, "60990"),
+    ],
+)
+def test_what_waits_for_its_price_says_for_which(told: dict[str, object], stands: str) -> None:
+    assert lines.price(ORDER | told) == stands
+    assert f"@ {stands} filled 0.15/0.2" in lines.event(ORDER | told)
+
+
+def test_a_stop_reads_as_what_it_closes_and_where() -> None:
+    told = {**HEAD, "type": "protection_placed", "symbol": "BTCUSDT", "side": "SELL", "quantity": Decimal("0.010")}
+    told |= {"triggerPrice": Decimal(61000), "triggeredPrice": 0, "filledQuantity": 0, "avgPrice": 0, "slippageBps": 0}
+    told |= {"origin": "STOP", "status": "active", "protectionId": "g1", "trailStopId": "", "reason": ""}
+    assert lines.event(told).endswith("BTCUSDT SELL 0.01 trigger 61000 STOP active g1")
+    told |= {"triggeredPrice": Decimal(60999), "filledQuantity": Decimal("0.010"), "avgPrice": Decimal("60998.5")}
+    told |= {"slippageBps": Decimal("0.1"), "status": "completed", "reason": "stop"}
+    assert lines.event(told).endswith(
+        "trigger 61000 triggered 60999 filled 0.01 avg 60998.5 (0.1 bps) STOP completed g1 (stop)"
+    )
+
+
 def test_a_trailing_stop_reads_as_what_it_waits_for_and_what_it_closed() -> None:
     told = {**HEAD, "type": "trail_stop_progress", "symbol": "BTCUSDT", "side": "SELL", "quantity": Decimal("0.010")}
     told |= {"activated": False, "extremePrice": 0, "triggerPrice": 0, "triggeredPrice": 0, "filledQuantity": 0}

@@ -1,7 +1,6 @@
 """The state keys read from Redis, and which of them moved while they were read.
 
-Owns the reading, without what no event settles. Refuses to write and to judge. Raises `Gone` and `Refusal` as its
-caller does.
+Owns the reading. Refuses to write and to judge. Raises `Gone` and `Refusal` as its caller does.
 """
 
 from __future__ import annotations
@@ -53,10 +52,10 @@ class StateKeys:
         kinds = typing.get_args(AlgoKind)
         algos: dict[str, Mapping[str, Any]] = {}
         for pattern in (*(keys.algos(kind) for kind in kinds), keys.plugin("*", "*")):
-            algos |= {name: record for name, record in (await self._strings(pattern)).items() if _is_run(record)}
+            algos |= await self._strings(pattern)
         active: set[str] = set()
         for pattern in (*(keys.active(kind, "*") for kind in kinds), keys.active_plugins("*")):
-            active |= {field for (_, field), record in (await self._hashes(pattern)).items() if _is_run(record)}
+            active |= {field for _, field in await self._hashes(pattern)}
         orders = await self._strings(keys.order("*"))
         resting = {field for _, field in await self._hashes(keys.open_orders("*"))}
         positions = await self._hashes(keys.position("*"))
@@ -103,9 +102,3 @@ class StateKeys:
             for field, body in zip(flat[::2], flat[1::2], strict=True):
                 found[name.rpartition(":")[2], field.decode()] = _record.decode(body)
         return found
-
-
-def _is_run(record: Mapping[str, Any]) -> bool:
-    """Whether events tell of a record as an algo's run. Of a protection they tell what its orders do, and those are
-    compared."""
-    return "protectionId" not in record

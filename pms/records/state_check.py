@@ -77,6 +77,8 @@ def _positions(keys: Keys, state: State, replayed: Replayed) -> Iterator[Differe
 def _algos(keys: Keys, state: State, replayed: Replayed) -> Iterator[Difference]:
     for name in sorted((set(state.algos) | set(replayed.algos) | state.active) - state.moved):
         record, row = state.algos.get(name), replayed.algos.get(name)
+        if record is not None and "protectionId" in record:
+            continue  # events tell what its orders do, and those are compared
         where = _algo_key(keys, "*" if row is None else row["kind"], name)
         yield from _pair(where, record, row, _ALGO, lambda word: AlgoStatus(word).terminal, "status", replayed.begins)
         live = row is not None and row["ended_at"] is None

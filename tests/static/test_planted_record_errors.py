@@ -13,10 +13,10 @@ LOGS, JOURNAL = "tests/pure/test_logs.py::", "tests/pure/records/test_journal.py
 ERRORS = {
     "a stop without a run of its own is a difference": Planted(
         0,
-        "pms/records/state.py",
-        'return "protectionId" not in record',
-        "return True",
-        "tests/contract/records/test_rebuild.py::test_a_day_replayed_is_what_tables_and_state_keys_hold",
+        "pms/records/state_check.py",
+        'if record is not None and "protectionId" in record:',
+        "if False:",
+        STATE + "test_a_stop_is_no_run_of_its_own_and_its_orders_are_judged",
     ),
     "slippage is judged without its side": Planted(
         0,

@@ -100,3 +100,11 @@ def test_what_moved_while_it_was_read_is_not_judged() -> None:
         orders={}, open_orders=set(), positions={}, algos={}, active=set(), moved={"o1", "main:BTCUSDT:1", "c1"}
     )
     assert found(moved) == []
+
+
+def test_a_stop_is_no_run_of_its_own_and_its_orders_are_judged() -> None:
+    stop = {"protectionId": "g1", "status": "active", "filledQuantity": D(0), "startedAt": T0 + 1}
+    held = state(algos={"c1": CHASE, "g1": stop}, active={"c1", "g1"})
+    assert found(held) == []
+    (listed,) = found(state(active={"c1", "g1"}))
+    assert (listed.where, listed.key) == ("index of live algos", "g1"), "without a record it is one too many"

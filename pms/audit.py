@@ -2,7 +2,8 @@
 whether the account still is as we can serve it.
 
 Owns the pace and the comparison, slowly in the background. Refuses to mend: a difference of positions goes to the
-recovery, which reads what was missed and judges; one of the wallet first to the income. Touches nothing foreign.
+recovery, which reads what was missed and judges; one of the wallet first to the income. An average entry alone is taken
+from the venue, which knows the order of all fills. Touches nothing foreign.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from pms.hands import DeskHands
 from pms.income import Incomes
 from pms.recover import Recovery
 from pms.venue import Reads, Unavailable
+from schemas.books import Position
 from schemas.ids import OrderId, parse
 from schemas.market import ZERO
 from schemas.orders import Order, OrderState
+from schemas.reports import VenuePosition
 
 AUDIT_S = 30.0  # fifteen weight each: 30 of 2 400 a minute
 WAITING_EVERY = 10  # audits: eighty weight, since all open orders of both books are read
+ENTRY_DIGIT = Decimal("1e-8")  # of an average entry: the venue rounds its own, far below
 PAUSE_S = 2.0  # a difference counts when it stands so long, with nothing in flight
 
 _log = structlog.get_logger("pms.audit")
@@ -89,21 +93,46 @@ class Audit:
 
     async def _positions(self) -> None:
         """Raises `Unavailable`."""
-        first = await self._differences()
+        held = await self._venue.positions()
+        await self._entries(held)
+        first = self._differences(held)
         for subject in [alarm.subject for alarm in self._desk.alarms.open.values() if alarm.code == "position_drift"]:
             if subject not in first:
                 self._hands.lift(subject)
         if not set(first) - set(self._hands.blocked):
             return
         await self._clock.sleep(PAUSE_S)
-        second = await self._differences()
+        second = self._differences(await self._venue.positions())
         if lasting := {symbol for symbol, difference in second.items() if first.get(symbol) == difference}:
             _log.warning("books_differ", symbols=sorted(lasting))
             await self._recovery.run("audit", foreign="report")
 
-    async def _differences(self) -> dict[str, Decimal]:
+    async def _entries(self, held: list[VenuePosition]) -> None:
+        """Raises `Unavailable`. Fills that came to be known out of their order gave another average than theirs."""
+        first = self._averages(held)
+        if not first:
+            return
+        await self._clock.sleep(PAUSE_S)
+        second = self._averages(await self._venue.positions())
+        for symbol, (position, entry) in second.items():
+            if first.get(symbol) == (position, entry):
+                _log.info("entry_averaged", symbol=symbol, was=str(position.entry_price), entry=str(entry))
+                self._hands.average(position, entry)
+
+    def _averages(self, held: list[VenuePosition]) -> dict[str, tuple[Position, Decimal]]:
+        """Positions whose average entry is another than the venue's although it must be the same, with the venue's."""
+        sole = {one.symbol: (self._desk.books.sole(one.symbol), one) for one in held}
+        return {
+            symbol: (position, theirs.entry_price)
+            for symbol, (position, theirs) in sole.items()
+            if position is not None
+            and position.signed_quantity == theirs.quantity
+            and abs(position.entry_price - theirs.entry_price) > ENTRY_DIGIT
+        }
+
+    def _differences(self, positions: list[VenuePosition]) -> dict[str, Decimal]:
         """What the venue holds beyond the books, by symbol."""
-        held = {position.symbol: position.quantity for position in await self._venue.positions()}
+        held = {position.symbol: position.quantity for position in positions}
         books = self._desk.books
         symbols = {*held, *(symbol for _, symbol in self._desk.ledger.positions)}
         found = {symbol: held.get(symbol, ZERO) - books.net(symbol) for symbol in symbols}

@@ -30,6 +30,7 @@ from schemas.records import EXTERNAL, Applied
 from schemas.reports import FundingRate, Income
 
 MONEY = "USDT"  # the one margin asset (execution.md 17)
+LATE_MS = 60_000  # a fill comes to be known so long after others at most, but for a long gap
 NOT_OURS = frozenset((Origin.EXTERNAL, Origin.LIQUIDATION, Origin.RECOVERED))
 _LIQUIDATIONS = {"autoclose-": "full_liquidation", "adl_autoclose": "adl_triggered"}  # settlement moves books only
 
@@ -127,6 +128,26 @@ class Books:
         held = self._ledger.position(sub_account_id, symbol)
         if held.quantity and sub_account_id != EXTERNAL:
             self.assign(unit, symbol, sub_account_id, EXTERNAL, held.quantity, price)
+
+    # --- average entries ------------------------------------------------------------------------------
+
+    def sole(self, symbol: str) -> Position | None:
+        """The position whose average entry is the venue's, which averages all that the account traded since it was
+        flat: a sub-account's, with no other book's part in it. None where there is none."""
+        books = [position for (_, traded), position in self._ledger.positions.items() if traded == symbol]
+        held = [position for position in books if position.signed_quantity]
+        if len(held) != 1 or held[0].sub_account_id == EXTERNAL:
+            return None
+        before = held[0].opened_at - LATE_MS
+        return held[0] if all(book.updated_at < before for book in books if book is not held[0]) else None
+
+    def average(self, unit: Unit, position: Position, entry: Decimal) -> None:
+        """Give a sole position the venue's average entry: it was averaged in the order in which its fills came to be
+        known. What `external` took for the difference goes where it belongs."""
+        booked = positions.averaged(position, entry, self._now())
+        cash = {position.sub_account_id: booked.realized_pnl}
+        self._put(unit, position.sub_account_id, (booked,), booked.realized_pnl)
+        self.pay(unit, cash, ZERO)
 
     def _move(
         self, unit: Unit, symbol: str, trades: Mapping[str, Trade], leverage: int, wallet: Decimal

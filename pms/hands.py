@@ -13,6 +13,7 @@ from pms.outcomes import Outcomes
 from pms.unresolved import EVERYBODY, Unresolved
 from pms.venue import Amend, Cancel, Done, Place, Refused, Venue, placing
 from recovery.plan import CancelOrder, Drift, Plan, Recorded
+from schemas.books import Position
 from schemas.events_system import PositionDrift
 from schemas.ids import OrderId, VenueOrder, parse
 from schemas.market import ZERO
@@ -171,6 +172,11 @@ class DeskHands:
         """Nothing is wrong with a symbol any more."""
         self.blocked.pop(symbol, None)
         self._desk.alarms.clear("position_drift", symbol, self._desk.now())
+
+    def average(self, position: Position, entry: Decimal) -> None:
+        """Take the venue's average entry for that of a position that nobody else has a part in."""
+        with self._desk.step() as unit:
+            self._desk.books.average(unit, position, entry)
 
     def drift(self, drift: Drift) -> None:
         if self.blocked.get(drift.symbol) == drift.evidence:

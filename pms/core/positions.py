@@ -75,6 +75,15 @@ def book(position: Position, trade: Trade, leverage: int, now: int, funded: int 
     return closed, _opened(closed.position, opening, leverage, now)
 
 
+def averaged(position: Position, entry: Decimal, now: int) -> Booked:
+    """The position at another average entry. What was realised by the wrong one moves with it, so that profit realised
+    and open stay together what they were."""
+    correction = money((entry - position.entry_price) * position.signed_quantity)
+    nothing = Trade(ZERO, position.mark_price, ZERO, now)
+    moved = _sized(position, position.signed_quantity, entry, nothing, correction, now)
+    return Booked(moved, "position_updated", ZERO, correction, ZERO, position.mark_price)
+
+
 def _split(trade: Trade, quantity: Decimal) -> tuple[Trade, Trade]:
     """The part of that signed quantity, and the rest, each with its share of the fee."""
     fee = money(trade.fee * quantity / trade.quantity)

@@ -1,4 +1,5 @@
-"""What the wire may not break has tests that bite: one error planted turns a test red (binance.md 0.5, 6.1)."""
+"""What the wire may not break has tests that bite: one error planted turns a test red (binance.md 0.5, 6.1;
+execution.md 13)."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import pytest
 from tests.static.planting import Planted, assert_found
 
 CONNECTS, MANY = "tests/world/test_connects.py::", "tests/world/test_many_symbols.py::"
+AVERAGES = "tests/world/test_average_entries.py::"
 STREAMS = "tests/contract/binance/test_market_stream.py::"
 PACE, ALL = "tests/pure/core/test_backoff.py::", "test_all_sockets_together_stay_within_the_budget_"
 
@@ -71,6 +73,24 @@ ERRORS = {
         "        route.frames += 1\n        try:",
         "        for each in self._market._routes:\n            each.frames += 1\n        try:",
         STREAMS + "test_a_mute_mark_price_socket_is_found_out_beside_others_that_speak",
+    ),
+    "an average entry stays that of the order of news": (
+        "pms/audit.py",
+        "> ENTRY_DIGIT",
+        "> 1_000",
+        AVERAGES + "test_a_fill_that_is_known_late_ends_in_the_venues_average_entry",
+    ),
+    "an average entry moves without its money": (
+        "pms/books.py",
+        "cash = {position.sub_account_id: booked.realized_pnl}\n",
+        "cash = {position.sub_account_id: ZERO}\n",
+        AVERAGES + "test_a_fill_that_is_known_late_ends_in_the_venues_average_entry",
+    ),
+    "the account's average entry is taken for one of two sub-accounts'": (
+        "pms/books.py",
+        "if all(book.updated_at < before for book in books if book is not held[0]) else None",
+        "if True else None",
+        AVERAGES + "test_the_venues_average_is_nobodys_where_two_have_a_part_in_it",
     ),
 }
 

@@ -20,10 +20,9 @@ UNANNOUNCED = frozenset(("RECOVERED", "EXTERNAL", "LIQUIDATION"))  # orders that
 ENTRY_DIGITS = Decimal("0.00000001")
 
 
-async def check_books(world: World, lied: bool = False, late: bool = False) -> None:
+async def check_books(world: World, lied: bool = False) -> None:
     """Fills, positions, algos, open orders and events of the whole run. The daemon need not live. A venue that `lied`
-    may have had two orders of ours for a moment. Where fills came to be known `late`, after others that came later, the
-    average entry of a position is that of their order here: it may be another than the venue's."""
+    may have had two orders of ours for a moment."""
     events = await world.events()
     orders = await _records(world, "pms:order:*")
     check_numbering(events)
@@ -32,7 +31,7 @@ async def check_books(world: World, lied: bool = False, late: bool = False) -> N
         _check_fills(world, symbol, orders)
         if not lied:
             _check_one_at_a_time(world, symbol)
-    await _check_positions(world, events, late)
+    await _check_positions(world, events)
     await _check_balances(world)
     await _check_chases(world, events, orders)
     await check_twaps(world, events, orders)
@@ -95,14 +94,7 @@ def _check_one_at_a_time(world: World, symbol: str) -> None:
             assert earlier.updated_at <= later.created_at, f"{later.client_id} was placed beside {earlier.client_id}"
 
 
-def _in_order(events: list[dict[str, Any]], symbol: str) -> bool:
-    """Whether the fills of a symbol were booked in the order in which they happened."""
-    booked = [event["tradeId"] for event in events if event.get("symbol") == symbol and event.get("tradeId")]
-    first = list(dict.fromkeys(booked))
-    return first == sorted(first)
-
-
-async def _check_positions(world: World, events: list[dict[str, Any]], late: bool) -> None:
+async def _check_positions(world: World, events: list[dict[str, Any]]) -> None:
     books: dict[tuple[str, str], dict[str, Any]] = {}
     async for key in world.redis.scan_iter("pms:position:*"):
         for row in (await world.redis.hgetall(key)).values():
@@ -117,8 +109,7 @@ async def _check_positions(world: World, events: list[dict[str, Any]], late: boo
     for symbol in world.options.symbols:
         ours = [position for (_, name), position in books.items() if name == symbol]
         assert sum((position["signedQuantity"] for position in ours), ZERO) == world.held(symbol)
-        ordered = not late or _in_order(events, symbol)
-        if len(ours) == 1 and ordered:  # with several, the venue averages what each of them keeps apart
+        if len(ours) == 1:  # with several, the venue averages what each of them keeps apart
             (view,) = world.exchange.positions(world.account, symbol)
             assert ours[0]["entryPrice"].quantize(ENTRY_DIGITS) == view.entry_price.quantize(ENTRY_DIGITS)
 

@@ -303,7 +303,7 @@ class Soak:
         assert daemon is not None
         assert not daemon.desk.runners, [runner.state for runner in daemon.desk.runners.values()]
         assert not any(world.resting(symbol) for symbol in SYMBOLS)
-        await check_books(world, late=True)
+        await check_books(world)
         await check_retold(world)
         records = {key.decode().split(":", 2)[2] async for key in world.redis.scan_iter("pms:order:*")}
         for symbol in SYMBOLS:

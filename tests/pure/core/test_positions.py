@@ -157,3 +157,16 @@ def test_a_book_remembers_what_it_held_at_the_hours_it_crossed() -> None:
     book = held("2", "100")
     book = booked(book, fill(SELL, "5", "100", time=2 * 3_600_000 + 7))
     assert [(hour.time, hour.quantity) for hour in book.hours] == [(2 * 3_600_000, 2)]
+
+
+@pytest.mark.parametrize("quantity, entry, realized", [("2", "103", "6"), ("-2", "103", "-6"), ("2", "100", "0")])
+def test_another_average_entry_moves_what_was_realised_and_leaves_the_whole(
+    quantity: str, entry: str, realized: str
+) -> None:
+    before = held(quantity, "100")
+    moved = positions.averaged(before, D(entry), 12)
+    after = moved.position
+    assert (moved.event, moved.realized_pnl, moved.closed_qty, moved.fee) == ("position_updated", D(realized), 0, 0)
+    assert (after.entry_price, after.notional, after.updated_at) == (D(entry), 2 * D(entry), 12)
+    assert (after.signed_quantity, after.fees, after.position_id) == (D(quantity), before.fees, before.position_id)
+    assert after.realized_pnl + after.unrealized_pnl == before.realized_pnl + before.unrealized_pnl

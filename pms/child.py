@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from pms.log_files import ChildLog
+
 # The child asks the kernel for a signal when its parent dies, makes sure that this has not happened yet, and becomes
 # the program.
 _LAUNCH = (
@@ -27,7 +29,7 @@ STOP_LIMIT_S = 10
 
 def start(
     program: list[str],
-    log: Path,
+    log: ChildLog,
     *,
     lock: int | None = None,
     cwd: Path | None = None,
@@ -40,9 +42,7 @@ def start(
     It keeps the data directory's `lock` until it ends, writes to `log`, and where it `talks` its standard output comes
     to us. `environment` replaces ours. `ends_by` is the signal that it gets when we die.
     """
-    if log.exists():
-        log.replace(log.with_name(f"{log.name}.1"))
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
+    with log.begin() as output:
         told: IO[bytes] | int = subprocess.PIPE if talks else output
         return subprocess.Popen(
             [sys.executable, "-IS", "-c", _LAUNCH, str(os.getpid()), str(int(ends_by)), *program],

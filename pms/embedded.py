@@ -27,6 +27,7 @@ import msgspec
 
 from pms import acl, child, exits
 from pms.datadir import DataDir
+from pms.log_files import ChildLog
 from schemas.keys import Keys
 
 DEFAULT_PORT = 16379
@@ -147,6 +148,7 @@ class EmbeddedRedis:
         self._keys = keys
         self._child: subprocess.Popen[bytes] | None = None
         self._socket = data.path / "redis.sock"
+        self.log = ChildLog(data.path / "redis.log")
 
     def start(self) -> Endpoint:
         """Start the server and return when it answers. Raises `EmbeddedFailed` and OSError."""
@@ -174,6 +176,7 @@ class EmbeddedRedis:
             return
         child.stop(self._child)
         self._child = None
+        self.log.close()
         if self._socket.parent != self._data.path:
             with contextlib.suppress(OSError):  # not empty or gone already: both harmless
                 self._socket.parent.rmdir()
@@ -222,7 +225,7 @@ class EmbeddedRedis:
     def _launch(self, binary: Binary, passwords: dict[str, str]) -> None:
         conf = self._data.write_private("redis.conf", self._configuration(passwords))
         program = [str(binary.path), str(conf)]
-        self._child = child.start(program, self._data.path / "redis.log", lock=self._data.lock)
+        self._child = child.start(program, self.log, lock=self._data.lock)
 
     def _answers(self, password: str) -> bool:
         """Wait until the server has loaded its state and answers; False where it ended or took too long."""
@@ -261,6 +264,6 @@ class EmbeddedRedis:
         )
 
     def _last_words(self) -> str:
-        log = self._data.path / "redis.log"
+        log = self.log.path
         lines = log.read_text(errors="replace").strip().splitlines()[-3:]
         return f"Its last words ({log}): " + " / ".join(lines or ["none"])

@@ -17,6 +17,7 @@ from pms import child, exits
 from pms.bootstrap import ROOT
 from pms.config import PAPER_KEY, PAPER_SECRET
 from pms.datadir import DataDir
+from pms.log_files import ChildLog
 
 REST_PORT, STREAM_PORT = 18_080, 18_081
 ADDRESS_FILE = "venue.json"  # where it listened last, for commands that ask it themselves
@@ -61,6 +62,7 @@ class PaperVenue:
         self._data = data
         self._arguments = arguments
         self._child: subprocess.Popen[bytes] | None = None
+        self.log = ChildLog(data.path / "venue.log")
         self._ports = (REST_PORT, STREAM_PORT) if child.is_free(REST_PORT) and child.is_free(STREAM_PORT) else (0, 0)
 
     @property
@@ -82,8 +84,9 @@ class PaperVenue:
             str(streams),
         ]
         own = ["--data", str(self._data.path / "venue"), "--key", f"{PAPER_KEY}:{PAPER_SECRET}"]
-        log = self._data.path / "venue.log"
-        self._child = child.start([*program, *own, *self._arguments], log, lock=self._data.lock, cwd=ROOT, talks=True)
+        self._child = child.start(
+            [*program, *own, *self._arguments], self.log, lock=self._data.lock, cwd=ROOT, talks=True
+        )
 
     def ready(self) -> Listening:
         """Wait until it listens and its market is open. Raises `VenueFailed`."""
@@ -94,7 +97,7 @@ class PaperVenue:
             self.launch()
             line = self._first_word()
         if not line.startswith("{"):
-            log = self._data.path / "venue.log"
+            log = self.log.path
             last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
             raise VenueFailed(f"The simulator did not start: {line or last or 'no word from it'} (its log: {log})")
         self._data.write_private(ADDRESS_FILE, line)
@@ -123,3 +126,4 @@ class PaperVenue:
         if self._child is not None:
             child.stop(self._child)
             self._child = None
+            self.log.close()

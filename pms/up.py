@@ -68,9 +68,12 @@ class Children(msgspec.Struct, frozen=True):
     records: KeptRecords | None = None
 
     def revive(self) -> None:
-        """Bring back what has ended by itself."""
+        """Bring back what has ended by itself, and keep the logs of all bounded."""
         for name, child in (("redis", self.redis), ("venue", self.venue)):
-            if child is not None and child.ended():
+            if child is None:
+                continue
+            child.log.look()
+            if child.ended():
                 _log.error("child_ended", child=name, then="started again at its address")
                 child.revive()
         if self.records is not None:

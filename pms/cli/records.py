@@ -34,6 +34,7 @@ from schemas.codec import Newer
 from schemas.keys import Keys
 
 LOOK_S = 0.2
+MIND_S = 1.0  # between looks at how large the log of our Postgres is
 
 
 class FoundLink:
@@ -91,7 +92,7 @@ def main(args: argparse.Namespace) -> int:
         server.launch()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_write(reach, SystemClock()))
+            return runner.run(_write(reach, SystemClock(), server))
     finally:
         if server is not None:
             server.stop()
@@ -116,7 +117,7 @@ def _refused(message: str, code: int) -> int:
     return code
 
 
-async def _write(reach: Reach, clock: Clock) -> int:
+async def _write(reach: Reach, clock: Clock, server: EmbeddedPostgres | None) -> int:
     """The writer from start to stop; the exit code."""
     tasks, told = Tasks(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -124,10 +125,18 @@ async def _write(reach: Reach, clock: Clock) -> int:
     try:
         signalled = tasks.spawn(told.wait(), "signal")
         writing = tasks.spawn(_until_refused(reach, clock), "records")
+        if server is not None:
+            tasks.spawn(_mind(server, clock), "postgres log")
         await asyncio.wait((signalled, writing), return_when=asyncio.FIRST_COMPLETED)
         return writing.result() if writing.done() else exits.OK
     finally:
         await tasks.close()
+
+
+async def _mind(server: EmbeddedPostgres, clock: Clock) -> None:
+    while True:
+        await clock.sleep(MIND_S)
+        server.log.look()
 
 
 async def _until_refused(reach: Reach, clock: Clock) -> int:

@@ -18,6 +18,7 @@ from pms import child, config, exits
 from pms.binance.signing import Signer, encode
 from pms.bootstrap import ROOT
 from pms.clock import SystemClock
+from pms.log_files import ChildLog
 
 START_LIMIT_S = 30  # doors open after one or two seconds
 PAGE = 1000  # the most rows the venue gives at once
@@ -37,7 +38,7 @@ class Stage:
         self._log = folder / "up.log"
         environment = config.clean_environment(PMS_DATA_DIR=str(folder / "data"), PMS_LOG_FORMAT="json")
         program = [sys.executable, "-m", "pms", "up", "--json", *market]
-        self._child = child.start(program, self._log, cwd=ROOT, talks=True, environment=environment)
+        self._child = child.start(program, ChildLog(self._log), cwd=ROOT, talks=True, environment=environment)
         self.told = self._listen()
         self.redis_url = (folder / "data" / "redis.url").read_text().strip()
         self.venue = VenueClient(self.told["venue"]["rest"])

@@ -14,6 +14,7 @@ import structlog
 from pms import child, config
 from pms.bootstrap import ROOT
 from pms.config import Config, Reach
+from pms.log_files import ChildLog
 from pms.records import address, cluster, postgres
 from pms.records.postgres import EmbeddedPostgres
 
@@ -30,6 +31,7 @@ class KeptRecords:
         self._server: EmbeddedPostgres | None = None
         self._writer: subprocess.Popen[bytes] | None = None
         self._looks = 0
+        self._log = ChildLog(settings.data_dir / "records.log")
 
     def launch(self) -> str:
         """Start what is missing, and return at once with where the records are kept."""
@@ -58,19 +60,21 @@ class KeptRecords:
             PMS_NAMESPACE=settings.namespace,
         )
         program = [sys.executable, "-m", "pms", "records", "--no-postgres"]
-        self._writer = child.start(program, settings.data_dir / "records.log", cwd=ROOT, environment=told)
+        self._writer = child.start(program, self._log, cwd=ROOT, environment=told)
 
     def revive(self) -> None:
-        """Bring back what has ended by itself, not more often than every few looks."""
+        """Bring back what has ended by itself, not more often than every few looks; keep their logs bounded."""
         self._looks += 1
+        self._log.look()
+        if self._server is not None:
+            self._server.log.look()
         if self._server is not None and self._server.ended() and self._looks >= PATIENCE:
             self._looks = 0
-            _log.error("child_ended", child="postgres", log=str(self._server.log), then="started again")
+            _log.error("child_ended", child="postgres", log=str(self._server.log.path), then="started again")
             self._server.launch()
         if self._writer is not None and (code := self._writer.poll()) is not None and self._looks >= PATIENCE:
             self._looks = 0
-            log = str(self._settings.data_dir / "records.log")
-            _log.error("child_ended", child="records", code=code, log=log, then="started again")
+            _log.error("child_ended", child="records", code=code, log=str(self._log.path), then="started again")
             self._start_writer()
 
     def stop(self) -> None:
@@ -78,6 +82,7 @@ class KeptRecords:
         if self._writer is not None:
             child.stop(self._writer)
             self._writer = None
+            self._log.close()
         if self._server is not None:
             self._server.stop()
             self._server = None

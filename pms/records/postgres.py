@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pms import child
 from pms.bootstrap import ROOT
+from pms.log_files import ChildLog
 from pms.records import cluster
 
 FOLDER = "records"  # in the data directory
@@ -40,10 +41,7 @@ class EmbeddedPostgres:
         self._data = data
         self._port = port
         self._child: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> Path:
-        return self._data / "postgres.log"
+        self.log = ChildLog(data / "postgres.log")
 
     @property
     def pid(self) -> int:
@@ -69,3 +67,4 @@ class EmbeddedPostgres:
         if self._child is not None:
             child.stop(self._child, by=signal.SIGINT)
             self._child = None
+            self.log.close()

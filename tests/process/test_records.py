@@ -71,7 +71,7 @@ def answers(data: Path) -> bool:
 
 def until_answers(server: EmbeddedPostgres, data: Path) -> None:
     until(lambda: server.ended() or answers(data), LIMIT_S, "Postgres answers")
-    assert not server.ended(), server.log.read_text()
+    assert not server.ended(), server.log.path.read_text()
 
 
 @pytest.fixture

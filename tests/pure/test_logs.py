@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from pms import log
-from pms.log_files import RotatedFile
+from pms.log_files import ChildLog, RotatedFile
 
 
 @pytest.fixture
@@ -106,3 +106,38 @@ def test_what_died_while_packing_is_packed_at_the_next_start(tmp_path: Path) -> 
     RotatedFile(tmp_path, "orders").close()
     assert gzip.decompress((tmp_path / "orders.000001.jsonl.gz").read_bytes()) == b'{"seq":1}\n'
     assert not (tmp_path / "orders.000001.jsonl").exists()
+
+
+def kept_of(folder: Path) -> list[int]:
+    """The numbers in all that is kept of a program's log, oldest first."""
+    packed = sorted(folder.glob("redis.*.log.gz"))
+    whole = b"".join(gzip.decompress(path.read_bytes()) for path in packed)
+    return [int(line) for line in (whole + (folder / "redis.log").read_bytes()).split()]
+
+
+def test_the_log_of_a_program_is_bounded_while_it_goes_on_writing(tmp_path: Path) -> None:
+    log_of_redis = ChildLog(tmp_path / "redis.log", full_bytes=1_000, kept=3)
+    program = log_of_redis.begin()
+    for number in range(3_000):
+        program.write(b"%07d\n" % number)
+        program.flush()
+        if not number % 50:
+            log_of_redis.look()
+            log_of_redis.close()  # it has been put away before more comes
+    program.close()
+    assert (tmp_path / "redis.log").stat().st_size < 1_500
+    assert len(list(tmp_path.glob("redis.*"))) == 1 + 3
+    numbers = kept_of(tmp_path)
+    assert numbers == list(range(numbers[0], 3_000))
+    assert len(numbers) > 400
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_program_begins_an_empty_log_and_the_former_ones_stay(tmp_path: Path) -> None:
+    for start in range(5):
+        log_of_redis = ChildLog(tmp_path / "redis.log", kept=3)
+        with log_of_redis.begin() as program:
+            program.write(b"%d\n" % start)
+        log_of_redis.close()
+    assert (tmp_path / "redis.log").read_bytes() == b"4\n"
+    assert kept_of(tmp_path) == [1, 2, 3, 4]

@@ -147,9 +147,23 @@ ERRORS = {
     "logs grow for ever": Planted(
         0,
         "pms/log_files.py",
-        "for old in self._packed()[: -self._kept]:",
-        "for old in self._packed()[:0]:",
+        "for old in self.packed()[: -self._kept]:",
+        "for old in self.packed()[:0]:",
         LOGS + "test_a_full_file_is_packed_and_only_the_oldest_are_dropped",
+    ),
+    "a program's log grows for as long as it runs": Planted(
+        0,
+        "pms/log_files.py",
+        "        os.truncate(self.path, 0)\n",
+        "",
+        LOGS + "test_the_log_of_a_program_is_bounded_while_it_goes_on_writing",
+    ),
+    "nobody looks at the venue's log": Planted(
+        0,
+        "pms/up.py",
+        "            child.log.look()\n",
+        "",
+        "tests/process/test_child_logs.py::test_the_supervisor_looks_at_the_log_of_each_program_it_started",
     ),
     "the file is written before it is screened": Planted(
         0,

@@ -48,7 +48,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.launch()
     try:
         until(lambda: server.ended() or (url_of(folder) and _answers(url_of(folder))), 30, "Postgres answers")
-        assert not server.ended(), server.log.read_text()
+        assert not server.ended(), server.log.path.read_text()
         yield url_of(folder)
     finally:
         server.stop()

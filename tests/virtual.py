@@ -21,7 +21,7 @@ class _Skipping(selectors.SelectSelector):
         self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        ready = super().select(0) if len(self._fd_to_key) > 1 else []  # the first is the loop's own
         if ready or timeout == 0:
             return ready
         if timeout is None:

@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import fakeredis
 import msgspec
-from fakeredis.commands_mixins.streams_mixin import StreamsCommandsMixin
 
 from pms import config
 from pms.assembly import Parts
@@ -36,17 +34,10 @@ from pms.tasks import Tasks
 from schemas.records import Holder, Limits
 from tests.virtual import VirtualLoop
 from tests.world.books import check_books
+from tests.world.fast_redis import FastClient, FastServer
 from tests.world.market import Market
 from tests.world.memory import MemoryHttp
 from tests.world.mortal import Life, MortalClient, MortalClock, MortalHttp, MortalSockets
-
-_read_group = StreamsCommandsMixin._xreadgroup
-
-
-def _reading_blocks(self: Any, *given: Any) -> Any:
-    """The fake's XREADGROUP with BLOCK and COUNT answers an empty map at once where Redis waits: None makes it wait."""
-    return _read_group(self, *given) or None
-
 
 SETTINGS = {"PMS_REST_URL": "http://venue", "PMS_STREAM_URL": "ws://venue", "PMS_RECORDS": "off"}  # nobody keeps any
 START_MS = 1_790_000_000_000  # 2026-09-21: virtual time begins here
@@ -60,9 +51,7 @@ class World:
         self.clock = LoopClock(loop, start_ms)
         self._time = mock.patch.object(time, "time", self._seconds)
         self._time.start()
-        self._reading = mock.patch.object(StreamsCommandsMixin, "_xreadgroup", _reading_blocks)
-        self._reading.start()
-        self.server = fakeredis.FakeServer(version=(7,))
+        self.server = FastServer()
         self.redis = self.client()
         self.tasks = Tasks()
         self._folder = folder
@@ -91,7 +80,7 @@ class World:
         return self.clock.now_ms() / 1000
 
     def client(self) -> Any:
-        return fakeredis.FakeAsyncRedis(server=self.server, protocol=2)
+        return FastClient(self.server)
 
     @property
     def market(self) -> Market:
@@ -172,7 +161,6 @@ class World:
         if self.daemon is not None:
             await self.kill()
         await self.tasks.close()
-        self._reading.stop()
         self._time.stop()
 
     # --- Redis ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ What one of them demands may not skip: its skip is turned into a failure. Layers
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import re
@@ -55,6 +56,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage less often, and never again among what was collected: thousands of tests and their modules."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 10)
 
 
 def _secrets_in(folder: Path) -> dict[str, Path]:

@@ -38,6 +38,7 @@ def main() -> None:
 
     importers = _importers()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 10)
     for line in sys.stdin:
         job = json.loads(line)
         with tempfile.TemporaryFile("w+") as said:

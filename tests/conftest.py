@@ -11,14 +11,17 @@ import gzip
 import os
 import re
 import shutil
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
 import redis
+from xdist.scheduler import LoadScopeScheduling
 
 from pms import embedded
 from pms.datadir import DataDir
@@ -31,6 +34,16 @@ hypothesis.settings.load_profile("pms")
 ROOT = Path(__file__).resolve().parent.parent
 REDIS_BINARIES = tuple(embedded.binaries())
 TALLIED = ("replay", "ambiguity", "faults", "crash", "soak", "js")
+# Which tests one process runs, one after the other, beside all the others: of real processes, because two at once would
+# measure each other; of the rules of style, because the tree is read once then.
+TOGETHER = {
+    "tests/process/": "processes",
+    "tests/js/": "processes",
+    "tests/static/test_tidy.py": "style",
+}
+# Hundreds of processes are started, each of which would compile the project where the environment wants no bytecode.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def _demanded() -> set[str]:
@@ -42,14 +55,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the slow tests too (up to an hour)")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the process layer one at a time, beside the others: two at once would measure each other.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Give what stands in `TOGETHER` to one process. xdist's own marker for that does nothing: it renames the tests,
+    which this pytest takes no notice of."""
+    return _Sharing(config, log) if config.getvalue("dist") == "loadgroup" else None
 
-    Leave slow tests out unless asked for: deselected, so that they count neither as passed nor as skipped.
-    """
-    for item in items:
-        if _layer(item.nodeid) == "process":
-            item.add_marker(pytest.mark.xdist_group("process"))
+
+class _Sharing(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return next((group for start, group in TOGETHER.items() if nodeid.startswith(start)), nodeid)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave slow tests out unless asked for: deselected, so that they count neither as passed nor as skipped."""
     if config.getoption("--slow"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]

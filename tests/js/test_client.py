@@ -14,7 +14,7 @@ from tests.js.conftest import LIBRARIES, RUN_LIMIT_S
 from tests.process.stack import KEYS, SYMBOL, Stack
 
 # real processes: not beside those of the process layer
-pytestmark = [pytest.mark.js, pytest.mark.xdist_group("process")]
+pytestmark = pytest.mark.js
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

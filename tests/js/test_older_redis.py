@@ -18,7 +18,7 @@ from tests.process import stack
 from tests.process.stack import KEYS, START_LIMIT_S, STOP_LIMIT_S, SYMBOL, Json, Stack
 from tests.waiting import until
 
-pytestmark = [pytest.mark.js, pytest.mark.crash, pytest.mark.xdist_group("process")]
+pytestmark = [pytest.mark.js, pytest.mark.crash]
 AOF = "appendonlydir"
 SINCE = 30  # events after the copy
 

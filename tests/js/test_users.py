@@ -10,7 +10,7 @@ from tests.contract import test_acl
 from tests.js.conftest import LIBRARIES
 
 # real processes: not beside those of the process layer
-pytestmark = [pytest.mark.js, pytest.mark.xdist_group("process")]
+pytestmark = pytest.mark.js
 
 BLOCKING_OR_MODE = ("SUBSCRIBE", "PSUBSCRIBE", "MONITOR")  # a library wants these by calls of its own
 

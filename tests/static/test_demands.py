@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,13 @@ def test_it_checks_one_case():
 @pytest.mark.slow
 def test_it_takes_long():
     assert True
+"""
+ONE_OF_MANY = """
+import os, pytest
+
+@pytest.mark.parametrize("number", range(12))
+def test_it_starts_a_daemon(number, told):
+    told("run by " + os.environ["PYTEST_XDIST_WORKER"])
 """
 HANGS = "def test_it_hangs_for_ever():\n    while True: ...\n"
 SKIPS_WHOLE = "import pytest\npytest.skip('whole', allow_module_level=True)\n"
@@ -93,6 +101,21 @@ def test_slow_tests_run_only_when_asked_for(run) -> None:
     told = run("--slow")
     assert "deselected" not in told
     assert "::test_it_takes_long" in told.partition("PASSED")[2]
+
+
+def test_tests_of_real_processes_run_one_after_the_other_beside_the_others(run, tmp_path) -> None:
+    alone = tmp_path / "tests" / "process" / "test_planted.py"
+    alone.parent.mkdir()
+    alone.write_text(ONE_OF_MANY)
+    told = run("-n", "3", "--dist", "loadgroup", "--show-capture=no")
+    assert len(re.findall(r"^PASSED \S*test_it_starts_a_daemon", told, re.MULTILINE)) == 12
+    assert len(set(re.findall(r"^run by (\w+)$", told, re.MULTILINE))) == 1
+
+
+def test_what_tests_start_keeps_its_bytecode() -> None:
+    asked = [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
+    assert not sys.dont_write_bytecode
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 @pytest.mark.parametrize("processes", [[], ["-n", "2", "--dist", "loadgroup"]])

@@ -8,6 +8,7 @@ is never taken twice; past `deadline()` somebody else may hold the account, so n
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,7 @@ RETRY_S = 1.0
 ACTING_S = LEASE_TTL_S - RENEW_S  # measured from when the renewal was sent: the server's TTL began later
 SETTLE_S = 3.0  # recvWindow of a placing (2 s) + 1 s: what an unproven predecessor sent has arrived or never will
 HOLDER_FILE = "holder.json"
+_RELEASED = re.compile(r'\{"epoch":\d+,"released":true\}$')  # what lease.lua writes
 
 _log = structlog.get_logger("pms.bus.lease")
 
@@ -45,12 +47,14 @@ class LeaseHeld(Exception):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """The lease is ours. `previous_epoch` 0: Redis knew none (first contact, or emptied)."""
+    """The lease is ours. `previous_epoch` 0: Redis knew none (first contact, or emptied). `in_doubt`: this host booted
+    since our predecessor lived, and that did not end cleanly: a Redis that lost power with it lost its last second."""
 
     epoch: int
     previous_epoch: int
     seq: int
     stream_last: int
+    in_doubt: bool = False
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -113,7 +117,8 @@ class Lease:
             await self._clock.sleep(SETTLE_S)
         self._write_note()
         self._tasks.spawn(self._renew(), "bus.lease")
-        return Taken(answer.now, answer.before, answer.seq, answer.stream_last)
+        in_doubt = dead != "" and not _RELEASED.match(answer.lease) and self._booted_since(dead)
+        return Taken(answer.now, answer.before, answer.seq, answer.stream_last, in_doubt)
 
     async def confirm(self) -> Standing:
         """Renew. Takes lease and epoch again where Redis came back without them. Raises Gone, Fenced."""
@@ -203,6 +208,10 @@ class Lease:
         except msgspec.DecodeError:
             return ""
         return text if host.is_dead(predecessor, self._holder) else ""
+
+    def _booted_since(self, text: str) -> bool:
+        """Whether this host has booted since its daemon wrote that note."""
+        return _holder_of(text).boot_id != self._holder.boot_id
 
 
 def _holder_of(text: str) -> records.Holder:

@@ -93,7 +93,7 @@ class Store:
         former life is known to have written. Raises Gone, Fenced.
 
         `known_seq` is the last event that SQL holds: where it, or our own file, knows more than Redis, Redis is an
-        older one and numbering jumps (contract.md, "seq never goes back").
+        older one, and numbering jumps (contract.md, "seq never goes back"); so it does where `taken` is in doubt.
         """
         self._seq = max(taken.seq, known_seq, self._outbox.noted_seq())
         spilled = self._outbox.recover(taken.previous_epoch, taken.seq)
@@ -103,9 +103,9 @@ class Store:
                 self._outbox.push(Entry(batch, Durable(), doubt=True))
             self._outbox.begin(taken.epoch, spilled.seq)
         known = self._seq
-        await self._connect()
+        whole = await self._connect(taken.in_doubt)
         self._tasks.spawn(self._run(), "bus.store")
-        return not known or self._seq == known
+        return whole or not known
 
     def commit(self, batch: Batch) -> Durable:
         """Apply `batch` after all earlier ones.
@@ -225,7 +225,7 @@ class Store:
             self._outbox.begin(self._fence.epoch, self._seq)
             self._tell(Down(reason, since))
 
-    async def _connect(self) -> None:
+    async def _connect(self, in_doubt: bool = False) -> bool:
         self._lost.clear()
         await self._link.open([("SCRIPT", "LOAD", COMMIT.text)], self._on_reply, self._on_lost)
         standing = await self._fence.confirm()
@@ -233,7 +233,7 @@ class Store:
             raise Gone("lost while opening")
         highest = self._seq + self._outbox.events_in_doubt
         # A counter of nothing proves nothing: an emptied Redis looks like a new one.
-        continuous = 0 < standing.seq == standing.stream_last and self._seq <= standing.seq <= highest
+        continuous = not in_doubt and 0 < standing.seq == standing.stream_last and self._seq <= standing.seq <= highest
         if not continuous:
             await self._renumber(standing)
         self._ahead = self._seq
@@ -243,6 +243,7 @@ class Store:
             _log.info("redis_back", waiting=len(self._outbox), continuous=continuous)
             self._tell(Restored(continuous))
         self._pump()
+        return continuous
 
     async def _renumber(self, standing: Standing) -> None:
         """Redis came back empty or older: number on beyond everything seen, and say so before anything else

@@ -12,6 +12,7 @@ MONTHS = GONE + "test_all_that_traded_in_a_long_absence_is_booked_once_with_its_
 WEEK = GONE + "test_all_that_traded_in_a_long_absence_is_booked_once_with_its_time[8-1100]"
 OLDER = GONE + "test_a_redis_of_a_minute_ago_is_noticed_and_the_venue_is_believed"
 NO_BOOK = GONE + "test_a_price_that_moved_too_far_pauses_although_no_book_tells_it"
+POWER = GONE + "test_after_a_host_lost_power_a_redis_beside_us_can_not_be_shown_to_be_whole"
 HISTORY, RECOVER = "pms/binance/history.py", "pms/recover.py"
 
 ERRORS = {
@@ -50,6 +51,12 @@ ERRORS = {
         "standing.stream_last)\n        self._seq = await self._fence.jump(before)",
         "0)\n        self._seq = before = standing.seq",
         OLDER,
+    ),
+    "a host that lost power has lost nothing": Planted(
+        32, "pms/bus/store.py", "not in_doubt and 0 < standing.seq", "0 < standing.seq", POWER + "[kill]"
+    ),
+    "after a clean end, too, numbering jumps": Planted(
+        32, "pms/bus/lease.py", "not _RELEASED.match(answer.lease)", "True", POWER + "[stop]"
     ),
     "an older Redis trades on": Planted(32, "pms/daemon.py", "if not whole:", "if False:", OLDER),
     "nobody's order goes on resting": Planted(

@@ -174,6 +174,23 @@ async def test_a_redis_of_a_minute_ago_is_noticed_and_the_venue_is_believed(worl
     assert world.resting()[0].remaining == D("0.010")
 
 
+@pytest.mark.parametrize("how", ["kill", "stop"])
+@in_world(books=False)  # numbering jumps
+async def test_after_a_host_lost_power_a_redis_beside_us_can_not_be_shown_to_be_whole(world: World, how: str) -> None:
+    """Its append-only file may lack the last second; what ended cleanly before has all of it."""
+    await world.start()
+    await world.chase()
+    await world.run(2)
+    last = (await world.events())[-1]["seq"]
+    await getattr(world, how)()
+    world.boot = "the next one"
+    await world.start()
+    _, *jumps = await world.events("seq_jump")  # the first is of a new Redis
+    assert [jump["from"] >= last for jump in jumps] == ([True] if how == "kill" else [])
+    told = await world.command("limit", symbol="BTCUSDT", side="BUY", quantity="0.010", price="61000.0")
+    assert told.get("errorCode") == ("REDUCE_ONLY_MODE" if how == "kill" else None), told
+
+
 # --- other versions -----------------------------------------------------------------------------------
 
 

@@ -70,6 +70,7 @@ class World:
         self.sim.start()
         self.daemon: Daemon | None = None
         self.life = Life()
+        self.boot = "boot"  # another one: the host has booted since
         self.elsewhere = False  # the next life runs on another host, without our data directory
         self.next_death = 0  # the effect at which the next life ends (`Life.die_at`)
         self._lives = 0
@@ -126,7 +127,7 @@ class World:
             clock=MortalClock(self.clock, life),
             chance=self._chance.random,
             folder=self._folder if host == "world" else None,
-            holder=Holder(host, "boot", "ns", self._lives, self._lives),
+            holder=Holder(host, self.boot, "ns", self._lives, self._lives),
         )
         self.daemon = Daemon(settings, parts)
         return self.daemon

@@ -13,6 +13,8 @@ from pms.bus import lease as leases
 from pms.bus.batch import Batch, Fenced
 from pms.bus.fence import Lost
 from pms.bus.lease import LeaseHeld
+from pms.bus.outbox import Outbox
+from pms.bus.store import Store
 from schemas import catalogue, records
 from tests.contract.bus.bed import ME
 from tests.contract.bus.test_store import event, numbers
@@ -223,6 +225,30 @@ async def test_an_older_redis_than_our_own_file_or_sql_knows_makes_numbering_jum
     jump = json.loads((await bed.stream())[-1])
     assert (jump["type"], jump["from"]) == ("seq_jump", known + 10)
     assert second.seq == jump["to"] == jump["seq"] > known + 10
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("released", [False, True])
+async def test_after_a_host_lost_power_numbering_jumps_unless_its_daemon_had_ended(bed, tmp_path, released) -> None:
+    """What an append-only file synced every second had in memory is gone with it, and no number tells how much."""
+    me = host.this_process()
+    lease = bed.lease(msgspec.structs.replace(me, boot_id="before"), folder=tmp_path)
+    store = await bed.store(lease=lease)
+    await store.commit(Batch(events=(event(1),)))
+    known = store.seq
+    if released:
+        await lease.release()
+    store.close()
+    second = bed.lease(me, folder=tmp_path)
+    taken = await second.take()
+    assert taken.in_doubt is not released
+    again = Store(bed.link(), bed.keys, second, bed.clock, bed.tasks, Outbox(None), bed.tell)
+    assert await again.start(taken) is released, "whether Redis holds all that was written"
+    await again.commit(Batch(events=(event(2),)))
+    told = [json.loads(text) for text in await bed.stream()]
+    jumps = [one["from"] for one in told if one["type"] == "seq_jump"]
+    assert jumps[1:] == ([] if released else [known])
+    assert [one["n"] for one in told if "n" in one] == [1, 2]
 
 
 def test_a_process_is_dead_when_its_pid_is_nobodys_or_the_host_booted_since() -> None:

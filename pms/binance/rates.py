@@ -37,11 +37,12 @@ _DEPTH = "/fapi/v1/depth"
 _DEPTH_WEIGHTS = ((50, 2), (100, 5), (500, 10), (1000, 20))  # by limit
 _CANDLES = ("/fapi/v1/klines", "/fapi/v1/markPriceKlines")
 _CANDLE_WEIGHTS = ((99, 1), (499, 2), (1000, 5), (1500, 10))  # by limit
-# Without these nothing else works: the venue's time, the listen key, the rules, the dead-man timer.
+# Without these nothing else works, and no start comes to its exits: the venue's time, the listen key, the rules and
+# brackets, the dead-man timer.
 _VITAL = frozenset(
     (
         *("/fapi/v1/time", "/fapi/v1/listenKey", "/fapi/v1/exchangeInfo", "/fapi/v1/accountConfig"),
-        "/fapi/v1/countdownCancelAll",
+        *("/fapi/v1/leverageBracket", "/fapi/v1/countdownCancelAll"),
     )
 )
 # The account's state and what a stop goes by when the book is gone (execution.md 27).

@@ -90,6 +90,13 @@ ERRORS = {
         "if lease == ' ' then",
         GONE + "test_of_two_starts_at_once_one_gets_the_account_and_the_other_touches_nothing",
     ),
+    "a start waits for the weight that others used": Planted(
+        18,
+        "pms/binance/rates.py",
+        '*("/fapi/v1/leverageBracket", "/fapi/v1/countdownCancelAll"),',
+        '"/fapi/v1/countdownCancelAll",',
+        "tests/world/test_rate.py::test_with_a_neighbour_at_85_percent_a_start_waits_for_no_window",
+    ),
     "books are joined one after the other": Planted(
         27,
         RECOVER,

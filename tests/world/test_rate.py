@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pms.recover import QUOTE_WAIT_S
 from pms.sim.limits import MINUTE_MS, SLOT_MS, Limits
 from schemas.records import Halt
 from tests.world.world import World, in_world
@@ -105,6 +106,19 @@ async def test_with_a_neighbour_at_95_percent_no_entry_leaves_before_the_window_
     await into(world, SLOT_MS, EDGE_S)
     assert order.price == world.market.bid
     assert len(world.order_requests()) == sent + 1, "all the moves in between became one amend"
+
+
+@in_world()
+async def test_with_a_neighbour_at_85_percent_a_start_waits_for_no_window(world: World) -> None:
+    """It lives off what is kept for recovery: what it resumes may have an exit to make."""
+    await world.start()
+    await world.chase()
+    await world.kill()
+    await into(world, MINUTE_MS, 5)
+    neighbour_weighs(world, 85)
+    began = world.clock.monotonic()
+    await world.start()
+    assert world.clock.monotonic() - began < QUOTE_WAIT_S + 1
 
 
 @in_world()

@@ -34,6 +34,29 @@ class Goal(msgspec.Struct, frozen=True):
     origin: Origin = Origin.MANUAL
     parent_id: str = ""
 
+    def order(self, client_id: str, owner: str, quantity: Decimal, price: Decimal, leverage: int, now: int) -> Order:
+        """One order towards it. Those of one `owner` stand for the same quantity."""
+        return Order(
+            client_order_id=client_id,
+            sub_account_id=self.sub_account_id,
+            symbol=self.symbol,
+            side=self.side,
+            order_type="LIMIT",
+            time_in_force="IOC",
+            quantity=quantity,
+            price=price,
+            reduce_only=True,
+            state=OrderState.PLACING,
+            origin=self.origin,
+            parent_id=self.parent_id,
+            root_id=self.parent_id,
+            created_at=now,
+            updated_at=now,
+            request_id=self.request_id,
+            leverage=leverage,
+            alternatives=owner,
+        )
+
 
 class Exit:
     """One exit under way. `first` is done once its first order has its record (its client id), or without one where

@@ -29,7 +29,7 @@ from pms.market_tape import Arrived
 from schemas.errors import ErrorCode
 from schemas.ids import ATTEMPT_MAX, SLOT_MAX, OrderId, make
 from schemas.market import ZERO, Instrument
-from schemas.orders import Cause, Order, OrderState
+from schemas.orders import Cause, Order
 
 PAUSES_S = (0.25, 0.5, 1.0, 2.0)  # execution.md 28
 REFUSALS_PER_FORM = 3  # ... change form on each third refusal
@@ -97,6 +97,16 @@ class ExitOrders:
             return held
         filled = sum((self._desk.ledger.orders[name].filled_qty for name in one.orders), ZERO)
         return max(min(held, quantity - filled), ZERO)
+
+    async def first(self, goal: Goal) -> Order:
+        """The first order that would close it as things stand now, at price 0 where there is none; nothing is sent."""
+        instrument, one = self._desk.instruments[goal.symbol], Exit(goal, self._next_id(_LETTER, self._desk.now()))
+        await self._desk.market.watch(instrument)
+        try:
+            price = await self._prices.bound(instrument, goal.side, wide=False)
+        finally:
+            await self._desk.market.release(instrument.symbol)
+        return self._order(one, self.left(one), price)
 
     # --- one exit -------------------------------------------------------------------------------------
 
@@ -215,28 +225,10 @@ class ExitOrders:
         return make(OrderId(tag, one.owner, self._epoch(), 0, len(one.orders)))
 
     def _order(self, one: Exit, quantity: Decimal, price: Decimal) -> Order:
-        goal, now = one.goal, self._desk.now()
-        account = self._desk.ledger.sub_accounts[goal.sub_account_id]
-        return Order(
-            client_order_id=self._next_name(one, account.tag),
-            sub_account_id=goal.sub_account_id,
-            symbol=goal.symbol,
-            side=goal.side,
-            order_type="LIMIT",
-            time_in_force="IOC",
-            quantity=quantity,
-            price=price,
-            reduce_only=True,
-            state=OrderState.PLACING,
-            origin=goal.origin,
-            parent_id=goal.parent_id,
-            root_id=goal.parent_id,
-            created_at=now,
-            updated_at=now,
-            request_id=goal.request_id,
-            leverage=self._desk.ledger.position(goal.sub_account_id, goal.symbol).leverage,
-            alternatives=one.owner,
-        )
+        goal, ledger = one.goal, self._desk.ledger
+        name = self._next_name(one, ledger.sub_accounts[goal.sub_account_id].tag)
+        leverage = ledger.position(goal.sub_account_id, goal.symbol).leverage
+        return goal.order(name, one.owner, quantity, price, leverage, self._desk.now())
 
     # --- what became of an attempt --------------------------------------------------------------------
 

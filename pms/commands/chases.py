@@ -10,19 +10,24 @@ from decimal import Decimal
 
 from algos import pricing, step
 from algos.registry import CHASE
+from algos.step import AmendChild
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands.algos import Algos
+from pms.commands.denials import invalid
+from pms.commands.previews import numbers
 from pms.commands.starting import Needs, Planned
 from pms.commands.table import Row
 from pms.commands.terms import Terms
+from pms.core.risk import Denied
 from pms.desk import Desk
+from pms.runner import Runner
 from schemas.chase import ChaseParams, ChaseState
 from schemas.commands_algos import Chase, ChaseAmend
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
 from schemas.market import Instrument, Quote
-from schemas.replies import ChaseReply, Success
+from schemas.replies import ChaseReply, Success, ValidateReply
 
 
 class ChaseDoor:
@@ -74,18 +79,24 @@ class ChaseAmends:
         self._algos = algos
 
     def rows(self) -> dict[type[Command], Row]:
-        return {ChaseAmend: Row(self._amend)}
+        return {ChaseAmend: Row(self._amend, preview=self._preview)}
 
     async def _amend(self, command: ChaseAmend, context: Context) -> Reply:
-        """Change parameters. Raises Invalid where the new quantity is below what is filled or off the grid."""
-        runner = self._algos.find(command.chase_id, context.sub_account, "chase", "chaseId")
+        """Change parameters. Raises Invalid as `_asked`."""
+        runner, request = self._asked(command, context.sub_account)
+        self._desk.offer(runner, request, context.request_id)
+        return Success()
+
+    def _asked(self, command: ChaseAmend, sub_account: str) -> tuple[Runner, step.AmendRequest]:
+        """Raises Invalid where the new quantity is below what is filled or off the grid."""
+        runner = self._algos.find(command.chase_id, sub_account, "chase", "chaseId")
         state: ChaseState = runner.state
         if command.quantity is not None:
             if command.quantity < state.filled_quantity:
                 message = f"{state.filled_quantity} is filled already; the new quantity can't be less."
                 raise Invalid(ErrorCode.INVALID_FIELD, message, path="quantity", filled=state.filled_quantity)
             self._terms.quantity(state.instrument, command.quantity, None, Decimal(0))
-        request = step.AmendRequest(
+        return runner, step.AmendRequest(
             self._desk.now(),
             self._desk.quote_of(runner),
             command.quantity,
@@ -94,8 +105,21 @@ class ChaseAmends:
             command.stalk_offset_ticks,
             command.max_distance_pct,
         )
-        self._desk.offer(runner, request, context.request_id)
-        return Success()
+
+    async def _preview(self, command: ChaseAmend, sub_account: str) -> ValidateReply:
+        """What the chase would be then and, where it would move its order, now or when it may again, what the gate
+        would say to that."""
+        runner, request = self._asked(command, sub_account)
+        after, actions = runner.kind.step(runner.state, request)
+        if not actions and after.wake_at:
+            after, actions = runner.kind.step(after, step.Timer(after.wake_at, request.quote))
+        values = {"price": after.current_order_price, "quantity": after.quantity}
+        moves = [action for action in actions if isinstance(action, AmendChild)]
+        denied = [one for one in map(self._desk.entry.check_amend, moves) if isinstance(one, Denied)]
+        for action in moves:
+            values |= {"price": action.price} | numbers(self._desk.entry.weigh_amend(action))
+        errors = tuple(invalid(one).failure() for one in denied)
+        return ValidateReply(valid=not errors, errors=errors, computed_values=values)
 
 
 def _first_price(params: ChaseParams, instrument: Instrument, quote: Quote) -> Decimal:

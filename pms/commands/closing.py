@@ -18,6 +18,7 @@ from pms.clock import Clock
 from pms.commands.cancels import ANSWER_S, Cancels
 from pms.commands.denials import invalid
 from pms.commands.identity import taken
+from pms.commands.previews import numbers
 from pms.commands.scope import Scope
 from pms.commands.table import Row, Tell
 from pms.commands.terms import Terms
@@ -32,7 +33,7 @@ from schemas.errors import ErrorCode, Failure, Invalid
 from schemas.fields import Command
 from schemas.market import ZERO, Side
 from schemas.records import Request
-from schemas.replies import CloseAllReply, CloseReply
+from schemas.replies import CloseAllReply, CloseReply, ValidateReply
 
 
 class Closing:
@@ -46,7 +47,7 @@ class Closing:
 
     def rows(self) -> dict[type[Command], Row]:
         return {
-            Close: Row(self._close, was_started=_was_started),
+            Close: Row(self._close, was_started=_was_started, preview=self._preview),
             AdminClose: Row(self._admin_close, was_started=_was_started),
             CloseAll: Row(self._close_all),
         }
@@ -54,27 +55,45 @@ class Closing:
     # --- one position ---------------------------------------------------------------------------------
 
     async def _close(self, command: Close, context: Context) -> Reply:
+        """Raises Invalid as `_asked`."""
+        return await self._carry_out(self._asked(command, context.sub_account, context.request_id), context)
+
+    def _asked(self, command: Close, sub_account: str, request_id: str = "") -> Goal:
         """Raises Invalid (POSITION_NOT_FOUND, POSITION_SIDE_MISMATCH, NOT_OWNER, QUANTITY_OFF_GRID)."""
         if command.position_id is not None:
             held = self._named(command.position_id)
-            if held.sub_account_id != context.sub_account:
+            if held.sub_account_id != sub_account:
                 message = f"{command.position_id} belongs to another sub-account."
                 raise Invalid(ErrorCode.NOT_OWNER, message, path="subAccountId")
-            return await self._carry_out(self._goal_of(held, command, context), context)
+            return self._goal_of(held, command, request_id)
         assert command.symbol is not None, "the door wants it where no positionId is"
         assert command.side is not None, "the door wants it with a symbol"
         if command.symbol not in self._desk.instruments:
             raise Invalid(ErrorCode.UNKNOWN_SYMBOL, f"the venue has no symbol {command.symbol}.", path="symbol")
-        held = self._desk.ledger.position(context.sub_account, command.symbol)
+        held = self._desk.ledger.position(sub_account, command.symbol)
         if held.signed_quantity and exits.closing_side(held.signed_quantity) is not command.side:
             message = f"the position in {command.symbol} is {held.side}; a {command.side} would enlarge it."
             raise Invalid(ErrorCode.POSITION_SIDE_MISMATCH, message, path="side")
-        goal = self._goal(context.sub_account, command.symbol, command.side, command, context)
-        return await self._carry_out(goal, context)
+        return self._goal(sub_account, command.symbol, command.side, command, request_id)
+
+    async def _preview(self, command: Close, sub_account: str) -> ValidateReply:
+        """What would leave first, with the gate's numbers; quantity 0 where nothing is held. Of what the gate asks only
+        a foreign position opposite stops an exit: what rests makes way. Raises Invalid as `close` would."""
+        goal = self._asked(command, sub_account)
+        if not self._exits.held(goal):
+            return ValidateReply(valid=True, computed_values={"quantity": ZERO})
+        order = await self._exits.first(goal)
+        values = {"price": order.price, "quantity": order.quantity}
+        values |= numbers(self._desk.entry.weigh([order]))
+        if self._desk.exits.form(order) is not exits.Form.FORBIDDEN:
+            return ValidateReply(valid=True, computed_values=values)
+        (denied,) = self._desk.entry.check_orders([order])
+        assert denied is not None, "no exit leaves against a foreign position"
+        return ValidateReply(valid=False, errors=(invalid(denied).failure(),), computed_values=values)
 
     async def _admin_close(self, command: AdminClose, context: Context) -> Reply:
         """A position of any sub-account. Raises Invalid (POSITION_NOT_FOUND)."""
-        return await self._carry_out(self._goal_of(self._named(command.position_id), None, context), context)
+        return await self._carry_out(self._goal_of(self._named(command.position_id), None, context.request_id), context)
 
     def _named(self, position_id: str) -> Position:
         """The position of an id, or its successor where it was closed. Raises Invalid (POSITION_NOT_FOUND)."""
@@ -87,17 +106,17 @@ class Closing:
             return msgspec.structs.replace(found, position_id=position_id, signed_quantity=ZERO, quantity=ZERO)
         return found
 
-    def _goal_of(self, held: Position, command: Close | None, context: Context) -> Goal:
+    def _goal_of(self, held: Position, command: Close | None, request_id: str) -> Goal:
         side = exits.closing_side(held.signed_quantity)
-        goal = self._goal(held.sub_account_id, held.symbol, side, command, context)
+        goal = self._goal(held.sub_account_id, held.symbol, side, command, request_id)
         return msgspec.structs.replace(goal, position_id=held.position_id)
 
-    def _goal(self, account: str, symbol: str, side: Side, command: Close | None, context: Context) -> Goal:
+    def _goal(self, account: str, symbol: str, side: Side, command: Close | None, request_id: str) -> Goal:
         quantity = None if command is None else command.quantity
         if quantity is not None:
             Terms.quantity(self._desk.instruments[symbol], quantity, None, ZERO)
         placings = self._placings(Scope(account, symbol))
-        return Goal(account, symbol, side, quantity, after=placings, request_id=context.request_id)
+        return Goal(account, symbol, side, quantity, after=placings, request_id=request_id)
 
     def _placings(self, scope: Scope) -> tuple[str, ...]:
         """What may still add to the positions of a scope: placings whose fate is not known."""

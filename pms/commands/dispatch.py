@@ -14,7 +14,7 @@ from pms.bus.outcomes import Reply
 from pms.commands.table import Group, Row, Tell
 from pms.desk import Desk
 from schemas.commands import COMMANDS, Validate
-from schemas.errors import ErrorCode, Invalid
+from schemas.errors import Invalid
 from schemas.fields import Command
 from schemas.records import Request
 from schemas.replies import ValidateReply
@@ -65,10 +65,9 @@ class Dispatch:
     async def _validate(self, command: Validate, context: Context) -> Reply:
         """The real path's checks, nothing sent."""
         inner = command.command
-        row = self._rows.get(type(inner))
-        if row is None or row.preview is None:
-            raise Invalid(ErrorCode.NOT_AVAILABLE, f"validate of {inner.type} is not available yet.")
+        preview = self._rows[type(inner)].preview
+        assert preview is not None, "the door takes what has one only"
         try:
-            return await row.preview(inner, context.sub_account)
+            return await preview(inner, context.sub_account)
         except Invalid as error:
             return ValidateReply(valid=False, errors=(error.failure(),))

@@ -9,7 +9,23 @@ from tests.static.planting import Planted, assert_found
 PURE, WORLD = "tests/pure/core/test_exits.py::", "tests/world/test_exits.py::"
 CLOSING, SWEEPS = "tests/world/test_closing.py::", "tests/world/test_sweeps.py::"
 
+PREVIEWS = "tests/world/test_previews.py::"
+
 ERRORS = {
+    "a preview of a part shows all of it": Planted(
+        0,
+        "pms/exit_orders.py",
+        "return self._order(one, self.left(one), price)",
+        "return self._order(one, self.held(goal), price)",
+        PREVIEWS + "test_a_preview_of_a_close_shows_what_would_leave_whatever_rests_in_its_way[quantity1-0.004]",
+    ),
+    "a preview of a changed chase does not wait for its turn": Planted(
+        0,
+        "pms/commands/chases.py",
+        "if not actions and after.wake_at:",
+        "if False:",
+        PREVIEWS + "test_a_preview_of_a_changed_chase_shows_where_it_would_stand_and_changes_nothing",
+    ),
     "alternatives count twice": Planted(
         14,
         "pms/core/exits.py",

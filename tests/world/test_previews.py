@@ -122,6 +122,63 @@ async def test_a_preview_says_what_the_gate_would_say(world: World, kind: str) -
     assert await world.events("risk_rejected") == [], "nobody has asked for it yet"
 
 
+@pytest.mark.parametrize(
+    "quantity, shown", [({}, "0.010"), ({"quantity": "0.004"}, "0.004"), ({"quantity": 5}, "0.010")]
+)
+@in_world()
+async def test_a_preview_of_a_close_shows_what_would_leave_whatever_rests_in_its_way(
+    world: World, quantity: dict[str, Any], shown: str
+) -> None:
+    await world.start()
+    await world.command("trade", **BUY | {"quantity": "0.010"})
+    resting = {"symbol": "BTCUSDT", "side": "SELL", "quantity": "0.010", "price": 64000, "reduceOnly": True}
+    assert (await world.command("limit", **resting))["success"]
+    close = {"type": "close", "symbol": "BTCUSDT", "side": "SELL", **quantity}
+    reply = await world.command("validate", command=close)
+    values = reply["computedValues"]
+    assert (reply["valid"], values["quantity"], values["requiredMargin"]) == (True, D(shown), 0), reply
+    assert len(world.resting()) == 1, "nothing was sent, and nothing had to make way"
+    before = len(world.placed())
+    del close["type"]
+    assert (await world.command("close", **close))["success"]
+    exit_ = world.placed()[before]
+    assert (exit_.quantity, exit_.price) == (D(shown), values["price"])
+
+
+@in_world()
+async def test_a_preview_of_a_close_says_what_the_close_would_say(world: World) -> None:
+    await world.start()
+    close = {"type": "close", "symbol": "BTCUSDT", "side": "SELL"}
+    reply = await world.command("validate", command=close)
+    assert (reply["valid"], reply["computedValues"]) == (True, {"quantity": 0}), "nothing is held: a close does nothing"
+    await world.command("trade", **BUY | {"quantity": "0.010"})
+    wrong = await world.command("validate", command=close | {"side": "BUY"})
+    assert [error["errorCode"] for error in wrong["errors"]] == ["POSITION_SIDE_MISMATCH"], wrong
+    stranger = await world.command("validate", command={"type": "close", "positionId": "other:BTCUSDT:1"})
+    assert [error["errorCode"] for error in stranger["errors"]] == ["POSITION_NOT_FOUND"], stranger
+
+
+@in_world()
+async def test_a_preview_of_a_changed_chase_shows_where_it_would_stand_and_changes_nothing(world: World) -> None:
+    world.market.quote("61800.0", "61805.0")
+    await world.start()
+    chase = await world.chase(quantity="0.010")
+    change = {"type": "chase_amend", "chaseId": chase, "quantity": "0.020", "stalkOffsetTicks": 100}
+    reply = await world.command("validate", command=change)
+    values = reply["computedValues"]
+    assert (reply["valid"], values["price"], values["quantity"]) == (True, D("61790.0"), D("0.020")), reply
+    await world.run(2)
+    assert [(order.price, order.quantity) for order in world.resting()] == [(D("61800.0"), D("0.010"))]
+    del change["type"]
+    assert (await world.command("chase_amend", **change))["success"]
+    await world.until(lambda: [order.price for order in world.resting()] == [values["price"]], 3)
+    await world.limited(maxTotalNotional="1300")
+    larger = change | {"type": "chase_amend", "quantity": "0.030"}
+    refused = await world.command("validate", command=larger)
+    assert [error["errorCode"] for error in refused["errors"]] == ["MAX_TOTAL_NOTIONAL"], refused
+    assert world.resting()[0].quantity == D("0.020")
+
+
 # --- algos: the first actions ----------------------------------------------------------------------------
 
 SELL_BACK: dict[str, Any] = {"symbol": "BTCUSDT", "side": "SELL"}

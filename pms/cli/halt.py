@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pms import config, exits, log
-from pms.cli import request, wire
+from pms.cli import lines, request, wire
 from pms.clock import SystemClock
 from schemas.records import Halt, HaltScope
 
@@ -74,9 +74,9 @@ def _sentence(command: str, subject: str, reply: request.Body | None) -> str:
     where = subject or "everything"
     if command == "resume" or reply is None or not reply["success"]:
         return f"Trading of {where} goes on."
-    done = [f"{reply['cancelledCount']} orders cancelled", f"{reply['closedCount']} positions closed"]
+    left, closed = lines.counted(reply["cancelledCount"], "order"), lines.counted(reply["closedCount"], "position")
     back = f"--symbol {subject} or --sub-account {subject}" if subject else ""
-    return f"Halted: {where}; {', '.join(done)}. To go on: python3 -m pms resume {back}".rstrip()
+    return f"Halted: {where}; {left} cancelled, {closed} closed. To go on: python3 -m pms resume {back}".rstrip()
 
 
 # --- with the keys alone ------------------------------------------------------------------------------
@@ -145,7 +145,8 @@ def _tell(done: object, flatten: bool, as_json: bool) -> int:
     if as_json:
         print(msgspec.json.encode(shown).decode())
     else:
-        print(f"{shown['cancelled']} orders cancelled" + (f", {shown['closed']} symbols closed." if flatten else "."))
+        closed = f", {lines.counted(shown['closed'], 'symbol')} closed" if flatten else ""
+        print(f"{lines.counted(shown['cancelled'], 'order')} cancelled{closed}.")
     left = [*shown["ordersLeft"], *shown["positionsLeft"]]
     if left:
         print(f"Still there: {', '.join(left)}. Look at the venue's own screen, and run it again.", file=sys.stderr)

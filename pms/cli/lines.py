@@ -25,6 +25,11 @@ def number(value: object) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def counted(many: int, what: str) -> str:
+    """So many of what, in words."""
+    return f"{many} {what}" if many == 1 else f"{many} {what}s"
+
+
 def price(order: Event) -> str:
     """Where an order stands, or for which price it waits."""
     if not order.get("triggerPrice") or order.get("triggeredAt"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pms import config, datadir, exits, log, up
+from pms.cli.lines import counted
 from pms.clock import SystemClock
 from pms.daemon import Refused
 from pms.embedded import EmbeddedFailed
@@ -134,5 +135,4 @@ def recovered(run: RecoveryRun | None, algos: int) -> str:
     if run is None or not run.steps:
         return f"{goes_on}nothing was to be put right" if goes_on else "nothing to recover"
     left = f", unresolved: {', '.join(run.unresolved)}" if run.unresolved else ""
-    steps = f"{len(run.steps)} step{'s' if len(run.steps) > 1 else ''}"
-    return f"{goes_on}recovery took {steps}{left} (pms recover tells)"
+    return f"{goes_on}recovery took {counted(len(run.steps), 'step')}{left} (pms recover tells)"

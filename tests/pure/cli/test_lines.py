@@ -172,3 +172,8 @@ def test_a_layer_of_a_reply_is_told_by_its_size_and_distance() -> None:
         "merged": [],
     }
     assert lines.value_of([layer, layer]) == "0.016 at 437 ticks,0.016 at 437 ticks"
+
+
+@pytest.mark.parametrize("many, said", [(0, "0 orders"), (1, "1 order"), (2, "2 orders")])
+def test_one_of_a_thing_is_one(many: int, said: str) -> None:
+    assert lines.counted(many, "order") == said

@@ -11,7 +11,7 @@ from typing import NewType
 
 from sqlalchemy import BigInteger, MetaData, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # The bytes of a published event or a part of it: taken and given as text, so that no number passes through a float.
 Json = NewType("Json", str)
@@ -34,6 +34,15 @@ class Row(DeclarativeBase):
         int: BigInteger(),
         Json: JSONB(none_as_null=True),
     }
+
+
+class Once:
+    """What one event made, for ever: its number is the key. `epoch` is that of the daemon that told it."""
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, sort_order=-1)
+    epoch: Mapped[int] = mapped_column(sort_order=-1)
+    ts: Mapped[datetime] = mapped_column(sort_order=-1)
+    sub_account_id: Mapped[str] = mapped_column(sort_order=-1)
 
 
 def instant(unix_ms: int) -> datetime:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pms.records.columns import Json, Row
+from pms.records.columns import Json, Once, Row
 
 
 class SubAccount(Row):
@@ -32,33 +32,25 @@ class SubAccount(Row):
     seq: Mapped[int]
 
 
-class Balance(Row):
+class Balance(Once, Row):
     """What a sub-account was worth, each time it was told: its equity curve."""
 
     __tablename__ = "balances"
     __table_args__ = (Index(None, "sub_account_id", "ts"),)
 
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    epoch: Mapped[int]
-    ts: Mapped[datetime]
-    sub_account_id: Mapped[str]
     balance: Mapped[Decimal]
     equity: Mapped[Decimal]
     margin_used: Mapped[Decimal]
     available_margin: Mapped[Decimal]
 
 
-class Funding(Row):
+class Funding(Once, Row):
     """What a sub-account was paid (or paid, if negative) at one funding, on the signed quantity that it held then. The
     amounts of one funding sum to the venue's own row: `external` has what remains."""
 
     __tablename__ = "funding"
     __table_args__ = (Index(None, "sub_account_id", "due_at"),)
 
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    epoch: Mapped[int]
-    ts: Mapped[datetime]
-    sub_account_id: Mapped[str]
     position_id: Mapped[str]
     symbol: Mapped[str]
     due_at: Mapped[datetime]

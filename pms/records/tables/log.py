@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pms.records.columns import Json, Row
+from pms.records.columns import Json, Once, Row
 
 
 class Event(Row):
@@ -30,17 +30,13 @@ class Event(Row):
     payload: Mapped[Json]
 
 
-class Command(Row):
+class Command(Once, Row):
     """The outcome of a command. A `request_id` may have several: what was not done may be sent again."""
 
     __tablename__ = "commands"
     __table_args__ = (Index(None, "request_id"), Index(None, "sub_account_id", "ts"))
 
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    epoch: Mapped[int]
-    ts: Mapped[datetime]
     request_id: Mapped[str]
-    sub_account_id: Mapped[str]
     command_type: Mapped[str]
     success: Mapped[bool]
     error: Mapped[str | None]
@@ -50,16 +46,12 @@ class Command(Row):
     reply: Mapped[Json]
 
 
-class RiskRejection(Row):
+class RiskRejection(Once, Row):
     """An order that the gate refused. `limit_value` and `value` are 0 where neither is a number."""
 
     __tablename__ = "risk_rejections"
     __table_args__ = (Index(None, "sub_account_id", "ts"),)
 
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    epoch: Mapped[int]
-    ts: Mapped[datetime]
-    sub_account_id: Mapped[str]
     request_id: Mapped[str]
     reason_code: Mapped[str]
     layer: Mapped[str]
@@ -75,16 +67,12 @@ class RiskRejection(Row):
     parent_id: Mapped[str]
 
 
-class RecoveryAction(Row):
+class RecoveryAction(Once, Row):
     """One action of a recovery run, with its evidence."""
 
     __tablename__ = "recovery_actions"
     __table_args__ = (Index(None, "subject"),)
 
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    epoch: Mapped[int]
-    ts: Mapped[datetime]
-    sub_account_id: Mapped[str]
     action: Mapped[str]
     subject: Mapped[str]
     symbol: Mapped[str]

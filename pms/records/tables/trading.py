@@ -11,7 +11,7 @@ from decimal import Decimal
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pms.records.columns import Row
+from pms.records.columns import Once, Row
 
 
 class Order(Row):
@@ -88,15 +88,9 @@ class Fill(Row):
     seq: Mapped[int]
 
 
-class Position(Row):
-    """One opening of a symbol by a sub-account, until it is flat. `realized_pnl` and `closing_fees` are sums over its
-    closings."""
+class _Stands:
+    """A position as an event told it."""
 
-    __tablename__ = "positions"
-    __table_args__ = (Index(None, "sub_account_id", "symbol"),)
-
-    position_id: Mapped[str] = mapped_column(primary_key=True)
-    sub_account_id: Mapped[str]
     symbol: Mapped[str]
     side: Mapped[str]
     entry_price: Mapped[Decimal]
@@ -105,6 +99,17 @@ class Position(Row):
     margin: Mapped[Decimal]
     leverage: Mapped[int]
     liquidation_price: Mapped[Decimal]
+
+
+class Position(_Stands, Row):
+    """One opening of a symbol by a sub-account, until it is flat. `realized_pnl` and `closing_fees` are sums over its
+    closings."""
+
+    __tablename__ = "positions"
+    __table_args__ = (Index(None, "sub_account_id", "symbol"),)
+
+    position_id: Mapped[str] = mapped_column(primary_key=True)
+    sub_account_id: Mapped[str]
     realized_pnl: Mapped[Decimal]
     closing_fees: Mapped[Decimal]
     opened_at: Mapped[datetime]
@@ -114,26 +119,14 @@ class Position(Row):
     seq: Mapped[int]
 
 
-class PositionChange(Row):
-    """The history of positions: how one stood after each event. The last four are a closing's."""
+class PositionChange(_Stands, Once, Row):
+    """The history of positions: how one stood after each event. What follows `request_id` is a closing's."""
 
     __tablename__ = "position_changes"
     __table_args__ = (Index(None, "position_id"), Index(None, "sub_account_id", "ts"))
 
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    epoch: Mapped[int]
-    ts: Mapped[datetime]
     type: Mapped[str]
     position_id: Mapped[str]
-    sub_account_id: Mapped[str]
-    symbol: Mapped[str]
-    side: Mapped[str]
-    entry_price: Mapped[Decimal]
-    quantity: Mapped[Decimal]
-    notional: Mapped[Decimal]
-    margin: Mapped[Decimal]
-    leverage: Mapped[int]
-    liquidation_price: Mapped[Decimal]
     request_id: Mapped[str]
     closed_qty: Mapped[Decimal | None]
     realized_pnl: Mapped[Decimal | None]

@@ -12,7 +12,7 @@ import pytest
 
 from pms import exits
 from tests.process import stack
-from tests.process.stack import KEYS, SYMBOL, Stack
+from tests.process.stack import KEYS, START_LIMIT_S, SYMBOL, Stack
 from tests.waiting import until
 
 STOP_S = 5  # a supervisor's patience
@@ -90,6 +90,19 @@ def test_a_second_daemon_says_who_holds_the_account_and_leaves(still) -> None:
     assert f"process {first.process.pid}" in same_data.said
     assert first.process.poll() is None
     assert still.chase("0.010")["success"]
+
+
+def test_of_two_started_at_once_one_holds_the_account_and_the_other_leaves(still) -> None:
+    both = [still.daemon(name) for name in ("one", "another")]
+    until(lambda: any(daemon.process.poll() is not None for daemon in both), START_LIMIT_S, "one of them leaves")
+    (loser,) = [daemon for daemon in both if daemon.process.poll() is not None]
+    (winner,) = [daemon for daemon in both if daemon is not loser]
+    winner.opened()
+    left = loser.ended()
+    assert left.code == exits.LEASE_HELD
+    assert f"pid {winner.process.pid} on " in left.said
+    assert still.chase("0.010")["success"]
+    assert len(still.venue.orders()) == 1
 
 
 @pytest.mark.parametrize("path, name", [("positionSide/dual", "dualSidePosition"), ("multiAssetsMargin",) * 2])

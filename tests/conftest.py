@@ -94,6 +94,12 @@ def _secrets_in(folder: Path) -> dict[str, Path]:
     return found
 
 
+def logged(path: Path) -> str:
+    """What a log says, be it full and compressed."""
+    kept = path.read_bytes()
+    return (gzip.decompress(kept) if path.suffix == ".gz" else kept).decode("latin-1")
+
+
 def secrets_logged(folder: Path) -> list[str]:
     """Each log below a folder that tells a password, a signature or a listen key of what ran there."""
     secrets = _secrets_in(folder)
@@ -101,7 +107,7 @@ def secrets_logged(folder: Path) -> list[str]:
     for path in folder.rglob("*"):
         if not path.is_file() or not any(part in path.name for part in (".log", ".jsonl")) or path.suffix == ".new":
             continue
-        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode("latin-1")
+        text = logged(path)
         offences += [f"{path} tells what {note} keeps" for secret, note in secrets.items() if secret in text]
         offences += [f"{path} tells {said[0][:24]}" for said in re.finditer(r"signature=[0-9a-f]{64}", text)]
     return offences

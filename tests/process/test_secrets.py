@@ -16,6 +16,7 @@ import pytest
 
 from pms import child, config, exits
 from pms.log_files import FOLDER
+from tests.conftest import logged
 from tests.process import stack
 from tests.process.stack import SYMBOL, Stack
 from tests.waiting import until
@@ -83,7 +84,7 @@ def test_a_paper_stack_shows_no_secret_in_arguments_logs_or_files_and_keeps_its_
     finally:
         process.terminate()
         rest = process.communicate(timeout=LIMIT_S)[0].decode()
-    said_all = told + rest + log.read_text() + "".join(path.read_text() for path in data.glob("*.log*"))
+    said_all = told + rest + log.read_text() + "".join(map(logged, data.glob("*.log*")))
     system = (data / FOLDER / "system.jsonl").read_text()
     assert "child_ended" in system
     for secret in (KEY, SECRET, password):
@@ -100,7 +101,7 @@ def kept(folder: Path, *secrets: str) -> list[tuple[str, str]]:
         for path in folder.rglob("*")
         if path.is_file()
         for secret in secrets
-        if secret.encode() in path.read_bytes()
+        if secret in logged(path)
     ]
 
 

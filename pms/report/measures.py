@@ -37,7 +37,27 @@ class Market(msgspec.Struct, frozen=True, rename="camel"):
     saved_bps: Decimal
 
 
-class Measures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Figures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one parent and several together are judged by. `rejects` are the gate's and the venue's, `refusals` the
+    gate's by code."""
+
+    notional: Decimal
+    slippage_bps: Decimal | None
+    twap_bps: Decimal | None
+    vwap_bps: Decimal | None
+    spread_bps: Decimal | None
+    fees: dict[str, Decimal]
+    fees_bps: Decimal | None
+    maker_pct: Decimal | None
+    time_to_fill_ms: int | None
+    placed: int
+    reprices: int
+    rejects: int
+    refusals: dict[str, int]
+    markout_bps: dict[str, Decimal | None]
+
+
+class Measures(Figures, frozen=True, kw_only=True):
     """One parent, judged."""
 
     id: str
@@ -50,23 +70,9 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ended_at: int
     quantity: Decimal
     filled: Decimal
-    notional: Decimal
     avg_price: Decimal | None
     arrival_mid: Decimal | None
-    slippage_bps: Decimal | None
-    twap_bps: Decimal | None
-    vwap_bps: Decimal | None
-    spread_bps: Decimal | None
-    fees: dict[str, Decimal]
-    fees_bps: Decimal | None
-    maker_pct: Decimal | None
     first_fill_ms: int | None
-    time_to_fill_ms: int | None
-    placed: int
-    reprices: int
-    rejects: int
-    refusals: dict[str, int]
-    markout_bps: dict[str, Decimal | None]
     at_market: Market | None
 
 

@@ -9,7 +9,7 @@ from html import escape
 
 from pms.report import charts, text
 from pms.report.facts import Facts, Parent, Tape
-from pms.report.measures import MARKOUTS_S, Measures
+from pms.report.measures import MARKOUTS_S, Figures, Measures
 from pms.report.style import CSS
 from pms.report.totals import Totals
 
@@ -80,7 +80,7 @@ def _cell(words: str, tone: str = "") -> str:
     return f'<td class="{tone}">{escape(words)}</td>' if tone else f"<td>{escape(words)}</td>"
 
 
-def _figures(one: Measures | Totals, saved: Decimal | None, beyond: bool = False) -> str:
+def _figures(one: Figures, saved: Decimal | None, beyond: bool = False) -> str:
     costs = (one.slippage_bps, one.twap_bps, one.vwap_bps)
     cells = [_cell(text.bps(value), _tone(None if value is None else -value)) for value in costs]
     cells.append(_cell(text.bps(one.spread_bps), _tone(one.spread_bps)))

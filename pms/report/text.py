@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from pms.report.measures import MARKOUTS_S, Measures
+from pms.report.measures import MARKOUTS_S, Figures, Measures
 from pms.report.totals import Totals
 
 NONE = "–"
@@ -73,7 +73,7 @@ def refusals(counted: dict[str, int]) -> str:
     return ", ".join(f"{code} {count}" for code, count in counted.items())
 
 
-def common(one: Measures | Totals) -> list[str]:
+def common(one: Figures) -> list[str]:
     """The cells that a parent and totals share."""
     figures: tuple[Callable[[], str], ...] = (
         lambda: bps(one.slippage_bps),
@@ -89,7 +89,7 @@ def common(one: Measures | Totals) -> list[str]:
     return [figure() for figure in figures]
 
 
-def _markouts(one: Measures | Totals) -> list[str]:
+def _markouts(one: Figures) -> list[str]:
     return [bps(value) for value in one.markout_bps.values()]
 
 

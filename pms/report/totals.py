@@ -7,34 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import msgspec
-
 from pms.report.facts import Refusal
-from pms.report.measures import MARKOUTS_S, Measures, rounded
+from pms.report.measures import MARKOUTS_S, Figures, Measures, rounded
 from schemas.market import ZERO
 
 
-class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Totals(Figures, frozen=True, kw_only=True):
     """Parents together. Basis points are weighted by what each parent traded; one without a measure does not count in
-    it. Times are the mean over parents that filled. `rejects` and `refusals` (the gate's, by code) hold also what was
-    refused before there was a parent."""
+    it. Times are the mean over parents that filled. `rejects` and `refusals` hold also what was refused before there
+    was a parent."""
 
     name: str
     parents: int
-    notional: Decimal
-    slippage_bps: Decimal | None
-    twap_bps: Decimal | None
-    vwap_bps: Decimal | None
-    spread_bps: Decimal | None
-    fees: dict[str, Decimal]
-    fees_bps: Decimal | None
-    maker_pct: Decimal | None
-    time_to_fill_ms: int | None
-    placed: int
-    reprices: int
-    rejects: int
-    refusals: dict[str, int]
-    markout_bps: dict[str, Decimal | None]
     saved: Decimal | None
     saved_bps: Decimal | None
 

@@ -123,6 +123,9 @@ class Route:
 
     async def _keep(self) -> None:
         while True:
+            while not self._wanted:  # a socket that nobody needs would only use up connects
+                self._wake.clear()
+                await self._wake.wait()
             await self._clock.sleep(self._connects.delay())
             self._end = ""
             try:

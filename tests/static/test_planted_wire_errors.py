@@ -44,6 +44,12 @@ ERRORS = {
         "insort(self._turns, now)",
         PACE + "test_no_window_sees_more_connects_of_all_sockets_than_the_budget",
     ),
+    "a socket that nobody needs is opened again and again": (
+        "pms/binance/route.py",
+        "while not self._wanted:",
+        "while False:",
+        STREAMS + "test_a_socket_that_ends_while_nobody_needs_it_is_opened_again_when_somebody_does",
+    ),
     "one socket takes all symbols": (
         "pms/binance/spread.py",
         "if route.wanted + more <= self._most:",

@@ -320,6 +320,21 @@ async def test_many_symbols_are_asked_for_in_few_requests_well_below_the_venues_
         assert all(later - earlier >= 0.19 for (earlier, _), (later, _) in pairwise(socket.sent))
 
 
+@setting
+async def test_a_socket_that_ends_while_nobody_needs_it_is_opened_again_when_somebody_does(stage: Setting) -> None:
+    public, market = await stage.live()
+    await stage.stream.unwatch("BTCUSDT")
+    await asyncio.sleep(1)
+    for wire in (public, market):
+        wire.end("idle")
+    await asyncio.sleep(600)
+    assert len(stage.venue.attempts) == 2, "of the connects that all sockets share none is spent on this"
+    await stage.stream.watch("ETHUSDT")
+    await asyncio.sleep(1)
+    assert stage.venue.last("/public").named("SUBSCRIBE") == ["ethusdt@depth@100ms", "ethusdt@bookTicker"]
+    assert (await stage.stream.snapshot("ETHUSDT")).last_id
+
+
 # --- several sockets ------------------------------------------------------------------------------------
 
 

@@ -126,7 +126,8 @@ def _parents(measured: Sequence[Measures]) -> str:
         market = one.at_market
         words = (text.when(one.started_at), one.kind.replace("_", " "), one.sub_account_id, one.symbol, one.side)
         cells = "".join(f'<td class="word {_side(word)}">{escape(word or text.NONE)}</td>' for word in words)
-        link = f'<td class="word"><a href="#{_anchor(one)}">{escape(one.id)}</a></td>'
+        whole = escape(one.id, quote=True)  # an order's own id is long: the table shows its beginning
+        link = f'<td class="word"><a href="#{_anchor(one)}" title="{whole}">{whole}</a></td>'
         done = text.number(one.filled) + (f" of {text.number(one.quantity)}" if one.filled < one.quantity else "")
         saved, beyond = (None, False) if market is None else (market.saved, bool(market.beyond))
         figures = _figures(one, saved, beyond)

@@ -29,6 +29,7 @@ th:first-child,td:first-child{padding-left:14px}
 th:last-child,td:last-child{padding-right:14px}tbody th{font-weight:550}
 tr.week>*{color:var(--soft)}tr.all>*{font-weight:620}
 a{color:var(--accent);text-decoration:none}a:hover{text-decoration:underline}
+td a{display:inline-block;max-width:16ch;overflow:hidden;text-overflow:ellipsis;vertical-align:bottom}
 .good{color:var(--good)}.bad{color:var(--bad)}.buy{color:var(--buy)}.sell{color:var(--sell)}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:16px}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px 8px}

@@ -219,6 +219,7 @@ def _place(state: ProtectionState, leg: Leg, quantity: Decimal, now: int) -> Ten
         working_type=leg.working_type,
         alternatives=state.protection_id,
         origin=ORIGINS[leg.word],
+        bare=state.bare,
     )
     return Tended(_replace(leg, attempt=leg.attempt + 1, orders=(*leg.orders, fresh)), (action,))
 

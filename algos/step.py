@@ -230,6 +230,7 @@ class PlaceChild(msgspec.Struct, frozen=True):
     working_type: WorkingType = "MARK_PRICE"
     alternatives: str = ""  # orders of one such name close the same quantity
     origin: Origin | None = None  # where it is not the algo's own
+    bare: bool = False  # it leaves without the venue's reduce-only flag, though that might cover this one
 
 
 class AmendChild(msgspec.Struct, frozen=True):

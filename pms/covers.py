@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -102,13 +103,11 @@ class Covers:
             claims.insert(sum(1 for one in claims if _first(self._by_symbol[symbol][one.name])), own)
         if not exits.crowded(side, held, books, claims):
             return False, ZERO
-        most = exits.rooms(held, claims)[name]
-        return not most or self.bare(sub_account_id, symbol, side, most), most
-
-    def bare(self, sub_account_id: str, symbol: str, side: Side, quantity: Decimal) -> bool:
-        """Whether an order of so much that waits at the venue would have to stand there without its flag."""
-        books = self._desk.books.held(symbol)
-        return exits.form(sub_account_id, side, quantity, False, books, ZERO) is Form.UNFLAGGED
+        given = exits.rooms(held, claims)
+        before = sum((given[one.name] for one in takewhile(lambda one: one.name != name, claims)), ZERO)
+        most = given[name]
+        bare = exits.form(sub_account_id, side, most, False, books, before) is Form.UNFLAGGED
+        return bare or not most, most
 
     # --- backstops ------------------------------------------------------------------------------------
 

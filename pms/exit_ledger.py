@@ -50,7 +50,8 @@ class ExitLedger:
         stays until the books are proven right."""
         symbol, side = order.symbol, order.side
         if order.waiting:  # the account's net bounds those that wait among themselves (pms.covers)
-            return exits.form(order.sub_account_id, side, order.remaining, False, self._books.held(symbol), ZERO)
+            found = exits.form(order.sub_account_id, side, order.remaining, False, self._books.held(symbol), ZERO)
+            return found if found is Form.FORBIDDEN else wanted or found
         flagged = sum(
             (
                 other.remaining

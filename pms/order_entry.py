@@ -106,7 +106,7 @@ class OrderEntry:
 
     def place(self, unit: Unit, runner: Runner, action: PlaceChild) -> tuple[Order, Denied | None]:
         """Record the intent of an algo's new child, as `submit` does."""
-        return self.submit(unit, self.intent(runner, action))
+        return self.submit(unit, self.intent(runner, action), Form.UNFLAGGED if action.bare else None)
 
     def submit(self, unit: Unit, order: Order, wanted: Form | None = None) -> tuple[Order, Denied | None]:
         """Record the intent of a new order, whoever wants it. Where it is denied, the order comes back failed and

@@ -82,8 +82,9 @@ class Moves:
         Invalid."""
         request = self.check(command, order, context.sub_account)
         runner, give_up = self._desk.runners[order.parent_id], self._clock.monotonic() + ANSWER_S
+        if request.quantity is not None:  # in which form so much may stand is known before it is asked for
+            self._desk.covers.fit(runner, request.quantity)
         self._desk.offer(runner, request, context.request_id)
-        self._desk.covers.tell(order.symbol)
         while not self._stands(runner.state, request.leg) and self._clock.monotonic() < give_up:
             await self._clock.sleep(POLL_S)
         leg = runner.state.leg(request.leg)

@@ -62,6 +62,28 @@ ERRORS = {
         "tests/world/test_beside_others.py::"
         "test_beside_others_opposite_what_has_no_flag_opens_nothing_after_a_stop_that_has_it[a stop-0.004]",
     ),
+    "the net covers each alone": Planted(
+        14,
+        "pms/covers.py",
+        "most, False, books, before) is Form.UNFLAGGED",
+        "most, False, books, ZERO) is Form.UNFLAGGED",
+        "tests/world/test_beside_others.py::"
+        "test_beside_others_opposite_what_has_no_flag_opens_nothing_after_a_stop_that_has_it[a stop-0.004]",
+    ),
+    "a part leaves in the form that would do for it alone": Planted(
+        14,
+        "algos/protection_legs.py",
+        "        bare=state.bare,\n    )\n    return Tended",
+        "    )\n    return Tended",
+        "tests/world/test_beside_others.py::test_a_stop_that_grows_beyond_the_net_never_stands_beside_its_smaller_self",
+    ),
+    "a stop grows before its form is known": Planted(
+        14,
+        "pms/commands/moves.py",
+        "            self._desk.covers.fit(runner, request.quantity)\n",
+        "            pass\n",
+        "tests/world/test_beside_others.py::test_a_stop_that_grows_beyond_the_net_never_stands_beside_its_smaller_self",
+    ),
     "one that comes out with the flag is free": Planted(
         14,
         "algos/protection.py",

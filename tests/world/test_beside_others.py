@@ -69,7 +69,8 @@ async def test_beside_others_opposite_what_has_no_flag_opens_nothing_after_a_sto
     await protected(world, positionId=ours, triggerPrice=61200, quantity="0.006")
     await guarded(world, ours, second)
     await world.run(3)
-    assert [quantity for _, _, quantity in standing(world)] == [D(beside), D("0.006")]
+    forms = sorted((row.new.quantity, row.new.reduce_only) for row in world.waiting())
+    assert forms == [(D(beside), second == "a trailing stop"), (D("0.006"), True)], "the net is the first one's"
     await world.kill()
     world.market.move(-30_000)
     world.market.trade(world.market.bid)
@@ -93,3 +94,24 @@ async def test_what_a_stop_leaves_of_the_position_is_the_backstops_and_back_agai
     await world.until(lambda: {(one[1] == D(61000), one[2]) for one in standing(world)} == SHARED, 5)
     assert (await world.command("algo_cancel", algoId=stop))["success"]
     await world.until(lambda: [quantity for _, _, quantity in standing(world)] == [D("0.010")], 5)
+
+
+@in_world()
+async def test_a_stop_that_grows_beyond_the_net_never_stands_beside_its_smaller_self(world: World) -> None:
+    """The smaller one has the flag and the larger can't: together they would sell more than the position. The venue
+    takes no cancel for a while."""
+    await ready(world)
+    ours = await opened(world)
+    await opened(world, "SELL", "0.004", "other")
+    stop = await world.command("stop", positionId=ours, triggerPrice=61000, quantity="0.006")
+    await world.run(1)
+    world.fault("DELETE", "/fapi/v1/algoOrder", status=503, code=-1000, msg="no", count=0)
+    await world.command("amend", clientOrderId=stop["clientAlgoId"], quantity="0.010")
+    await world.run(2)
+    assert sorted((row.new.quantity, row.new.reduce_only) for row in world.waiting()) == [
+        (D("0.004"), False),
+        (D("0.006"), True),
+    ]
+    world.heal()
+    await world.until(lambda: not any(row.new.reduce_only for row in world.waiting()), 20)
+    assert sum(quantity for _, _, quantity in standing(world)) == D("0.010"), "all of it is closed, net or not"

@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     from pms.desk import Desk
 
 
+class _Parts:
+    """One look at a symbol's signed books: what is free of the account's net by side, and what each position's algos
+    may have there."""
+
+    def __init__(self, books: Mapping[str, Decimal]) -> None:
+        self.books = books
+        self.free: dict[int, Decimal] = {}
+        self.rooms: dict[str, Mapping[str, Decimal] | None] = {}
+
+
 class Covers:
     """See the module."""
 
@@ -72,9 +82,9 @@ class Covers:
             self.fit(runner, runner.state.rest)
             if self._rounds[symbol] != this:
                 return
-        free: dict[int, Decimal] = {}
+        parts = _Parts(self._desk.books.held(symbol))
         for runner in self._backed(symbol):
-            self._tell_part(runner, self._desk.books.held(symbol), free)
+            self._tell_part(runner, parts)
             if self._rounds[symbol] != this:
                 return
 
@@ -113,42 +123,51 @@ class Covers:
 
     def share(self, view: View) -> tuple[Decimal, Decimal]:
         """What one more algo would be given, and the account's net in its direction."""
-        books, free = self._desk.books.held(view.symbol), dict[int, Decimal]()
+        parts = _Parts(self._desk.books.held(view.symbol))
         for runner in self._backed(view.symbol):
-            self._part(runner.kind.view(runner.state), books, free)
-        return self._part(view, books, free)
+            self._part(runner.kind.view(runner.state), parts)
+        return self._part(view, parts)
 
     def _backed(self, symbol: str) -> list[Runner]:
         """Who stands at the venue already keeps what it has, then the older comes before the newer."""
-        found = [runner for runner in self._by_symbol.get(symbol, {}).values() if runner.kind.backed]
-        views = [(runner.kind.view(runner.state), runner) for runner in found]
-        return [runner for view, runner in sorted(views, key=lambda one: (not one[0].live_children, one[0].algo_id))]
+        here = self._by_symbol.get(symbol, {})
+        found = [self._claimed[name] for name, runner in here.items() if runner.kind.backed]
+        return [here[claim.name] for claim in sorted(found, key=lambda one: (not one.stands, one.name))]
 
-    def _tell_part(self, runner: Runner, books: Mapping[str, Decimal], free: dict[int, Decimal]) -> None:
+    def _tell_part(self, runner: Runner, parts: _Parts) -> None:
         desk, view = self._desk, runner.kind.view(runner.state)
-        most, net = self._part(view, books, free)
+        most, net = self._part(view, parts)
         if desk.follows(view.algo_id) and self._told.get(view.algo_id) != (most, net):
             self._told[view.algo_id] = (most, net)
             desk.offer(runner, Cover(desk.now(), most, net, desk.quote_of(runner)))
 
-    def _part(self, view: View, books: Mapping[str, Decimal], free: dict[int, Decimal]) -> tuple[Decimal, Decimal]:
-        """What one may have of what is `free` of the account's net in its direction, and that net."""
-        held = books.get(view.sub_account_id, ZERO)
+    def _part(self, view: View, parts: _Parts) -> tuple[Decimal, Decimal]:
+        """What one may have of what is free of the account's net in its direction, and that net."""
+        owner, books = view.sub_account_id, parts.books
+        held = books.get(owner, ZERO)
         if not held:
             return ZERO, ZERO
         side = exits.closing_side(held)
         net = exits.coverable(side, books, ZERO)
-        left = free.setdefault(side.sign, net)
-        if exits.form(view.sub_account_id, side, view.backstop, False, books, ZERO) is Form.FORBIDDEN:
+        left = parts.free.setdefault(side.sign, net)
+        if exits.form(owner, side, view.backstop, False, books, ZERO) is Form.FORBIDDEN:
             return ZERO, net
-        claims = self._claims(view.sub_account_id, view.symbol, books)
-        if all(one.name != view.algo_id for one in claims):
-            claims.append(Claim(view.algo_id, min(view.backstop, net), ZERO))
         most = min(view.backstop, left)
-        if exits.crowded(side, abs(held), books, claims):
-            most = min(most, exits.rooms(abs(held), claims)[view.algo_id])
-        free[side.sign] = left - most
+        if owner not in parts.rooms or view.algo_id not in self._claimed:
+            parts.rooms[owner] = self._rooms(view, books, side)
+        rooms = parts.rooms[owner]
+        most = most if rooms is None else min(most, rooms[view.algo_id])
+        parts.free[side.sign] = left - most
         return most, net
+
+    def _rooms(self, view: View, books: Mapping[str, Decimal], side: Side) -> Mapping[str, Decimal] | None:
+        """How much of the position of an algo, which may be a new one, each may have there; None where the flag bounds
+        them all."""
+        held, net = abs(books[view.sub_account_id]), exits.coverable(side, books, ZERO)
+        claims = self._claims(view.sub_account_id, view.symbol, books)
+        if view.algo_id not in self._claimed:
+            claims.append(Claim(view.algo_id, min(view.backstop, net), ZERO))
+        return exits.rooms(held, claims) if exits.crowded(side, held, books, claims) else None
 
     # --- who wants what -------------------------------------------------------------------------------
 
@@ -157,9 +176,9 @@ class Covers:
         held = books.get(sub_account_id, ZERO)
         net = exits.coverable(exits.closing_side(held), books, ZERO) if held else ZERO
         here = self._by_symbol.get(symbol, {})
-        first = [runner for name, runner in sorted(here.items()) if _first(runner)]
-        found = [self._claim(one) for one in (*first, *self._backed(symbol)) if _owner(one) == sub_account_id]
-        return [one if _first(here[one.name]) else _within(one, net) for one in found]
+        mine = [self._claimed[name] for name, runner in here.items() if _owner(runner) == sub_account_id]
+        mine.sort(key=lambda one: (not _first(here[one.name]), not (_first(here[one.name]) or one.stands), one.name))
+        return [one if _first(here[one.name]) else _within(one, net) for one in mine]
 
     def _claim(self, runner: Runner) -> Claim:
         """A protection's is its stop's: a take-profit alone stands there only where the flag bounds it."""

@@ -123,7 +123,7 @@ ERRORS = {
     "each is given all of the net": Planted(
         14,
         "pms/covers.py",
-        "    free[side.sign] = left - most\n",
+        "        parts.free[side.sign] = left - most\n",
         "",
         WORLD + "test_two_stops_on_one_position_leave_one_position_to_sell_at_the_venue",
     ),
@@ -144,8 +144,8 @@ ERRORS = {
     "beside a stop on the same position": Planted(
         14,
         "pms/covers.py",
-        "            most = min(most, exits.rooms(abs(held), claims)[view.algo_id])\n",
-        "            pass\n",
+        "most = most if rooms is None else min(most, rooms[view.algo_id])\n",
+        "pass\n",
         CROWDED
         + "test_what_waits_for_one_position_sells_no_more_than_it_while_we_are_dead[a stop-a trailing stop-after]",
     ),

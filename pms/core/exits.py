@@ -126,11 +126,11 @@ def crowded(side: Side, held: Decimal, books: Mapping[str, Decimal], claims: Ite
 def rooms(held: Decimal, claims: Iterable[Claim]) -> dict[str, Decimal]:
     """How much of a position may stand at the venue for each claim, by name; the earlier comes first, and waits until
     what a later one has there is gone. Nothing that is placed within its room brings the sum above what is `held`."""
+    claims = list(claims)
     given: dict[str, Decimal] = {}
-    left, later = held, list(claims)
-    while later:
-        claim = later.pop(0)
-        free = left - sum((one.stands for one in later), ZERO)
-        given[claim.name] = min(claim.wants, max(free, min(claim.stands, left)))
+    left, later = held, sum((claim.stands for claim in claims), ZERO)
+    for claim in claims:
+        later -= claim.stands
+        given[claim.name] = min(claim.wants, max(left - later, min(claim.stands, left)))
         left = max(left - max(min(claim.wants, left), claim.stands), ZERO)
     return given

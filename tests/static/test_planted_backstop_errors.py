@@ -152,8 +152,8 @@ ERRORS = {
     "a stop does not wait for it to go": Planted(
         14,
         "pms/core/exits.py",
-        "free = left - sum((one.stands for one in later), ZERO)",
-        "free = left",
+        "        later -= claim.stands\n",
+        "        later = ZERO\n",
         "tests/pure/core/test_exits.py::test_nothing_that_is_placed_within_its_room_brings_the_sum_above_the_position",
     ),
     "what it leaves is not told to who waits for it": Planted(

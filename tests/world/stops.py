@@ -50,12 +50,17 @@ async def stop(world: World, stop_id: str) -> dict[str, Any]:
 
 async def ends(world: World, stop_id: str, within_s: float = 10) -> dict[str, Any]:
     """Wait for its ending; its record."""
+    return await ended(world, f"trailstop:{stop_id}", within_s)
 
-    async def ended() -> bool:
-        return (await stop(world, stop_id))["status"] in ENDED
 
-    await world.until(ended, within_s)
-    return await stop(world, stop_id)
+async def ended(world: World, key: str, within_s: float = 10) -> dict[str, Any]:
+    """Wait for the ending of what protects; its record."""
+
+    async def over() -> bool:
+        return (await world.record(key))["status"] in ENDED
+
+    await world.until(over, within_s)
+    return await world.record(key)
 
 
 def exits(world: World) -> list[Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tests.world.stops import opened, position, ready
+from tests.world.stops import ended, opened, position, ready
 from tests.world.world import World, in_world
 
 D = Decimal
-ENDED = ("completed", "cancelled", "failed")
 
 
 async def protected(world: World, kind: str = "stop", **body: Any) -> str:
@@ -25,12 +24,7 @@ async def record(world: World, name: str) -> dict[str, Any]:
 
 async def over(world: World, name: str, within_s: float = 10) -> dict[str, Any]:
     """Wait for its ending; its record."""
-
-    async def ended() -> bool:
-        return (await record(world, name))["status"] in ENDED
-
-    await world.until(ended, within_s)
-    return await record(world, name)
+    return await ended(world, f"algo:protection:{name}", within_s)
 
 
 def standing(world: World) -> list[tuple[str, Decimal, Decimal]]:
@@ -337,6 +331,6 @@ async def test_close_all_takes_protection_with_what_it_protects(world: World) ->
     held = await opened(world)
     name = await protected(world, positionId=held, triggerPrice=61000)
     assert (await world.command("close_all", subAccountId="main"))["success"]
-    assert (await over(world, name))["status"] in ENDED
+    assert (await over(world, name))["status"] == "cancelled"
     await world.until(lambda: world.held() == 0)
     assert not world.waiting()

@@ -161,7 +161,7 @@ class ProtectionState(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
 
     @property
     def bounded(self) -> bool:
-        """Whether the venue's flag does not bound it: it is missing, or others stand on the same side."""
+        """Whether the venue's flag does not bound it: it is missing, or the account's net is not this position's."""
         return self.bare or self.most > 0
 
     @property

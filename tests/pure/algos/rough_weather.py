@@ -71,6 +71,26 @@ def blow(venue: RoughVenue, word: str, *how: Any) -> None:
             raise AssertionError(f"nothing is known of {word}")
 
 
+def calm(venue: RoughVenue, rounds: int) -> None:
+    """Everything is told and answered, nothing is missing, and the market trades what rests, for so many minutes or
+    until it has ended."""
+    for _ in range(rounds):
+        while venue.venue.untold:
+            venue.stream(0, False)
+        for _ in tuple(venue.venue.flying):
+            venue.answer()
+        venue.audit()
+        venue.check()
+        if venue.state.status.terminal and not venue.flying:
+            return
+        venue.health("")
+        venue.give(step.ResumeRequest(venue.now, venue.touch))
+        venue.run(61_000)
+        for client_id in venue.resting:
+            venue.trade(client_id, 100)
+        venue.check()
+
+
 def denied_for_ever(venue: RoughVenue, kind: type[Action], cause: Cause, refused: bool) -> list[Action]:
     """What it asks for in the last of three minutes in which each request of a kind is denied, while the quote moves
     ten times a second (law 7)."""

@@ -16,7 +16,7 @@ from schemas.market import Side
 from schemas.orders import Cause
 from tests.pure.algos import rough_weather
 from tests.pure.algos.rough_venue import RoughVenue
-from tests.pure.algos.rough_weather import COMMON, denied_for_ever
+from tests.pure.algos.rough_weather import COMMON, calm, denied_for_ever
 from tests.pure.algos.stage import EPOCH, RULES, quote, rules
 
 D = Decimal
@@ -77,24 +77,6 @@ def blow(venue: RoughVenue, word: str, *how: object) -> None:
             rough_weather.blow(venue, word, *how)
 
 
-def calm(venue: RoughVenue) -> None:
-    """Everything is told and answered, nothing is missing, and the market trades what rests."""
-    for _ in range(30):
-        while venue.venue.untold:
-            venue.stream(0, False)
-        venue.answer()
-        venue.audit()
-        venue.check()
-        if venue.state.status.terminal and not venue.flying:
-            return
-        venue.health("")
-        venue.give(step.ResumeRequest(venue.now, venue.touch))
-        venue.run(61_000)
-        for client_id in venue.resting:
-            venue.trade(client_id, 100)
-        venue.check()
-
-
 @settings(max_examples=400, deadline=None)
 @given(ASKED, st.lists(WEATHER, max_size=60))
 def test_the_laws_hold_in_any_weather_and_the_chase_ends_once_it_is_calm(asked, weather) -> None:
@@ -108,7 +90,7 @@ def test_the_laws_hold_in_any_weather_and_the_chase_ends_once_it_is_calm(asked, 
             assert (venue.state.status, venue.state.child) == (ended.status, None)
         if venue.state.status.terminal:
             ended = venue.state
-    calm(venue)
+    calm(venue, rounds=30)
     assert venue.state.status.terminal
     assert venue.all_told()
     if venue.state.status is AlgoStatus.FILLED:

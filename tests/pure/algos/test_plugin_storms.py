@@ -20,7 +20,7 @@ from tests.data.iceberg.pms_iceberg import ICEBERG
 from tests.pure.algos import rough_weather
 from tests.pure.algos.plugin_stage import LINE, MAKER, PluginStage, iceberg_params, maker_params
 from tests.pure.algos.rough_venue import RoughVenue, _Memory
-from tests.pure.algos.rough_weather import COMMON, denied_for_ever
+from tests.pure.algos.rough_weather import COMMON, calm, denied_for_ever
 
 D = Decimal
 NONE = D(0)
@@ -88,26 +88,6 @@ def blow(venue: RoughPlugin, word: str, *how: object) -> None:
             rough_weather.blow(venue, word, *how)
 
 
-def calm(venue: RoughPlugin) -> None:
-    """Its plug-in is there, everything is told and answered, and the market trades what rests."""
-    venue.restart()
-    for _ in range(60):
-        while venue.venue.untold:
-            venue.stream(0, False)
-        for _ in tuple(venue.venue.flying):
-            venue.answer()
-        venue.audit()
-        venue.check()
-        if venue.state.status.terminal and not venue.flying:
-            return
-        venue.health("")
-        venue.give(step.ResumeRequest(venue.now, venue.touch))
-        venue.run(61_000)
-        for client_id in venue.resting:
-            venue.trade(client_id, 100)
-        venue.check()
-
-
 @settings(max_examples=300, deadline=None)
 @given(KINDS, st.booleans(), st.sampled_from(["1", "0.64"]), st.lists(WEATHER, max_size=60))
 def test_the_laws_hold_in_any_weather_and_the_algo_ends_once_it_is_calm(kind, reduce_only, quantity, weather) -> None:
@@ -119,7 +99,8 @@ def test_the_laws_hold_in_any_weather_and_the_algo_ends_once_it_is_calm(kind, re
         venue.check()
         assert ended is None or venue.state.status is ended
         ended = venue.state.status if venue.state.status.terminal else None
-    calm(venue)
+    venue.restart()  # its plug-in is there
+    calm(venue, rounds=60)
     assert venue.state.status.terminal, venue.state
     assert venue.all_told()
 

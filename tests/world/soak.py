@@ -28,7 +28,9 @@ LIMITS = Limits(first_ban_ms=10_000)  # a ban of two minutes would be half of a 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
 BEGIN_S, CALM_S = 5, 100  # the first fault; after the last one, and all healed, until everything is true again
 EACH, LEAST = 4, 3  # times that a kind strikes in five minutes, and at least in any run
-LATE, MORE_S = 0.6, 120  # from when on what has struck too rarely is helped, and for how long beyond the end at most
+# From when on what has struck too rarely is helped, and for how long beyond the end at most: longer than the window of
+# the connects (300 s), which bad luck uses up, so that no stream is there to be struck.
+LATE, MORE_S = 0.6, 400
 STEP_S = 0.5
 Chance = random.Random
 Made = dict[str, Any]

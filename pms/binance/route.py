@@ -132,6 +132,7 @@ class Route:
                 self._socket = await self._sockets.connect(self._url, self._on_frame, self._closing())
             except NotSent as error:
                 _log.warning("route_not_opened", url=self._url, error=str(error))
+                self._connects.not_opened()
                 continue
             self._renew()
             while not self._end:

@@ -151,6 +151,7 @@ class UserStream:
                 return await self._open()
             except Unavailable as error:
                 _log.warning("user_stream_not_opened", error=str(error))
+                self._connects.not_opened()
                 self._tell(UserStreamState(live=False, reason=str(error)))
                 await self._clock.sleep(error.retry_ms / 1000)
             except AuthFailed as error:
@@ -218,6 +219,7 @@ class UserStream:
             opened = await self._connect(following, on_frame)
         except Unavailable as error:
             _log.warning("user_stream_not_handed_over", error=str(error))
+            self._connects.not_opened()
             return
         retired: Socket | None = opened
         self._overlap = overlap

@@ -218,6 +218,8 @@ class WsApi:
             await self._prove(link)
         except (NotSent, Lost) as error:
             _log.warning("order_socket_not_open", reason=str(error))
+            if isinstance(error, NotSent):
+                self._connects.not_opened()
             await self._let_go(link)
             return None
         self._connects.proven()

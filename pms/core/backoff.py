@@ -1,8 +1,9 @@
 """When to try again: full jitter, and one budget of connects that holds even when every connect succeeds and is closed.
 
-Owns the arithmetic. Refuses to wait, and to know what is tried. Invariants: no more than `CONNECTS_MAX` turns of all
+Owns the arithmetic. Refuses to wait, and to know what is tried. Invariants: no more than `CONNECTS_MAX` connects of all
 sockets together within any `CONNECTS_WINDOW_S`, whatever was reported between them (binance.md 6.1: the venue counts
-300 connects per 5 minutes and IP); `USER_STREAMS` of them are there for the user stream, however often others try.
+300 connects per 5 minutes and IP); `USER_STREAMS` of them are there for the user stream, however often others connect;
+with those that opened no socket no more than `ATTEMPTS_MAX`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 CONNECTS_MAX = 60  # a fifth of the venue's budget per IP: a neighbour and a second daemon may each use theirs
 CONNECTS_WINDOW_S = 300.0
-USER_STREAMS = 30  # of them: what its jitter asks for by itself is one each 15 s in the mean, and six more at first
+USER_STREAMS = 20  # of them: by its own jitter it asks for one each 15 s in the mean
+ATTEMPTS_MAX = 200  # a venue that can't be reached counts nothing, one that refuses may
 CONNECT_BASE_S = 0.5
 CONNECT_CAP_S = 30.0
 LASTING_S = 10.0  # a socket that gave data for so long was a good one: its end is no reason to wait
@@ -41,6 +43,11 @@ class Window:
                 at = over
         return at
 
+    def give_back(self, at: float) -> None:
+        """A moment that was taken was none."""
+        if at in self._turns:
+            self._turns.remove(at)
+
     def take(self, at: float, now: float) -> None:
         """Count a moment, and forget those that no window holds any more."""
         insort(self._turns, at)
@@ -56,6 +63,7 @@ class ConnectBudget:
         self.monotonic = monotonic
         self._all = Window(CONNECTS_MAX)
         self._others = Window(CONNECTS_MAX - USER_STREAMS)
+        self._attempts = Window(ATTEMPTS_MAX)
 
     def pace(self, user_stream: bool = False) -> Connects:
         """The pace of one more socket."""
@@ -63,13 +71,21 @@ class ConnectBudget:
 
     def take(self, at: float, user_stream: bool) -> float:
         """The first moment from `at` on that is left for such a socket, which is counted as used."""
-        while not user_stream and (later := self._all.room(self._others.room(at))) != at:
+        windows = (*self._counting(user_stream), self._attempts)
+        while (later := max(window.room(at) for window in windows)) != at:
             at = later
-        at = self._all.room(at)
         now = self.monotonic()
-        for window in (self._all,) if user_stream else (self._all, self._others):
+        for window in windows:
             window.take(at, now)
         return at
+
+    def give_back(self, at: float, user_stream: bool) -> None:
+        """No socket was opened at that moment: it is no connect, and stays an attempt."""
+        for window in self._counting(user_stream):
+            window.give_back(at)
+
+    def _counting(self, user_stream: bool) -> tuple[Window, ...]:
+        return (self._all,) if user_stream else (self._all, self._others)
 
 
 class Connects:
@@ -95,6 +111,10 @@ class Connects:
             wait = next(self._jitter)
         self._last = self._budget.take(now + wait, self._user_stream)
         return self._last - now
+
+    def not_opened(self) -> None:
+        """The last turn opened no socket."""
+        self._budget.give_back(self._last, self._user_stream)
 
     def proven(self) -> None:
         """Data came through the socket of the last turn. An accepted connect alone proves nothing (binance.md 0.5)."""

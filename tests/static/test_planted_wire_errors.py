@@ -44,6 +44,18 @@ ERRORS = {
         "insort(self._turns, now)",
         PACE + "test_no_window_sees_more_connects_of_all_sockets_than_the_budget",
     ),
+    "what could not be reached uses up connects": (
+        "pms/binance/route.py",
+        "                self._connects.not_opened()\n",
+        "",
+        STREAMS + "test_a_venue_that_was_away_is_connected_to_as_soon_as_it_is_back",
+    ),
+    "a venue that refuses is asked without bounds": (
+        "pms/core/backoff.py",
+        "windows = (*self._counting(user_stream), self._attempts)",
+        "windows = self._counting(user_stream)",
+        PACE + "test_what_opened_no_socket_is_an_attempt_and_no_connect",
+    ),
     "a socket that nobody needs is opened again and again": (
         "pms/binance/route.py",
         "while not self._wanted:",

@@ -518,6 +518,20 @@ async def test_a_refused_socket_is_tried_again_with_growing_delays(stage: Settin
     assert stage.venue.last("/public").named("SUBSCRIBE") == PUBLIC
 
 
+@setting
+async def test_a_venue_that_was_away_is_connected_to_as_soon_as_it_is_back(stage: Setting) -> None:
+    stage.venue.refuses = True
+    await stage.stream.watch("BTCUSDT")
+    await asyncio.sleep(900)
+    stage.venue.refuses = False
+    for _ in range(12):
+        await asyncio.sleep(31)
+        for wire in stage.venue.wires[-2:]:
+            wire.say(MARK)
+            wire.end("cut")
+    assert len(stage.venue.wires) >= 24, "what could not be reached has used up no connect"
+
+
 # --- recorded frames ------------------------------------------------------------------------------------
 
 

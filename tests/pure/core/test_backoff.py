@@ -8,6 +8,7 @@ from itertools import islice
 import pytest
 
 from pms.core.backoff import (
+    ATTEMPTS_MAX,
     CONNECT_CAP_S,
     CONNECTS_MAX,
     CONNECTS_WINDOW_S,
@@ -101,3 +102,19 @@ def test_the_user_stream_is_not_kept_waiting_by_what_others_have_used() -> None:
     user = budget.pace(user_stream=True)
     assert [user.delay() for _ in range(USER_STREAMS)] == [0.0] * USER_STREAMS
     assert user.delay() == CONNECTS_WINDOW_S
+
+
+def test_what_opened_no_socket_is_an_attempt_and_no_connect() -> None:
+    time = Time()
+    budget = ConnectBudget(lambda: 0.0, time)
+    other = budget.pace()
+    for _ in range(ATTEMPTS_MAX - CONNECTS_MAX):
+        assert other.delay() == 0.0
+        other.not_opened()
+    others = [budget.pace().delay() for _ in range(CONNECTS_MAX - USER_STREAMS)]
+    assert others == [0.0] * len(others)
+    user = budget.pace(user_stream=True)
+    for _ in range(USER_STREAMS):
+        assert user.delay() == 0.0
+        user.not_opened()
+    assert user.delay() == CONNECTS_WINDOW_S, "attempts are bounded too"

@@ -17,8 +17,8 @@ from pms.bus.batch import Batch, Claim, Durable, Event, Index, Record
 from pms.bus.outbox import Entry
 from pms.bus.scripts import COMMIT
 from schemas.keys import Keys
-from tests.bench.reference_feed import DepthLoop, Levels, RawSocket
-from tests.bench.reference_orders import Link, Orders, Published, SocketOrders, connect, hear, place, senders
+from tests.bench.reference_feed import Levels, RawSocket
+from tests.bench.reference_orders import Followed, Link, Orders, Published, SocketOrders, connect, hear, place, senders
 
 KEYS = Keys("reference:floor")
 DEPTH, PRIVATE = "/reference/floor/depth", "/reference/floor/private"
@@ -82,21 +82,15 @@ class Steps:
             self._then()
 
 
-class Followed(DepthLoop):
-    """Amends one order to the best bid whenever that moves, once that is kept."""
+class Amended:
+    """Amends one order, once that is kept."""
 
-    def __init__(self, bids: Levels, asks: Levels, last_id: int, orders: Orders | SocketOrders) -> None:
-        super().__init__(bids, asks, last_id, lambda: None)
+    def __init__(self, orders: Orders | SocketOrders) -> None:
         self.steps = Steps("amend", AMEND)
         self._orders = orders
-        self._at = 0.0
 
-    def on_payload(self, payload: bytes) -> None:
-        super().on_payload(payload)
-        bid = self.touch[0]
-        if bid != self._at:
-            self._at = bid
-            self.steps.keep(lambda: self._orders.amend(f"{bid:.1f}"))
+    def amend(self, price: str) -> None:
+        self.steps.keep(lambda: self._orders.amend(price))
 
 
 class Popped:
@@ -138,12 +132,9 @@ async def open_all(
 ) -> None:
     """Connect every floor; they live as long as the running loop."""
     orders, over_socket = await senders(port)
-    followed, popped, filled = (
-        Followed(bids, asks, last_id, over_socket if over_ws else orders),
-        Popped(orders),
-        Filled(),
-    )
-    for user in (followed, popped, filled):
+    amended, popped, filled = Amended(over_socket if over_ws else orders), Popped(orders), Filled()
+    followed = Followed(bids, asks, last_id, amended.amend)
+    for user in (amended, popped, filled):
         await connect(user.steps.link, redis_path, password)
         user.steps.open()
     await connect(popped.link, redis_path, password)

@@ -85,11 +85,11 @@ class SocketOrders(RawSocket):
 
 
 class Followed(DepthLoop):
-    """Amends one order to the best bid whenever that moves."""
+    """Calls `moved` with the best bid whenever that is another: an amend of one order."""
 
-    def __init__(self, bids: Levels, asks: Levels, last_id: int, orders: Orders | SocketOrders) -> None:
+    def __init__(self, bids: Levels, asks: Levels, last_id: int, moved: Callable[[str], None]) -> None:
         super().__init__(bids, asks, last_id, lambda: None)
-        self._orders = orders
+        self._moved = moved
         self._at = 0.0
 
     def on_payload(self, payload: bytes) -> None:
@@ -97,7 +97,7 @@ class Followed(DepthLoop):
         bid = self.touch[0]
         if bid != self._at:
             self._at = bid
-            self._orders.amend(f"{bid:.1f}")
+            self._moved(f"{bid:.1f}")
 
 
 class Command(msgspec.Struct, rename="camel"):
@@ -275,7 +275,7 @@ async def open_all(
 ) -> None:
     """Connect every reference loop; they live as long as the running loop."""
     orders, over_socket = await senders(port)
-    followed, published = Followed(bids, asks, last_id, over_socket if over_ws else orders), Published()
+    followed, published = Followed(bids, asks, last_id, (over_socket if over_ws else orders).amend), Published()
     popped, streamed = Popped(orders), Streamed(orders)
     for link in (popped.link, streamed.link, published.link):
         await connect(link, redis_path, password)

@@ -21,8 +21,13 @@ StopAction = Literal["cancel", "leave"]
 Throttle = Literal["", "scarce", "queued"]
 
 
+_ENDED = frozenset(("completed", "filled", "cancelled", "expired", "failed"))
+
+
 class AlgoStatus(StrEnum):
     """Status words of every algo (contract.md)."""
+
+    terminal: bool  # nothing follows
 
     STARTING = "starting"
     ACTIVE = "active"
@@ -36,14 +41,8 @@ class AlgoStatus(StrEnum):
     EXPIRED = "expired"
     FAILED = "failed"
 
-    @property
-    def terminal(self) -> bool:
-        return self in _ENDED
-
-
-_ENDED = frozenset(
-    (AlgoStatus.COMPLETED, AlgoStatus.FILLED, AlgoStatus.CANCELLED, AlgoStatus.EXPIRED, AlgoStatus.FAILED)
-)
+    def __init__(self, word: str) -> None:
+        self.terminal = word in _ENDED
 
 
 class ChaseParams(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

@@ -20,13 +20,13 @@ _SETTLED = re.compile(r"^(?P<base>[^/:]+)/(?P<quote>[^/:]+)(?::(?P=quote))?$")
 class Side(StrEnum):
     """The direction of an order."""
 
+    sign: int  # +1 for BUY, -1 for SELL: the sign of a fill in a signed position
+
     BUY = "BUY"
     SELL = "SELL"
 
-    @property
-    def sign(self) -> int:
-        """+1 for BUY, -1 for SELL: the sign of a fill in a signed position."""
-        return 1 if self is Side.BUY else -1
+    def __init__(self, word: str) -> None:
+        self.sign = 1 if word == "BUY" else -1
 
     @property
     def opposite(self) -> Side:

@@ -61,8 +61,13 @@ class Cause(StrEnum):
     OTHER = "other"
 
 
+_ENDED = frozenset(("filled", "cancelled", "expired", "failed"))
+
+
 class OrderState(StrEnum):
     """What is known of an order. `unknown`: a request's outcome is not known and being looked up."""
+
+    terminal: bool  # it absorbs
 
     PLACING = "placing"
     ACTIVE = "active"
@@ -74,14 +79,13 @@ class OrderState(StrEnum):
     EXPIRED = "expired"
     FAILED = "failed"
 
-    @property
-    def terminal(self) -> bool:
-        return self in TERMINAL
+    def __init__(self, word: str) -> None:
+        self.terminal = word in _ENDED
 
 
 _LIVE = (OrderState.ACTIVE, OrderState.AMENDING, OrderState.CANCELLING, OrderState.UNKNOWN)
 _ENDS = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED)
-TERMINAL = frozenset((*_ENDS, OrderState.FAILED))
+TERMINAL = frozenset(state for state in OrderState if state.terminal)
 
 # From each state to those that may follow. `failed` means: certainly never at the venue, so only an order that was
 # never seen there may fail. A terminal state absorbs. The diagram in the README is drawn from this table.

@@ -14,7 +14,7 @@ from schemas import commands_algos as algo
 from schemas import commands_control as control
 from schemas import commands_orders as order
 from schemas import commands_scalper as scalper
-from schemas.door import Visit, read
+from schemas.door import Visit, reader_of
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import REQUEST_ID, AccountId, Command, Part, RequestId, Secret, TimeMs
 from schemas.records import RESERVED
@@ -84,6 +84,8 @@ AnyCommand = (
     | control.DriftAccept
 )
 COMMANDS: dict[str, type[Command]] = {str(kind.__struct_config__.tag): kind for kind in typing.get_args(AnyCommand)}
+for _word, _kind in COMMANDS.items():
+    _kind.type = _word
 
 # Privileged ones have doors of their own, so that an ACL can tell people apart.
 PRIVILEGED = frozenset("limits_put subaccount_put unfreeze resume admin_close position_assign drift_accept".split())
@@ -147,11 +149,11 @@ def _decode(command_type: str, tree: Tree, strict: bool) -> Decoded:
     own: Tree = {}
     for name, item in tree.items():
         (enveloped if name in _ENVELOPE else own)[name] = item
-    envelope = read(Envelope, enveloped, visit)
+    envelope: Envelope = reader_of(Envelope)(enveloped, "", visit)
     if own.pop("type", command_type) != command_type:
         message = f"the body says it is {shown(tree['type'])}, the door {command_type}."
         raise Invalid(ErrorCode.INVALID_FIELD, message, path="type")
-    command = read(kind, own, visit)
+    command: Command = reader_of(kind)(own, "", visit)
     _check_account(command, envelope.sub_account_id)
     return Decoded(command, envelope, tuple(visit.ignored))
 

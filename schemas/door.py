@@ -18,6 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from schemas.errors import ErrorCode, Invalid
+from schemas.fields import Part
 from schemas.market import PositionSide, Side, normalise_symbol
 from schemas.tree import BODY_MAX_BYTES, NUMBER_MAX_CHARS, Tree, path_to, shown
 
@@ -62,18 +63,23 @@ def _decimal(bounds: Tree) -> Reader:
         if isinstance(value, str) and (len(value) > NUMBER_MAX_CHARS or not _PLAIN.fullmatch(value)):
             raise _wrong(path, 'a number, or a text of plain digits like "0.001"', value)
         number = Decimal(value)
-        sign, digits, exponent = number.as_tuple()
-        assert isinstance(exponent, int), "JSON has no NaN and the text rule lets none through"
-        if len(digits) > DIGITS_MAX or abs(exponent) > EXPONENT_MAX:
-            raise _wrong(
-                path, f"of at most {DIGITS_MAX} digits and an exponent from -{EXPONENT_MAX} to {EXPONENT_MAX}", value
-            )
+        if len(text := str(value)) > EXPONENT_MAX or "E" in text:  # else it has neither digits nor places enough
+            number = plain(number, path, value)
         if above is not None and number <= above:
             raise _wrong(path, f"above {above}", value)
         if least is not None and number < least:
             raise _wrong(path, f"at least {least}", value)
         if most is not None and number > most:
             raise _wrong(path, f"at most {most}", value)
+        return number
+
+    def plain(number: Decimal, path: str, value: Any) -> Decimal:
+        sign, digits, exponent = number.as_tuple()
+        assert isinstance(exponent, int), "JSON has no NaN and the text rule lets none through"
+        if len(digits) > DIGITS_MAX or abs(exponent) > EXPONENT_MAX:
+            raise _wrong(
+                path, f"of at most {DIGITS_MAX} digits and an exponent from -{EXPONENT_MAX} to {EXPONENT_MAX}", value
+            )
         return number if exponent <= 0 else Decimal((sign, digits + (0,) * exponent, 0))
 
     return read
@@ -125,14 +131,12 @@ def _symbol(value: Any, path: str, _: Visit) -> str:
         raise _wrong(path, "a symbol like BTCUSDT", value) from error
 
 
-def _side(cls: type) -> Reader:
-    words = [str(word) for word in cls]  # type: ignore[attr-defined]
-
+def _side(buy: Any, sell: Any) -> Reader:
     def read(value: Any, path: str, _: Visit) -> Any:
         sign = _SIDE_SIGNS.get(value.upper()) if isinstance(value, str) else None
         if sign is None:
-            raise _wrong(path, " or ".join(words), value)
-        return cls(words[0] if sign > 0 else words[1])
+            raise _wrong(path, f"{buy} or {sell}", value)
+        return buy if sign > 0 else sell
 
     return read
 
@@ -168,14 +172,25 @@ def _list(info: inspect.VarTupleType) -> Reader:
 
 
 def _union(info: inspect.UnionType) -> Reader:
-    parts = [part for part in info.types if not isinstance(part, inspect.NoneType)]
-    nullable = len(parts) < len(info.types)
-    inner = _tagged(parts) if len(parts) > 1 else _reader(parts[0])
+    inner, nullable = _one_of(info)
 
     def read(value: Any, path: str, visit: Visit) -> Any:
         return None if nullable and value is None else inner(value, path, visit)
 
     return read
+
+
+def _one_of(info: inspect.UnionType) -> tuple[Reader, bool]:
+    """The reader of what is not null, and whether null may stand for it."""
+    parts = [part for part in info.types if not isinstance(part, inspect.NoneType)]
+    return _tagged(parts) if len(parts) > 1 else _reader(parts[0]), len(parts) < len(info.types)
+
+
+def _field(info: inspect.Field) -> tuple[str, str, Reader, bool]:
+    """A field's name inside and as a path shows it, its reader, and whether null may stand for it: all that can be
+    known before anything is read, so that reading costs one call."""
+    reader, nullable = _one_of(info.type) if isinstance(info.type, inspect.UnionType) else (_reader(info.type), False)
+    return info.name, path_to("", info.encode_name), reader, nullable
 
 
 def _tagged(parts: list[inspect.Type]) -> Reader:
@@ -195,29 +210,36 @@ def _tagged(parts: list[inspect.Type]) -> Reader:
 
 
 def _struct(info: inspect.StructType) -> Reader:
-    fields = {field.encode_name: (field.name, _reader(field.type)) for field in info.fields}
+    kind = info.cls
+    assert issubclass(kind, Part), "what people send is made of parts"
+    fields = {field.encode_name: _field(field) for field in info.fields}
     required = [field.encode_name for field in info.fields if field.required]
+    adapts = bool(kind.ALIASES) or kind.adapt.__func__ is not Part.adapt.__func__  # type: ignore[attr-defined]
 
     def read(value: Any, path: str, visit: Visit) -> Any:
         if not isinstance(value, dict):
             raise _wrong(path, "an object", value)
-        try:
-            value = info.cls.adapt(dict(value))  # type: ignore[attr-defined]
-        except Invalid as error:
-            raise _within(path, error) from error
-        given = {}
+        if adapts:
+            try:
+                value = kind.adapt(dict(value))
+            except Invalid as error:
+                raise _within(path, error) from error
+        given: dict[str, Any] = {}
         for name, item in value.items():
-            if name in fields:
-                inner, reader = fields[name]
-                given[inner] = reader(item, path_to(path, name), visit)
-            else:
+            if (field := fields.get(name)) is None:
                 visit.unknown(path_to(path, name))
+                continue
+            inner, told, reader, nullable = field
+            if nullable and item is None:
+                given[inner] = None
+            else:
+                given[inner] = reader(item, f"{path}.{told}" if path else told, visit)
         for name in required:
             if name not in value:
                 missing = path_to(path, name)
                 raise Invalid(ErrorCode.MISSING_FIELD, f"{missing} is needed.", path=missing)
         try:
-            return info.cls(**given)
+            return kind(**given)
         except Invalid as error:
             raise _within(path, error) from error
 
@@ -245,7 +267,7 @@ def _reader(info: inspect.Type, bounds: Tree | None = None) -> Reader:
         case inspect.StrType():
             return _str(info)
         case inspect.EnumType() if info.cls in (Side, PositionSide):
-            return _side(info.cls)
+            return _side(*info.cls)
         case inspect.LiteralType():
             return _literal(info)
         case inspect.UnionType():
@@ -260,11 +282,12 @@ def _reader(info: inspect.Type, bounds: Tree | None = None) -> Reader:
 
 
 @cache
-def _reader_of(kind: type[msgspec.Struct]) -> Reader:
+def reader_of(kind: type[msgspec.Struct]) -> Reader:
+    """What reads such a struct from a tree, its path ("" at the top) and a visit."""
     return _reader(inspect.type_info(kind))
 
 
 def read(kind: type[T], tree: Tree, visit: Visit) -> T:
     """A struct of fields.py from a tree. Raises `Invalid`; what is ignored is noted in `visit`."""
-    value: T = _reader_of(kind)(tree, "", visit)
+    value: T = reader_of(kind)(tree, "", visit)
     return value

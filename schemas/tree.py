@@ -7,6 +7,7 @@ twice is refused: whichever wins, somebody meant the other. Refuses to know fiel
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -49,30 +50,41 @@ def _no_constant(text: str) -> None:
     raise Invalid(ErrorCode.MALFORMED, f"{text} is not JSON.")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Tree:
-    tree = dict(pairs)
-    if len(tree) < len(pairs):
-        names = [name for name, _ in pairs]
+# Both leave an object as a tuple of its pairs. The first calls nothing of ours, where most time would go; it gets
+# no number that might be too long, and what it can't take the second says.
+_plain = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=tuple)
+_careful = json.JSONDecoder(parse_float=_number, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=tuple)
+_LONG = re.compile(rf"[-+.0-9eE]{{{NUMBER_MAX_CHARS}}}")
+
+
+def _decoded(text: str) -> Any:
+    """The value of a JSON text, each object a tuple of its pairs."""
+    if text.startswith("{") and not _LONG.search(text):
+        try:
+            value, end = _plain.raw_decode(text)
+        except InvalidOperation:
+            return _careful.decode(text)
+        if end == len(text):
+            return value
+    return _careful.decode(text)
+
+
+def _tree(value: Any, levels: int) -> Any:
+    """A decoded object or list, with its objects as dicts. Raises `Invalid` where it is nested deeper than so many
+    levels, or names a field twice."""
+    if levels <= 0:
+        raise Invalid(ErrorCode.MALFORMED, f"the body is nested deeper than {DEPTH_MAX} levels.")
+    if isinstance(value, list):
+        return [_tree(item, levels - 1) if isinstance(item, list | tuple) else item for item in value]
+    tree = dict(value)
+    if len(tree) < len(value):
+        names = [name for name, _ in value]
         twice = path_to("", next(name for name in names if names.count(name) > 1))
         raise Invalid(ErrorCode.MALFORMED, f"the field {twice} stands twice in one object.", path=twice)
+    for name, item in value:
+        if isinstance(item, list | tuple):  # most are flat: no call for what is plain
+            tree[name] = _tree(item, levels - 1)
     return tree
-
-
-_decoder = json.JSONDecoder(
-    parse_float=_number, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=_object
-)
-
-
-def _fits(tree: Any, levels: int) -> bool:
-    """Whether a value is nested no deeper than so many levels."""
-    if not isinstance(tree, dict | list):
-        return True
-    if levels <= 0:
-        return False
-    for item in tree.values() if isinstance(tree, dict) else tree:
-        if isinstance(item, dict | list) and not _fits(item, levels - 1):  # most are flat: no call for what is plain
-            return False
-    return True
 
 
 def parse(body: bytes) -> Tree:
@@ -80,13 +92,12 @@ def parse(body: bytes) -> Tree:
     if len(body) > BODY_MAX_BYTES:
         raise Invalid(ErrorCode.MALFORMED, f"the body has {len(body)} bytes; {BODY_MAX_BYTES} are taken.")
     try:
-        tree = _decoder.decode(body.decode())
+        value = _decoded(body.decode())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise Invalid(ErrorCode.MALFORMED, f"the body is not JSON in UTF-8: {error}.") from error
     except RecursionError as error:
         raise Invalid(ErrorCode.MALFORMED, f"the body is nested deeper than {DEPTH_MAX} levels.") from error
-    if not _fits(tree, DEPTH_MAX):
-        raise Invalid(ErrorCode.MALFORMED, f"the body is nested deeper than {DEPTH_MAX} levels.")
+    tree = _tree(value, DEPTH_MAX) if isinstance(value, list | tuple) else value
     if not isinstance(tree, dict):
         raise Invalid(ErrorCode.MALFORMED, f"the body is {shown(tree)}, not a JSON object.")
     return tree

@@ -315,6 +315,14 @@ def test_number_and_plain_text_mean_the_same(number) -> None:
         assert decode_command("chase", raw, strict=True).command.quantity == number
 
 
+@pytest.mark.parametrize("before, after", [(b" ", b""), (b"", b"\r\n"), (b"\n\t", b" ")])
+def test_white_space_around_a_body_and_an_id_of_digits_only_mean_nothing(before, after) -> None:
+    lawful = body("chase", {"requestId": "0" * 64})
+    spaced = decode_command("chase", before + lawful + after, strict=True)
+    assert spaced == decode_command("chase", lawful, strict=True)
+    assert spaced.envelope.request_id == "0" * 64
+
+
 @pytest.mark.parametrize("word, side", [("buy", "BUY"), ("Long", "BUY"), ("SELL", "SELL"), ("short", "SELL")])
 def test_a_side_is_taken_in_any_case_and_as_a_direction(word, side) -> None:
     assert decode_command("chase", body("chase", {"side": word}), strict=True).command.side is Side(side)

@@ -13,12 +13,13 @@ from decimal import Decimal
 from pms.core.circuit import Circuit, Same
 from pms.core.exposure import Stake
 from pms.core.limits import Account, Intent
+from pms.core.risk import Market as Seen
 from pms.halts import Halts
 from pms.ledger import Ledger
 from pms.market import Market
 from pms.unresolved import Unresolved
 from schemas.errors import ErrorCode
-from schemas.market import ZERO, Instrument
+from schemas.market import ZERO
 from schemas.orders import Order
 from schemas.records import EXTERNAL, SubAccount
 
@@ -33,7 +34,6 @@ class Allowances:
         self,
         ledger: Ledger,
         market: Market,
-        instruments: Mapping[str, Instrument],
         halts: Halts,
         blocked: Mapping[str, str],
         unresolved: Unresolved,
@@ -42,7 +42,6 @@ class Allowances:
     ) -> None:
         self._ledger = ledger
         self._market = market
-        self._instruments = instruments
         self._halts = halts
         self._blocked = blocked
         self._unresolved = unresolved
@@ -51,36 +50,37 @@ class Allowances:
         self._placed: defaultdict[str, deque[int]] = defaultdict(deque)
         self.circuit = Circuit()
 
-    def account(self, sub_account_id: str, intent: Intent) -> Account:
-        """The numbers beside which an order is judged."""
+    def account(self, sub_account_id: str, intent: Intent, seen: Seen) -> Account:
+        """The numbers beside which an order is judged; `seen` is its symbol's market."""
         symbol = intent.symbol
         account = self._ledger.sub_accounts[sub_account_id]
         stakes = self._ledger.exposure.of(sub_account_id)
-        equity, notional, margin = account.balance, ZERO, ZERO
+        equity, notional, margin, live = account.balance, ZERO, ZERO, 0
         for name, stake in stakes.items():
-            if stake.idle:
+            if not (stake.held or stake.live):
                 continue
-            price = self._mark(name) or stake.price
+            live += stake.live
+            price = (seen.mark if name == symbol else self._mark(name)) or stake.price
             equity += (price - stake.entry) * stake.held
             if name != symbol:
                 worst = stake.worst * price
                 notional += worst
                 margin += worst / stake.leverage
         own = stakes.get(symbol, _NOTHING)
-        mid = self._mid(symbol)
+        mid = ZERO if seen.quote is None else seen.quote.mid2 * seen.instrument.tick / 2
         return Account(
             limits=account.limits,
             stopped=self._stopped(account, intent),
             equity=equity,
             mid=mid,
-            reference=self._mark(symbol) or mid,
+            reference=seen.mark or mid,
             held=own.held,
             bids=own.bids,
             asks=own.asks,
             leverage=own.leverage,
             other_notional=notional,
             other_margin=margin,
-            open_orders=self._ledger.exposure.live_orders(sub_account_id),
+            open_orders=live,
             placed_last_minute=self._recent(sub_account_id),
             opposed=not self._opposing
             and self._ledger.exposure.opposes(sub_account_id, symbol, intent.side, apart_from=EXTERNAL),
@@ -90,10 +90,6 @@ class Allowances:
         """The mark price, 0 where it is not known."""
         mark = self._market.mark(symbol)
         return ZERO if mark is None else mark.price
-
-    def _mid(self, symbol: str) -> Decimal:
-        quote = self._market.quote(symbol)
-        return ZERO if quote is None else quote.mid2 * self._instruments[symbol].tick / 2
 
     # --- what stands against it -------------------------------------------------------------------------
 
@@ -110,7 +106,9 @@ class Allowances:
             return ErrorCode.POSITION_DRIFT, f"no new risk on {intent.symbol}: {reason}"
         if reason := self._unresolved.reason(account.id, intent.symbol):
             return ErrorCode.OUTCOME_UNKNOWN, f"'{account.id}' takes no new risk on {intent.symbol}: {reason}"
-        wait_ms, reason = self.circuit.open(_same(account.id, intent), self._now()) if _counts(intent) else (0, "")
+        if intent.by_algo or not intent.new:  # an algo paces itself
+            return None
+        wait_ms, reason = self.circuit.open(_same(account.id, intent), self._now())
         if wait_ms:
             message = f"the venue has refused the same order again and again ({reason}); it is tried in {wait_ms} ms"
             return ErrorCode.REJECTION_CIRCUIT, message
@@ -148,10 +146,6 @@ _NOTHING = Stake()
 def same_as(order: Order) -> Same:
     """What makes two orders the same to the circuit."""
     return order.sub_account_id, order.symbol, order.side, order.price, order.quantity
-
-
-def _counts(intent: Intent) -> bool:
-    return intent.new and not intent.by_algo
 
 
 def _same(sub_account_id: str, intent: Intent) -> Same:

@@ -235,9 +235,7 @@ class Assembly:
     def _new_desk(self) -> Desk:
         instruments: dict[str, Instrument] = {}
         now, market, opposing = self.venue.time_ms, self.market, self.config.opposing == "allow"
-        allowances = Allowances(
-            self.ledger, market, instruments, self.halts, self.blocked, self.unresolved, now, opposing
-        )
+        allowances = Allowances(self.ledger, market, self.halts, self.blocked, self.unresolved, now, opposing)
         return Desk(self.ledger, market, self.parts.clock, now, self.alarms, instruments, self.tasks, allowances)
 
     def _compose_books(self) -> None:

@@ -7,8 +7,7 @@ when it is durable. Refuses to decide (algos, core) and to do I/O (store, execut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -168,36 +167,31 @@ class Desk:
         """Write every record anew: Redis came back empty or older while we lived (execution.md 20)."""
         unit = rewriting(self.ledger, self.now())
         for runner in self.runners.values():
-            unit.algo(runner.kind, runner.state, None)
+            unit.algo(runner.kind, runner.state, runner.kind.view(runner.state), None)
         unit.commit()
 
     # --- one atomic step ------------------------------------------------------------------------------
 
-    @contextmanager
-    def step(self, request_id: str = "", claim: Claim | None = None) -> Iterator[Unit]:
-        """The unit under way, or a new one that is committed at the end, with the claim of the command that it begins;
-        its requests leave then."""
-        if self._unit is not None:
+    def step(self, request_id: str = "", claim: Claim | None = None) -> Unit:
+        """The unit under way, or a new one, with the claim of the command that it begins. When its `with` ends, it is
+        committed and its requests leave."""
+        if self._unit is None:
+            self._unit = Unit(self.ledger, self.now(), request_id, claim, self._finish)
+        else:
             assert claim is None, "a command begins with a step of its own"
-            yield self._unit
-            return
-        unit = self._unit = Unit(self.ledger, self.now(), request_id)
-        try:
-            yield unit
-        finally:
-            self._unit = None
-            self._finish(unit, claim)
+        return self._unit
 
-    def _finish(self, unit: Unit, claim: Claim | None) -> None:
+    def _finish(self, unit: Unit) -> None:
         """Commit a unit, unless there is nothing to be written, and let its requests go."""
+        self._unit = None
         leaving = self.entry.take_leaving()
-        if unit.empty and claim is None:
+        if unit.empty:
             assert not leaving, "a request without a record"
             return
-        durable = unit.commit(claim)
+        durable = unit.commit()
         assert self.execution is not None, "the desk trades only once it is wired"
         for approved in leaving:
-            self.execution.submit(approved, durable, claimed=claim is not None)
+            self.execution.submit(approved, durable, claimed=unit.claim is not None)
 
     def on_decided(self, runner: Runner, decided: Decided) -> None:
         """StepTaker: record, event and requests of one step of an algo."""
@@ -219,8 +213,8 @@ class Desk:
         ended."""
         kind, state = runner.kind, runner.state
         view = kind.view(state)
-        unit.algo(kind, state, algo_news.event_of(runner, view, started, self.now()))
-        algo_news.alarm(self.alarms, view, state.reason, self.now())
+        unit.algo(kind, state, view, algo_news.event_of(runner, view, started, unit.now))
+        algo_news.alarm(self.alarms, view, state.reason, unit.now)
         if view.status.terminal:
             self._detach(runner, view.algo_id, view.symbol)
         else:
@@ -255,7 +249,7 @@ class Desk:
                 word = "amend"
         if denied is not None:
             failure = Failure(word, denied.cause, denied.code.value, denied.message)
-            runner.offer(OrderUpdate(self.now(), order, failure=failure, quote=self.quote_of(runner)))
+            runner.offer(OrderUpdate(unit.now, order, failure=failure, quote=self.quote_of(runner)))
 
     def cancel(self, order: Order, request_id: str = "") -> None:
         """Have an order leave the market as soon as its state allows."""
@@ -276,7 +270,7 @@ class Desk:
             runner = self.runners.get(order.parent_id)
             if runner is not None:
                 quote = self.quote_of(runner)
-                runner.offer(OrderUpdate(self.now(), order, fill, failure, change.cause, quote, while_down))
+                runner.offer(OrderUpdate(unit.now, order, fill, failure, change.cause, quote, while_down))
             elif order.state is OrderState.ACTIVE and (order.cancel_wanted or order.origin in ALGO_ORIGINS):
                 self.withdrawals.go_on(order, failure)  # of an algo that ended: nobody else would ever take it away
             self.guards.changed(order, fill if runner is None else None)

@@ -52,7 +52,7 @@ class Ledger:
 
     def open_orders(self, symbol: str) -> list[Order]:
         """Every order of ours that may rest at the venue."""
-        return [self.orders[client_id] for client_id in self.open_by_symbol[symbol]]
+        return list(map(self.orders.__getitem__, self.open_by_symbol[symbol]))
 
     def by_exchange_id(self, symbol: str, order_id: int) -> Order | None:
         """The order that a trade belongs to (userTrades carries no client id, execution.md 11)."""
@@ -121,8 +121,7 @@ class Ledger:
             self._revisions.pop((self.names.order(order.client_order_id), ""), None)
         return len(ended)
 
-    def next_revision(self, key: str, field: str) -> tuple[int, int]:
-        """(expected, new) for the next write of a record."""
-        expected = self._revisions.get((key, field), 0)
-        self._revisions[(key, field)] = expected + 1
-        return expected, expected + 1
+    def next_revision(self, key: str, field: str) -> int:
+        """The version of the next write of a record; the one before it must stand."""
+        rev = self._revisions[(key, field)] = self._revisions.get((key, field), 0) + 1
+        return rev

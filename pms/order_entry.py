@@ -25,7 +25,7 @@ from pms.unit import Unit
 from pms.venue import Amend, Cancel, placing
 from schemas.events_orders import Decision, placed
 from schemas.events_system import RefusedOrder, RiskRejected
-from schemas.market import ZERO, Instrument, Side
+from schemas.market import ZERO, Instrument
 from schemas.orders import Order, OrderState
 
 
@@ -78,7 +78,7 @@ class OrderEntry:
         """What stands against anything that adds, where the order does: a halt, a freeze, losses; whatever it is."""
         if order.reduce_only:
             return None
-        return risk.stopped(self._allowances.account(order.sub_account_id, _intent_of(order)))
+        return risk.stopped(self._allowances.account(order.sub_account_id, _intent_of(order), self._seen(order.symbol)))
 
     def weigh(self, intents: Sequence[Order]) -> Weight:
         """What several new orders come to in the gate's numbers, each beside those before it and all that its
@@ -96,10 +96,10 @@ class OrderEntry:
     def weigh_amend(self, action: AmendChild) -> Weight:
         """What an amend comes to, as the gate counts it."""
         order = self._ledger.orders[action.client_order_id]
-        return self._weight(order, self._moving(action).intent)
+        return self._weight(order, _growth(order, action))
 
     def _weight(self, order: Order, intent: Intent) -> Weight:
-        account = self._allowances.account(order.sub_account_id, intent)
+        account = self._allowances.account(order.sub_account_id, intent, self._seen(order.symbol))
         if order.reduce_only:
             return limits.weigh_exit((intent.beside + intent.quantity) * intent.price, account)
         return limits.weigh(intent, account)
@@ -114,9 +114,9 @@ class OrderEntry:
         verdict, order = self._judge(order, wanted)
         if isinstance(verdict, Denied):
             self.tell(unit, order, verdict)
-            return orders.not_placed(order, verdict.message, self._now()).order, verdict
+            return orders.not_placed(order, verdict.message, unit.now).order, verdict
         self._count(order)
-        unit.event(placed(order, self._now(), self._seen_now(order.symbol)))
+        unit.event(placed(order, unit.now, self._seen_now(order.symbol)))
         unit.order(order)
         self._leave(unit, order, verdict)
         return order, None
@@ -148,7 +148,8 @@ class OrderEntry:
         """What the gate would say to an order's new price and total; nothing is recorded."""
         request = Amend(action.symbol, action.client_order_id, action.side, action.quantity, action.price)
         seen = self._seen(action.symbol, apart_from=action.client_order_id)
-        return risk.approve_amend(request, seen, self._growing(action) if action.reduce_only else self._moving(action))
+        role = self._growing(action) if action.reduce_only else self._moving(action, seen)
+        return risk.approve_amend(request, seen, role)
 
     def amend(self, unit: Unit, action: AmendChild, request_id: str = "") -> tuple[Order, Denied | None]:
         """Record that an order is about to move, at a command's request where one is named; denied, it rests as it
@@ -158,7 +159,7 @@ class OrderEntry:
         if isinstance(verdict, Denied):
             self.tell(unit, order, verdict)
             return order, verdict
-        order = orders.amending(order, action.price, action.quantity, self._now(), request_id).order
+        order = orders.amending(order, action.price, action.quantity, unit.now, request_id).order
         unit.order(order)
         self._leave(unit, order, verdict)
         return order, None
@@ -166,6 +167,7 @@ class OrderEntry:
     def _judge(self, order: Order, wanted: Form | None = None) -> tuple[Approved | Denied, Order]:
         """The gate's verdict on a new order, and the order in the form in which it may leave now: with the venue's
         flag or without."""
+        seen = self._seen(order.symbol)
         role: Closing | Adding
         if order.reduce_only:
             form = self._exits.form(order, wanted)
@@ -173,8 +175,8 @@ class OrderEntry:
             order = msgspec.structs.replace(order, flagged=form is Form.FLAGGED)
         else:
             intent = _intent_of(order)
-            role = Adding(intent, self._allowances.account(order.sub_account_id, intent))
-        return risk.approve_place(placing(order, order.flagged), self._seen(order.symbol), role), order
+            role = Adding(intent, self._allowances.account(order.sub_account_id, intent, seen))
+        return risk.approve_place(placing(order, order.flagged), seen, role), order
 
     def _count(self, order: Order) -> None:
         """A new order that adds counts against its sub-account's rate."""
@@ -189,17 +191,15 @@ class OrderEntry:
         form = Form.FLAGGED if order.flagged else Form.UNFLAGGED
         return Closing(order.filled_qty + self._exits.closable(order), form)
 
-    def _moving(self, action: AmendChild) -> Adding:
-        """What an amend adds to its sub-account's risk: the part by which the total grows."""
+    def _moving(self, action: AmendChild, seen: risk.Market) -> Adding:
+        """What an amend adds to its sub-account's risk."""
         order = self._ledger.orders[action.client_order_id]
-        grown = max(action.quantity - order.filled_qty - exposure.open_quantity(order), ZERO)
-        before = action.quantity - grown
-        intent = Intent(action.symbol, action.side, action.price, grown, order.leverage, new=False, beside=before)
-        return Adding(intent, self._allowances.account(order.sub_account_id, intent))
+        intent = _growth(order, action)
+        return Adding(intent, self._allowances.account(order.sub_account_id, intent, seen))
 
     def cancel(self, unit: Unit, order: Order) -> None:
         """Record that an order is about to be cancelled. Never denied."""
-        unit.order(orders.cancelling(order, self._now()).order)
+        unit.order(orders.cancelling(order, unit.now).order)
         self._leaving.append(risk.approve_cancel(Cancel(order.symbol, order.client_order_id, order.waiting)))
 
     def forget(self, client_ids: Iterable[str]) -> None:
@@ -244,31 +244,21 @@ class OrderEntry:
         )
 
     def _seen(self, symbol: str, apart_from: str = "") -> risk.Market:
-        """What the gate judges by: rules, quote, mark, and our own orders but the one that moves, each where it
-        rests and where it may be moving to."""
-        resting = [
-            order
-            for order in self._ledger.open_orders(symbol)
-            if order.client_order_id != apart_from and not order.waiting
-        ]
-        instrument = self._instruments[symbol]
+        """What the gate judges by, the order that moves left out."""
         mark = self._market.mark(symbol)
-        bids = [price for order in resting if order.side is Side.BUY for price in _places(order)]
-        asks = [price for order in resting if order.side is Side.SELL for price in _places(order)]
-        return risk.Market(
-            instrument=instrument,
-            quote=self._market.quote(symbol),
-            mark=ZERO if mark is None else mark.price,
-            open_orders=len(resting),
-            own_bid=instrument.ticks_down(max(bids)) if bids else 0,
-            own_ask=instrument.ticks_up(min(asks)) if asks else 0,
+        return risk.market(
+            self._instruments[symbol],
+            self._market.quote(symbol),
+            ZERO if mark is None else mark.price,
+            self._ledger.open_orders(symbol),
+            apart_from,
         )
 
     def tell(self, unit: Unit, order: Order, denied: Denied) -> None:
         """Publish that the gate has denied an order or its change."""
         unit.event(
             RiskRejected(
-                ts=self._now(),
+                ts=unit.now,
                 sub_account_id=order.sub_account_id,
                 reason_code=denied.code,
                 layer="gate",
@@ -291,6 +281,8 @@ def _intent_of(order: Order) -> Intent:
     return Intent(order.symbol, order.side, order.price, order.quantity, order.leverage, by_algo=bool(order.parent_id))
 
 
-def _places(order: Order) -> tuple[Decimal, ...]:
-    """Where an order may rest now: an amend in flight has it at both prices."""
-    return (order.price,) if order.next_price is None else (order.price, order.next_price)
+def _growth(order: Order, action: AmendChild) -> Intent:
+    """What an amend adds: the part by which the total grows."""
+    grown = max(action.quantity - order.filled_qty - exposure.open_quantity(order), ZERO)
+    before = action.quantity - grown
+    return Intent(action.symbol, action.side, action.price, grown, order.leverage, new=False, beside=before)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from algos.registry import Kind
+from algos.view import View
 from pms.bus.batch import Batch, Claim, Delete, Durable, Event, Index, Put, Record
 from pms.ledger import Ledger
 from schemas import codec, events, keys
@@ -29,17 +30,38 @@ _Draft = tuple[Any, Index | None, int, int, int | None]  # body, index row, life
 
 
 class Unit:
-    """The last word on each record, and events in order."""
+    """The last word on each record, and events in order. `with` it, also within itself: `finish` is called with it when
+    the outermost ends, however it ends, since memory has what was put into it."""
 
-    def __init__(self, ledger: Ledger, now: int, request_id: str = "", over_anything: bool = False) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        now: int,
+        request_id: str = "",
+        claim: Claim | None = None,
+        finish: Callable[[Unit], None] | None = None,
+        over_anything: bool = False,
+    ) -> None:
         self._ledger = ledger
         self._over_anything = over_anything
-        self._now = now
+        self._finish = finish
+        self._depth = 0
+        self.claim = claim  # of the command that the step begins
+        self.now = now  # venue-corrected ms, of all that this step writes
         self._request_id = request_id
         self._events: list[Event] = []
         self._drafts: dict[tuple[str, str], _Draft] = {}
         self._afterwards: list[Callable[[object], None]] = []
         self.durable: Durable | None = None
+
+    def __enter__(self) -> Unit:
+        self._depth += 1
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if not self._depth and self._finish is not None:
+            self._finish(self)
 
     def afterwards(self, call: Callable[[object], None]) -> None:
         """Have it called with the outcome's future, after what waited for the step has left, or never will."""
@@ -47,7 +69,7 @@ class Unit:
 
     @property
     def empty(self) -> bool:
-        return not self._events and not self._drafts
+        return not (self._events or self._drafts or self.claim)
 
     def event(self, body: EventBody) -> None:
         """Publish with this step. The request that caused it is added where the event names none."""
@@ -57,15 +79,15 @@ class Unit:
 
     def order(self, order: Order, happened: Iterable[str] = ()) -> None:
         """Keep an order's record and publish what happened to it."""
-        names = self._ledger.names
+        names, ended = self._ledger.names, order.state.terminal
         self._ledger.remember(order)
         for kind in happened:
-            self.event(OrderEvent.of(kind, order, self._now))  # type: ignore[arg-type]
+            self.event(OrderEvent.of(kind, order, self.now))  # type: ignore[arg-type]
         self._draft(
             names.order(order.client_order_id),
             order,
-            index=Index(names.open_orders(order.sub_account_id), order.client_order_id, not order.state.terminal),
-            ttl_ms=_TERMINAL_TTL_MS if order.state.terminal else 0,
+            index=Index(names.open_orders(order.sub_account_id), order.client_order_id, not ended),
+            ttl_ms=_TERMINAL_TTL_MS if ended else 0,
         )
 
     def position(self, position: Position) -> None:
@@ -117,9 +139,8 @@ class Unit:
         self._ledger.risks[sub_account_id] = risk
         self._draft(self._ledger.names.risk(sub_account_id), risk)
 
-    def algo(self, kind: Kind, state: Any, happened: EventBody | None) -> None:
+    def algo(self, kind: Kind, state: Any, view: View, happened: EventBody | None) -> None:
         """Keep an algo's record, its row in what a UI lists, and its event."""
-        view = kind.view(state)
         names = self._ledger.names
         if happened is not None:
             self.event(happened)
@@ -137,21 +158,14 @@ class Unit:
     ) -> None:
         self._drafts[(key, field)] = (body, index, ttl_ms, v, len(self._events) - 1 if self._events else None)
 
-    def commit(
-        self,
-        claim: Claim | None = None,
-        puts: tuple[Put, ...] = (),
-        deletes: tuple[Delete, ...] = (),
-        progress: bool = False,
-    ) -> Durable:
+    def commit(self, puts: tuple[Put, ...] = (), deletes: tuple[Delete, ...] = (), progress: bool = False) -> Durable:
         """Hand the step over; memory has it already."""
-        records = tuple([self._record(key, field, draft) for (key, field), draft in self._drafts.items()])
         batch = Batch(
-            records=records,
+            records=self._records(),
             events=tuple(self._events),
             puts=puts,
             deletes=deletes,
-            claim=claim,
+            claim=self.claim,
             progress=progress,
             overwrites=True,
         )
@@ -160,20 +174,24 @@ class Unit:
             durable.add_done_callback(call)
         return durable
 
-    def _record(self, key: str, field: str, draft: _Draft) -> Record:
-        body, index, ttl_ms, v, event = draft
-        expected, rev = self._ledger.next_revision(key, field)
-        return Record(
-            key=key,
-            field=field,
-            body=codec.encode(body),
-            expected_rev=None if self._over_anything else expected,
-            rev=rev,
-            v=v,
-            event=event,
-            index=index,
-            ttl_ms=ttl_ms,
-        )
+    def _records(self) -> tuple[Record, ...]:
+        records = []
+        for (key, field), (body, index, ttl_ms, v, event) in self._drafts.items():
+            rev = self._ledger.next_revision(key, field)
+            records.append(
+                Record(
+                    key=key,
+                    field=field,
+                    body=codec.encode(body),
+                    expected_rev=None if self._over_anything else rev - 1,
+                    rev=rev,
+                    v=v,
+                    event=event,
+                    index=index,
+                    ttl_ms=ttl_ms,
+                )
+            )
+        return tuple(records)
 
 
 def rewriting(ledger: Ledger, now: int) -> Unit:

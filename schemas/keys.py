@@ -42,30 +42,27 @@ class Keys(msgspec.Struct, frozen=True):
 
     namespace: str = NAMESPACE
 
-    def _name(self, *parts: object) -> str:
-        return ":".join((self.namespace, *map(str, parts)))
-
     # commands in
 
     @property
     def commands(self) -> str:
-        return self._name("commands")
+        return f"{self.namespace}:commands"
 
     @property
     def admin(self) -> str:
-        return self._name(_ADMIN)
+        return f"{self.namespace}:{_ADMIN}"
 
     def command_list(self, command_type: str, admin: bool = False) -> str:
-        return self._name("cmd", _ADMIN, command_type) if admin else self._name("cmd", command_type)
+        return f"{self.namespace}:cmd:{_ADMIN}:{command_type}" if admin else f"{self.namespace}:cmd:{command_type}"
 
     @property
     def command_lists(self) -> str:
         """SCAN pattern of all lists (the dead-letter list, too)."""
-        return self._name("cmd", "*")
+        return f"{self.namespace}:cmd:*"
 
     def list_door(self, key: str) -> ListDoor | None:
         """What a command list carries; None for the dead letters and for keys that are no command list."""
-        start = self._name("cmd", "")
+        start = f"{self.namespace}:cmd:"
         if not key.startswith(start) or key == self.dead:
             return None
         first, colon, rest = key[len(start) :].partition(":")
@@ -74,26 +71,26 @@ class Keys(msgspec.Struct, frozen=True):
     @property
     def dead(self) -> str:
         """Input that could not be decoded, newest first, capped."""
-        return self._name("cmd", "dead")
+        return f"{self.namespace}:cmd:dead"
 
     def request(self, sub_account: str, request_id: str) -> str:
-        return self._name("request", sub_account, request_id)
+        return f"{self.namespace}:request:{sub_account}:{request_id}"
 
     def result(self, request_id: str) -> str:
-        return self._name("result", request_id)
+        return f"{self.namespace}:result:{request_id}"
 
     def nonce(self, key_id: str, nonce: str) -> str:
-        return self._name("nonce", key_id, nonce)
+        return f"{self.namespace}:nonce:{key_id}:{nonce}"
 
     # state
 
     def algo(self, kind: AlgoKind, algo_id: str) -> str:
         """The whole state record of one algo."""
-        return self._name(_STATE_WORD.get(kind, kind), algo_id)
+        return f"{self.namespace}:{_STATE_WORD.get(kind, kind)}:{algo_id}"
 
     def active(self, kind: AlgoKind, sub_account: str) -> str:
         """Hash of a sub-account's live algos, id → the same JSON."""
-        return self._name(f"active_{kind}", sub_account)
+        return f"{self.namespace}:active_{kind}:{sub_account}"
 
     def algos(self, kind: AlgoKind) -> str:
         """SCAN pattern of the state records of a kind."""
@@ -101,28 +98,28 @@ class Keys(msgspec.Struct, frozen=True):
 
     def plugin(self, kind: str, algo_id: str) -> str:
         """The state record of an algo from a plug-in."""
-        return self._name("algo", kind, algo_id)
+        return f"{self.namespace}:algo:{kind}:{algo_id}"
 
     def active_plugins(self, sub_account: str) -> str:
-        return self._name("active_algo", sub_account)
+        return f"{self.namespace}:active_algo:{sub_account}"
 
     def open_orders(self, sub_account: str) -> str:
-        return self._name("open_orders", sub_account)
+        return f"{self.namespace}:open_orders:{sub_account}"
 
     def order(self, client_order_id: str) -> str:
-        return self._name("order", client_order_id)
+        return f"{self.namespace}:order:{client_order_id}"
 
     def position(self, sub_account: str) -> str:
-        return self._name("position", sub_account)
+        return f"{self.namespace}:position:{sub_account}"
 
     def risk(self, sub_account: str) -> str:
-        return self._name("risk", sub_account)
+        return f"{self.namespace}:risk:{sub_account}"
 
     def subaccount(self, sub_account: str) -> str:
-        return self._name("subaccount", sub_account)
+        return f"{self.namespace}:subaccount:{sub_account}"
 
     def price(self, symbol: str) -> str:
-        return self._name("price", symbol)
+        return f"{self.namespace}:price:{symbol}"
 
     @property
     def prices(self) -> str:
@@ -131,61 +128,61 @@ class Keys(msgspec.Struct, frozen=True):
 
     @property
     def mode(self) -> str:
-        return self._name("mode")
+        return f"{self.namespace}:mode"
 
     @property
     def watermark(self) -> str:
-        return self._name("watermark")
+        return f"{self.namespace}:watermark"
 
     @property
     def lease(self) -> str:
-        return self._name("lease")
+        return f"{self.namespace}:lease"
 
     @property
     def epoch(self) -> str:
-        return self._name("epoch")
+        return f"{self.namespace}:epoch"
 
     @property
     def seq(self) -> str:
-        return self._name("seq")
+        return f"{self.namespace}:seq"
 
     @property
     def seq_by_sub_account(self) -> str:
         """Hash sub-account → seq of its last event, the source of `prevSeq`."""
-        return self._name("seq", "acct")
+        return f"{self.namespace}:seq:acct"
 
     @property
     def alarms(self) -> str:
-        return self._name("alarms")
+        return f"{self.namespace}:alarms"
 
     @property
     def records(self) -> str:
-        return self._name("records")
+        return f"{self.namespace}:records"
 
     @property
     def health(self) -> str:
-        return self._name("health")
+        return f"{self.namespace}:health"
 
     def quarantine(self, key: str) -> str:
         """Where a damaged record goes; `key` is its full name."""
-        return self._name("quarantine", key)
+        return f"{self.namespace}:quarantine:{key}"
 
     @property
     def recovery_last(self) -> str:
-        return self._name("recovery", "last")
+        return f"{self.namespace}:recovery:last"
 
     # events out
 
     @property
     def event_stream(self) -> str:
-        return self._name("stream", "events")
+        return f"{self.namespace}:stream:events"
 
     @property
     def market_stream(self) -> str:
-        return self._name("stream", "market")
+        return f"{self.namespace}:stream:market"
 
     def event_channel(self, event_type: str) -> str:
-        return self._name("events", event_type)
+        return f"{self.namespace}:events:{event_type}"
 
     @property
     def event_channels(self) -> str:

@@ -96,6 +96,11 @@ class Outbox:
         return len(self._memory) + len(self._on_file)
 
     @property
+    def used(self) -> bool:
+        """Whether anything waits, or a file that has done its work is still there."""
+        return bool(self._memory) or self._file is not None
+
+    @property
     def events_in_doubt(self) -> int:
         """How many events of those that wait may stand in Redis already."""
         return sum(len(entry.batch.events) for entry in self._memory if entry.doubt)

@@ -162,7 +162,8 @@ class Store:
             self._ahead = self._seq
             self._outbox.push_front(self._held)
             self._held = []
-        self._pump()
+        if self._outbox.used:
+            self._pump()
 
     def _on_answer(self, entry: Entry, word: str, detail: bytes) -> None:
         if word == "DUPLICATE":

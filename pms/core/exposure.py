@@ -31,10 +31,6 @@ class Stake:
         (execution.md 14, binance.md 8)."""
         return max(self.held + self.bids, self.asks - self.held)
 
-    @property
-    def idle(self) -> bool:
-        return not (self.held or self.live)
-
 
 class Exposure:
     """Of all sub-accounts."""
@@ -46,10 +42,6 @@ class Exposure:
     def of(self, sub_account_id: str) -> dict[str, Stake]:
         """A sub-account's stakes by symbol; idle ones may be among them."""
         return self._stakes.get(sub_account_id, _NOTHING)
-
-    def live_orders(self, sub_account_id: str) -> int:
-        """How many of its orders may rest at the venue."""
-        return sum(stake.live for stake in self.of(sub_account_id).values())
 
     def _stake(self, sub_account_id: str, symbol: str) -> Stake:
         stakes = self._stakes.setdefault(sub_account_id, {})

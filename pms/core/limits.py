@@ -145,8 +145,11 @@ def _standing(account: Account) -> Bill:
 
 def bill(intent: Intent, account: Account) -> Bill:
     """The numbers of an order that is placed beside all that is there."""
+    return _bill(intent, account, _worst(intent, account))
+
+
+def _bill(intent: Intent, account: Account, worst: Decimal) -> Bill:
     price = account.reference or intent.price
-    worst = _worst(intent, account)
     notional = (intent.beside + intent.quantity) * (intent.price or price)
     position = worst * price
     leverage = min(intent.leverage, account.leverage) if account.held else intent.leverage
@@ -158,14 +161,6 @@ def _worst(intent: Intent, account: Account) -> Decimal:
     if intent.side is Side.BUY:
         return max(account.held + account.bids + intent.quantity, account.asks - account.held)
     return max(account.asks - account.held + intent.quantity, account.held + account.bids)
-
-
-def stopped(account: Account) -> Refusal | None:
-    """Why nothing that adds may leave, whatever it is: a halt, a freeze, losses; None where nothing stops it."""
-    if account.stopped is None:
-        return None
-    code, words = account.stopped
-    return Refusal(code, words, "trading", "stopped")
 
 
 def refusal(intent: Intent, account: Account) -> Refusal | None:
@@ -211,11 +206,12 @@ def _of_order(intent: Intent, account: Account) -> Refusal | None:
 
 
 def _of_account(intent: Intent, account: Account) -> Refusal | None:
-    limits, after = account.limits, bill(intent, account)
+    limits, worst = account.limits, _worst(intent, account)
+    after = _bill(intent, account, worst)
     if limits.max_order_notional is not None and after.notional > limits.max_order_notional:
         message = "the order is worth more than one may be"
         return Refusal(ErrorCode.MAX_ORDER_NOTIONAL, message, str(limits.max_order_notional), str(after.notional))
-    if _worst(intent, account) <= max(account.held + account.bids, account.asks - account.held):
+    if worst <= max(account.held + account.bids, account.asks - account.held):
         return None  # whatever fills, nothing becomes larger than it may become already
     if limits.max_position is not None and after.position > limits.max_position:
         message = "the position could become larger than it may be"

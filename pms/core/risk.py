@@ -7,6 +7,7 @@ algos.md law 6; caps: execution.md 10; stale prices: law 5.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -16,8 +17,8 @@ from pms.core.exits import Form
 from pms.core.limits import Account, Intent
 from pms.venue import Amend, Cancel, Place
 from schemas.errors import ErrorCode
-from schemas.market import Instrument, Quote, Side
-from schemas.orders import Cause
+from schemas.market import ZERO, Instrument, Quote, Side
+from schemas.orders import Cause, Order
 
 EXIT_RESERVE = 20  # of the venue's open orders a symbol, kept for exits (execution.md 10)
 
@@ -64,6 +65,26 @@ class Market(msgspec.Struct, frozen=True):
     own_ask: int = 0
 
 
+def market(instrument: Instrument, quote: Quote | None, mark: Decimal, orders: Iterable[Order], but: str) -> Market:
+    """A symbol as the gate sees it, with our `orders` on it `but` the one that moves, each where it rests and where
+    it may be moving to."""
+    resting, bid, ask = 0, ZERO, ZERO
+    for order in orders:
+        if order.client_order_id == but or order.waiting:
+            continue
+        resting += 1
+        for price in (order.price, order.next_price):
+            if not price:  # no amend in flight; or an order at the market, which never rests
+                continue
+            if order.side is Side.BUY:
+                bid = max(bid, price)
+            else:
+                ask = min(ask or price, price)
+    own_bid = instrument.ticks_down(bid) if bid else 0
+    own_ask = instrument.ticks_up(ask) if ask else 0
+    return Market(instrument, quote, mark, resting, own_bid, own_ask)
+
+
 class Closing(msgspec.Struct, frozen=True):
     """What the gate knows of an order that only reduces for its sub-account: the quantity that it may still close by
     the exit ledger, and in which form it leaves (execution.md 14)."""
@@ -90,7 +111,8 @@ def approve_place(place: Place, market: Market, role: Closing | Adding) -> Appro
     waits = place.conditional
     closes = isinstance(role, Closing)
     denied = (
-        _stopped(role)
+        # First of all: what may not trade is told so, whatever else is wrong with its order.
+        (stopped(role.account) if isinstance(role, Adding) else None)
         or _grid(place.quantity, price if waits else place.price, place.order_type == "MARKET", market.instrument)
         or (_covered(place, role) if isinstance(role, Closing) else None)
         or _size(place.quantity, price, place.reduce_only, _most(place, market.instrument), market.instrument)
@@ -112,15 +134,9 @@ def _leaves_at_once(place: Place, closes: bool) -> bool:
     return closes and place.time_in_force in ("IOC", "FOK")
 
 
-def _stopped(role: Closing | Adding | None) -> Denied | None:
-    """First of all: what may not trade is told so, whatever else is wrong with its order."""
-    return stopped(role.account) if isinstance(role, Adding) else None
-
-
 def stopped(account: Account) -> Denied | None:
-    """What stands against anything that adds to a sub-account's risk on a symbol."""
-    refused = limits.stopped(account)
-    return None if refused is None else Denied(refused.code, refused.message, refused.limit, refused.value)
+    """What stands against anything that adds to a sub-account's risk on a symbol: a halt, a freeze, losses."""
+    return None if account.stopped is None else Denied(*account.stopped, "trading", "stopped")
 
 
 def _allowed(adding: Adding) -> Denied | None:
@@ -149,7 +165,7 @@ def approve_amend(amend: Amend, market: Market, role: Closing | Adding | None) -
     from the order's beginning, as its total does."""
     reduce_only = not isinstance(role, Adding)
     denied = (
-        _stopped(role)
+        (stopped(role.account) if isinstance(role, Adding) else None)
         or _grid(amend.quantity, amend.price, False, market.instrument)
         or (_covered(amend, role) if isinstance(role, Closing) else None)
         or _size(amend.quantity, amend.price, reduce_only, market.instrument.max_qty, market.instrument)

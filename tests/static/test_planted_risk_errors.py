@@ -14,8 +14,8 @@ ERRORS = {
     "what is halted may trade": Planted(
         7,
         "pms/core/risk.py",
-        "stopped(role.account) if isinstance(role, Adding) else None",
-        "None",
+        "(stopped(role.account) if isinstance(role, Adding) else None)\n        or _grid(place.quantity",
+        "_grid(place.quantity",
         RISK + "test_what_the_account_may_not_do_is_refused_before_the_market_is_looked_at",
     ),
     "only one side counts": Planted(
@@ -35,8 +35,8 @@ ERRORS = {
     "an exit grows beyond its position": Planted(
         14,
         "pms/order_entry.py",
-        "self._growing(action) if action.reduce_only else self._moving(action)",
-        "None if action.reduce_only else self._moving(action)",
+        "self._growing(action) if action.reduce_only else self._moving(action, seen)",
+        "None if action.reduce_only else self._moving(action, seen)",
         GATE + "test_a_closer_can_not_be_amended_beyond_its_position",
     ),
     "what was only tried counts": Planted(

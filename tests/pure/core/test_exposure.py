@@ -79,7 +79,7 @@ def test_after_any_changes_the_sums_are_those_of_a_recount(changes: list[Order |
             found = (D(0), D(0), 0) if stake is None else (stake.bids, stake.asks, stake.live)
             assert found == recount(known, account, symbol)
             counted += found[2]
-        assert exposure.live_orders(account) == counted
+        assert sum(stake.live for stake in exposure.of(account).values()) == counted
 
 
 def test_a_position_counts_with_what_may_fill_to_its_worst() -> None:
@@ -91,11 +91,12 @@ def test_a_position_counts_with_what_may_fill_to_its_worst() -> None:
     stake = exposure.of("main")["BTCUSDT"]
     assert (stake.held, stake.bids, stake.asks, stake.leverage) == (D(-2), D(4), D(1), 3)
     assert stake.worst == 3
-    assert not stake.idle
+    assert stake.live
     exposure.forget("c")
     exposure.forget("d")
     exposure.position(positions.flat("main", "BTCUSDT"))
-    assert stake.idle
+    assert not stake.held
+    assert not stake.live
     assert stake.worst == 0
 
 
@@ -127,4 +128,3 @@ def test_another_opposes_by_what_it_holds_and_by_what_may_fill() -> None:
 
 def test_who_never_traded_has_nothing_at_stake() -> None:
     assert Exposure().of("nobody") == {}
-    assert Exposure().live_orders("nobody") == 0

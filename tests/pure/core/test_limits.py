@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pms.core import limits
+from pms.core import limits, risk
 from pms.core.circuit import OPEN_MS, TIMES, WITHIN_MS, Circuit
 from pms.core.limits import TAKER_FEE, Account, Intent
 from schemas.errors import RISK_CODES, ErrorCode
@@ -41,7 +41,7 @@ _replace = msgspec.structs.replace
 def code(intent: Intent = INTENT, limit: Limits | None = None, **account: Any) -> str:
     seen = _replace(ACCOUNT, **account)
     seen = seen if limit is None else _replace(seen, limits=limit)
-    refusal = limits.stopped(seen) or limits.refusal(intent, seen)
+    refusal = risk.stopped(seen) or limits.refusal(intent, seen)
     if refusal is None:
         return ""
     assert refusal.message

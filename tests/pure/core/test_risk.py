@@ -17,7 +17,7 @@ from pms.core.risk import Adding, Approved, Closing, Denied
 from pms.venue import Amend, Cancel, Place
 from schemas.errors import ErrorCode
 from schemas.market import Side
-from schemas.orders import Cause
+from schemas.orders import Cause, Order, OrderState, Origin
 from schemas.records import Limits
 from tests.pure.algos.stage import quote, rules
 
@@ -27,6 +27,23 @@ RULES = rules(max_price="105", market_max_qty="50")
 MARKET = risk.Market(instrument=RULES, quote=quote(1000, 1010), mark=D(100), open_orders=0)
 PLACE = Place("BTCUSDT", "c", BUY, "LIMIT", "GTX", D(1), D(100), False)
 AMEND = Amend("BTCUSDT", "c", BUY, D(1), D(100))
+ORDER = Order(
+    client_order_id="c",
+    sub_account_id="main",
+    symbol="BTCUSDT",
+    side=BUY,
+    order_type="LIMIT",
+    time_in_force="GTX",
+    quantity=D(1),
+    price=D(100),
+    reduce_only=False,
+    state=OrderState.ACTIVE,
+    origin=Origin.MANUAL,
+    parent_id="",
+    root_id="",
+    created_at=1,
+    updated_at=1,
+)
 _replace = msgspec.structs.replace
 
 
@@ -169,6 +186,25 @@ def test_what_the_account_may_not_do_is_refused_before_the_market_is_looked_at()
     poor = _replace(adding(PLACE).account, equity=D(1))
     verdict = risk.approve_place(PLACE, MARKET, Adding(adding(PLACE).intent, poor))
     is_denied(verdict, ErrorCode.INSUFFICIENT_MARGIN, Cause.MARGIN)
+
+
+def test_the_gate_sees_where_our_orders_rest_and_may_be_moving_to() -> None:
+    def ours(name: str, side: Side, price: str, **more: Any) -> Order:
+        return _replace(ORDER, client_order_id=name, side=side, price=D(price), **more)
+
+    orders = [
+        ours("low", BUY, "99"),
+        ours("rising", BUY, "98", next_price=D("99.5")),
+        ours("high", SELL, "101"),
+        ours("falling", SELL, "102", next_price=D("100.5")),
+        ours("at the market", SELL, "0", order_type="MARKET"),
+        ours("waits", SELL, "100.1", trigger_price=D(100)),
+        ours("moves", BUY, "99.9"),
+    ]
+    for told in (orders, orders[::-1]):
+        seen = risk.market(RULES, None, D(100), told, "moves")
+        assert (seen.open_orders, seen.own_bid, seen.own_ask) == (5, 995, 1005)
+    assert risk.market(RULES, None, D(100), [], "") == risk.Market(RULES, None, D(100), 0)
 
 
 def test_an_exit_that_grows_stays_within_what_is_left_to_close() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pms.binance.gateway import BinanceVenue
 from pms.binance.signing import Credentials
 from pms.binance.transport import Http, Sockets
+from pms.binance.venue_clock import VenueClock
 from pms.binance.ws_api import PATH
 from pms.clock import Clock
 from pms.config import Config, ConfigError
@@ -42,8 +43,10 @@ def adapter(
     tasks: Tasks,
     connects: ConnectBudget,
     governor: Governor,
+    venue_clock: VenueClock | None = None,
 ) -> BinanceVenue:
     """The venue, not started. Raises ConfigError."""
     streams = config.stream_url or NOWHERE
     ws_api = (config.ws_api_url or streams + PATH) if config.order_entry == "ws" else ""
-    return BinanceVenue(http, sockets, streams, credentials(config), clock, tasks, connects, governor, ws_api)
+    wire, keys = (http, sockets, streams), credentials(config)
+    return BinanceVenue(*wire, keys, clock, tasks, connects, governor, ws_api, venue_clock)

@@ -23,6 +23,7 @@ from pms.allowances import Allowances
 from pms.audit import Audit
 from pms.binance.market_stream import MarketStream
 from pms.binance.transport import Http, Sockets
+from pms.binance.venue_clock import VenueClock
 from pms.bus.caller import Caller
 from pms.bus.lease import Lease
 from pms.bus.link import Link
@@ -133,16 +134,15 @@ class Assembly:
     def _deadline(self) -> float:
         return self.lease.deadline()
 
-    def _venue_ms(self) -> int:
-        return self.venue.time_ms()
-
     def _compose_venue(self) -> None:
         config, parts = self.config, self.parts
         self.throttle = Throttle(lambda: self.desk)
-        self.governor = Governor(parts.clock, self._venue_ms, self.throttle, config.rate_limits)
+        venue_clock = VenueClock(parts.clock)
+        self.governor = Governor(parts.clock, venue_clock.now_ms, self.throttle, config.rate_limits)
         connects = ConnectBudget(parts.chance, parts.clock.monotonic)
-        self.venue = adapter(config, parts.http, parts.sockets, parts.clock, self.tasks, connects, self.governor)
-        wire = (parts.sockets, config.stream_url, parts.clock, self.tasks, connects)
+        tail = (parts.clock, self.tasks, connects)
+        self.venue = adapter(config, parts.http, parts.sockets, *tail, self.governor, venue_clock)
+        wire = (parts.sockets, config.stream_url, *tail)
         shape = (config.depth_speed, config.book_ticker, config.streams_per_socket)
         self.data = MarketStream(self.venue.rest, *wire, *shape)
 

@@ -40,11 +40,10 @@ class Clock(Protocol):
 class SystemClock:
     """The host's clock; the loop's own timer for waiting (which a virtual loop may drive)."""
 
+    monotonic = staticmethod(time.monotonic)
+
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -62,12 +61,10 @@ class LoopClock:
     def __init__(self, loop: asyncio.AbstractEventLoop, epoch_ms: int) -> None:
         self._loop = loop
         self._epoch_ms = epoch_ms
+        self.monotonic = loop.time
 
     def now_ms(self) -> int:
         return self._epoch_ms + int(self._loop.time() * 1000)
-
-    def monotonic(self) -> float:
-        return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

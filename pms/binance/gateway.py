@@ -63,8 +63,11 @@ class BinanceVenue(Venue):
     all sockets of the process. With `ws_api_url` orders leave over the WebSocket API while its socket is open, else
     over REST.
 
+    `venue_clock` is for who asks for the venue's time before there is a venue; without it there is one of its own.
     `gate` is the `Http` that whoever else asks the venue (depth snapshots) has to use, so that a ban binds all.
     """
+
+    time_ms: Callable[[], int]
 
     def __init__(
         self,
@@ -77,10 +80,12 @@ class BinanceVenue(Venue):
         connects: ConnectBudget,
         governor: Governor,
         ws_api_url: str = "",
+        venue_clock: VenueClock | None = None,
     ) -> None:
         self._clock = clock
         self._tasks = tasks
-        self._venue_clock = VenueClock(clock)
+        self._venue_clock = venue_clock or VenueClock(clock)
+        self.time_ms = self._venue_clock.now_ms
         self._governor = governor
         self.gate = Gate(http, clock, self._venue_clock, governor)
         self.rest = Rest(self.gate, self._venue_clock, tasks, credentials)
@@ -231,9 +236,6 @@ class BinanceVenue(Venue):
     async def countdown(self, symbol: str, countdown_ms: int) -> Refused | NotDone | Unknown | None:
         answer = await self.rest.send(queries.countdown(symbol, countdown_ms))
         return errors.outcome(answer) if isinstance(answer, Verdict) else None
-
-    def time_ms(self) -> int:
-        return self._venue_clock.now_ms()
 
     def host_clock_error_ms(self) -> int:
         """How far this host's clock is ahead of the venue's."""

@@ -18,10 +18,11 @@ class VenueClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._offset_ms = clock.now_ms() - clock.monotonic() * 1000
 
     def now_ms(self) -> int:
-        return int(self._clock.monotonic() * 1000 + self._offset_ms)
+        return int(self._monotonic() * 1000 + self._offset_ms)
 
     def host_error_ms(self) -> int:
         """How far the host's clock is ahead of the venue's: shown to people, and no part of any decision here."""

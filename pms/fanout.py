@@ -64,9 +64,10 @@ class Fanout:
         """Hand a quote to all. Called by the symbol's pump, never from within a frame."""
         if self._served is None:
             self._served = tuple(self._receivers.values())
-        self._listeners = [listener for listener in self._listeners if not listener.stopped]
-        for listener in self._listeners:
-            listener.offer(quote)
+        if self._listeners:
+            self._listeners = [listener for listener in self._listeners if not listener.stopped]
+            for listener in self._listeners:
+                listener.offer(quote)
         self._serve(iter(self._served), quote)
 
     def _serve(self, waiting: Iterator[Receiver], quote: Quote) -> None:

@@ -115,71 +115,69 @@ class Line:
         if middle < self._low:
             self._low = middle
         if not self._due:
-            self._schedule()
+            self._due = True
+            self._call_soon(self._pump)
 
     def _changed(self) -> None:
-        """The book has moved: have the pump run if the touch is another. Numbers are made exact there, once a burst."""
-        if self.own.places or self.touched:
-            self._changed_exactly()
+        """The book has moved: have the pump run if the touch is another. Numbers are made exact there, once a burst;
+        here only where the touch as decoded tells too little: beside our own orders, and for who asks for touches."""
+        if not self.own.places and not self.touched:
+            touch = self.book.touch()
+            if touch == self._touch and self.fresh:
+                return
+            self._touch = touch
+            if touch is None or touch[0] >= touch[2] or not self.fresh:
+                self._judge(self.book.quote(self.own, self._now_ms))
+            if touch is not None and self.fresh:
+                self._moved(touch[0] + touch[2])
             return
-        touch = self.book.touch()
-        if touch == self._touch and self.fresh:
-            return
-        self._touch = touch
-        if touch is None or touch[0] >= touch[2] or not self.fresh:
-            self._turn()
-        if touch is not None and self.fresh:
-            self._moved(touch[0] + touch[2])
+        self._touch = None
+        quote = self.book.quote(self.own, self._now_ms)
+        if quote is None or not self.fresh:
+            self._judge(quote)
+        if quote is not self._newest:
+            self._newest = quote
+            if quote is not None:
+                reached = reaching(quote) if self.touched else quote
+                self._passed = reached if self._passed is None else conflated(self._passed, reached)
+                if not self._due:
+                    self._due = True
+                    self._call_soon(self._pump)
 
     def _moved(self, middle: float) -> None:
         """The touch is another; `middle` is its bid + ask as decoded."""
         self._high = max(self._high, middle)
         self._low = min(self._low, middle)
         if not self._due:
-            self._schedule()
-
-    def _changed_exactly(self) -> None:
-        """The touch as decoded does not tell what is left of it beside our own orders, nor how far a side reached
-        (`touched`), so each frame is looked at."""
-        self._touch = None
-        quote = self._turn()
-        if quote is not self._newest:
-            self._newest = quote
-            if quote is not None:
-                self._passed = conflated(self._passed, reaching(quote) if self.touched else quote)
-                if not self._due:
-                    self._schedule()
-
-    def _schedule(self) -> None:
-        self._due = True
-        self._call_soon(self._pump)
+            self._due = True
+            self._call_soon(self._pump)
 
     def _pump(self) -> None:
         """The newest quote, with the high and low since the last, to all who follow."""
         high, low, passed = self._high, self._low, self._passed
         self._due = False
-        self._forget_passed()
-        quote = self._turn() if self.fresh else None
+        self._high, self._low, self._passed = -inf, inf, None
+        if not self.fresh:
+            return
+        quote = self.book.quote(self.own, self._now_ms)
         if quote is None:
+            self._judge(None)
             return
         if high > low:
             quote = widened(quote, self.book.mid2(high), self.book.mid2(low))
-        quote = conflated(passed, quote)
+        if passed is not quote:
+            quote = conflated(passed, quote)
         if quote is not self._served:
             self._served = quote
             self.fanout.serve(quote)
 
-    def _forget_passed(self) -> None:
-        self._high, self._low, self._passed = -inf, inf, None
-
     @property
     def quote(self) -> Quote | None:
         """The newest touch less our own; None while it may not be trusted."""
-        return self.book.quote(self.own, self._now_ms()) if self.fresh else None
+        return self.book.quote(self.own, self._now_ms) if self.fresh else None
 
-    def _turn(self) -> Quote | None:
-        """The book's quote, and whether there is one at all."""
-        quote = self.book.quote(self.own, self._now_ms())
+    def _judge(self, quote: Quote | None) -> None:
+        """Whether the book has a quote at all."""
         if quote is None:
             if self.book.crossed:
                 self.lost("the book is crossed")
@@ -189,7 +187,6 @@ class Line:
             self.fresh, self.reason = True, ""
             self._wake.set()
             self._on_health(self.symbol, True, "")
-        return quote
 
     # --- staleness --------------------------------------------------------------------------------------
 
@@ -210,7 +207,9 @@ class Line:
         """Our own orders changed: what is left of the touch may be another one, though no frame comes."""
         if self.fresh:
             self._touch = None
-            self._schedule()
+            if not self._due:
+                self._due = True
+                self._call_soon(self._pump)
 
     def beat(self) -> None:
         """Look for silence; called several times a second. Also starts again a joining that has died."""
@@ -227,7 +226,7 @@ class Line:
 
     def _stale(self, reason: str) -> None:
         self._newest = self._served = None
-        self._forget_passed()
+        self._high, self._low, self._passed = -inf, inf, None
         if not self.fresh and self.reason == reason:
             return
         self.fresh, self.reason = False, reason

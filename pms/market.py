@@ -55,6 +55,7 @@ class Market:
     ) -> None:
         self._data = data
         self._clock = clock
+        self.now_ms = clock.now_ms  # the time that a quote's `received` is of
         self._tasks = tasks
         self._chance = chance
         self._on_health = on_health
@@ -122,11 +123,7 @@ class Market:
     def quote(self, symbol: str) -> Quote | None:
         """The newest touch less our own; None while it is unknown or stale."""
         line = self._lines.get(symbol)
-        return None if line is None else line.quote
-
-    def now_ms(self) -> int:
-        """The time that a quote's `received` is of."""
-        return self._clock.now_ms()
+        return None if line is None or not line.fresh else line.book.quote(line.own, self.now_ms)
 
     def mark(self, symbol: str) -> Mark | None:
         line = self._lines.get(symbol)

@@ -69,22 +69,31 @@ class Book:
 
     def offer(self, frame: DepthFrame) -> Verdict:
         """Take the next depth frame of the stream."""
+        follows = frame.prev_id == self.last_id
         if self.live:
-            if frame.prev_id == self.last_id:
-                self._apply(frame)
-                return Verdict.APPLIED
-            if frame.last_id <= self.last_id and frame.time <= self.time:
-                return Verdict.HELD  # told before: of what came since nothing is missing
+            if not follows:
+                if frame.last_id <= self.last_id and frame.time <= self.time:
+                    return Verdict.HELD  # told before: of what came since nothing is missing
+                return self._gap(frame)
         elif not self._anchored:
             self._held.append(frame)
             return Verdict.HELD
         elif frame.last_id < self.last_id:
             return Verdict.HELD
-        elif frame.first_id <= self.last_id or frame.prev_id == self.last_id:
-            # U <= L <= u; or the frame after the one that ended at L, which on a still market is the first to come
-            self.live = True
-            self._apply(frame)
-            return Verdict.APPLIED
+        elif not follows and frame.first_id > self.last_id:
+            # it joins where U <= L <= u; or as the one after the frame that ended at L, which on a still market is the
+            # first to come
+            return self._gap(frame)
+        self.live = True
+        self.last_id = frame.last_id
+        self.time = frame.time
+        if self._newest_id <= frame.last_id:
+            self._newest_id, self._ticker = frame.last_id, None
+        self._bids.apply(frame.bids)
+        self._asks.apply(frame.asks)
+        return Verdict.APPLIED
+
+    def _gap(self, frame: DepthFrame) -> Verdict:
         self.reset()
         self._held.append(frame)
         return Verdict.GAP
@@ -120,19 +129,21 @@ class Book:
         """What `Quote.mid2` is for a bid and an ask as decoded that sum to this."""
         return self._grid.mid2(sum_of_touch)
 
-    def quote(self, own: OwnOrders, received: int) -> Quote | None:
+    def quote(self, own: OwnOrders, now: Callable[[], int]) -> Quote | None:
         """The touch less our own orders (law 9); the same object as before where it has not changed.
 
-        None: not live, one-sided, or crossed (then `crossed` is set). `received` is this host's Unix ms.
+        None: not live, one-sided, or crossed (then `crossed` is set). `now` gives this host's Unix ms; asked where the
+        touch is another.
         """
         if not self.live:
             return None
         if own.places:
             seen = (self.last_id, self._newest_id, own.version)
             if seen != self._seen:  # asked several times a frame, and what is left of the touch takes a walk
-                own.forget(self.time)
+                if own.ended:
+                    own.forget(self.time)
                 self._seen = (self.last_id, self._newest_id, own.version)
-                self._quote = self._quote_less(own, received)
+                self._quote = self._quote_less(own, now)
             return self._quote
         self._seen = None
         touch = self.touch()
@@ -140,11 +151,7 @@ class Book:
             self._raw = self._quote = None
         elif touch != self._raw:
             self._raw = touch
-            bid, bid_qty, ask, ask_qty = touch
-            grid = self._grid
-            self._quote = self._made(
-                grid.ticks_down(bid), grid.quantity(bid_qty), grid.ticks_up(ask), grid.quantity(ask_qty), received
-            )
+            self._quote = self._made(*self._grid.touch(*touch), now)
         return self._quote
 
     def depth(self, least: int, quantity: Decimal) -> tuple[Levels, Levels]:
@@ -164,14 +171,6 @@ class Book:
 
         return side(self._bids), side(self._asks)
 
-    def _apply(self, frame: DepthFrame) -> None:
-        self.last_id = frame.last_id
-        self.time = frame.time
-        if self._newest_id <= frame.last_id:
-            self._newest_id, self._ticker = frame.last_id, None
-        self._bids.apply(frame.bids)
-        self._asks.apply(frame.asks)
-
     def touch(self) -> Touch | None:
         """The touch as decoded, our own orders included: a cheap sign of change. None where a side is empty."""
         if (told := self._ticker) is not None:
@@ -181,54 +180,51 @@ class Book:
             return None
         return bid, self._bids.levels[bid], ask, self._asks.levels[ask]
 
-    def _quote_less(self, own: OwnOrders, received: int) -> Quote | None:
+    def _quote_less(self, own: OwnOrders, now: Callable[[], int]) -> Quote | None:
         self._raw = None
-        old = self._quote
-        if self._ticker is not None and old is not None and self._only_ours(self._ticker, own):
-            return old  # what stands behind ours is known with the next frame, which our own order's change brings
-        bid = self._free(Side.BUY, self._bids, self._grid.ticks_down, own)
-        ask = self._free(Side.SELL, self._asks, self._grid.ticks_up, own)
-        if bid is None or ask is None:
-            self._quote = None
-        elif old is None or (old.bid, old.bid_qty) != bid or (old.ask, old.ask_qty) != ask:
-            self._quote = self._made(*bid, *ask, received)
-        return self._quote
+        touch, told, old = self.touch(), self._ticker, self._quote
+        if touch is None:
+            return None
+        bid, bid_qty, ask, ask_qty = self._grid.touch(*touch)
+        time = self.time if told is None else told.time
+        if (Side.BUY, bid) in own.places:
+            bid_qty -= own.quantity_at(Side.BUY, bid, time)
+        if (Side.SELL, ask) in own.places:
+            ask_qty -= own.quantity_at(Side.SELL, ask, time)
+        if bid_qty <= 0 or ask_qty <= 0:  # a level that is only ours
+            if told is not None and old is not None:
+                return old  # what stands behind ours is known with the next frame, which our own order's change brings
+            free_bid = (bid, bid_qty) if bid_qty > 0 else self._behind(Side.BUY, touch[0], own)
+            free_ask = (ask, ask_qty) if ask_qty > 0 else self._behind(Side.SELL, touch[2], own)
+            if free_bid is None or free_ask is None:
+                return None
+            (bid, bid_qty), (ask, ask_qty) = free_bid, free_ask
+        if old is not None and old.bid == bid and old.ask == ask and old.bid_qty == bid_qty and old.ask_qty == ask_qty:
+            return old
+        return self._made(bid, bid_qty, ask, ask_qty, now)
 
-    def _only_ours(self, told: TouchFrame, own: OwnOrders) -> bool:
-        """Whether a side of the ticker is a level that is only ours: then it tells nothing of the others."""
+    def _behind(self, side: Side, best: float, own: OwnOrders) -> tuple[int, Decimal] | None:
+        """The next level of a side behind its `best` that is not only ours, with what is not ours of it."""
         grid = self._grid
-        bid = own.quantity_at(Side.BUY, grid.ticks_down(told.bid), told.time)
-        ask = own.quantity_at(Side.SELL, grid.ticks_up(told.ask), told.time)
-        return 0 < grid.quantity(told.bid_qty) <= bid or 0 < grid.quantity(told.ask_qty) <= ask
+        ladder, ticks_of = (self._bids, grid.ticks_down) if side is Side.BUY else (self._asks, grid.ticks_up)
 
-    def _free(
-        self, side: Side, ladder: _Ladder, ticks_of: Callable[[float], int], own: OwnOrders
-    ) -> tuple[int, Decimal] | None:
-        """The best level of a side that is not only ours, with what is not ours of it."""
-
-        def left(price: float, quantity: float, time: int) -> tuple[int, Decimal] | None:
+        def left(price: float, quantity: float) -> tuple[int, Decimal] | None:
+            if not ladder.worse(price, best):
+                return None
             ticks = ticks_of(price)
-            others = self._grid.quantity(quantity) - own.quantity_at(side, ticks, time)
+            others = grid.quantity(quantity) - own.quantity_at(side, ticks, self.time)
             return (ticks, others) if others > 0 else None
 
-        told = self._ticker
-        if told is None:
-            return ladder.first(lambda price, quantity: left(price, quantity, self.time))
-        best, quantity = (told.bid, told.bid_qty) if side is Side.BUY else (told.ask, told.ask_qty)
-        if not quantity:
-            return None
-        return left(best, quantity, told.time) or ladder.first(
-            lambda price, quantity: left(price, quantity, self.time) if ladder.worse(price, best) else None
-        )
+        return ladder.first(left)
 
-    def _made(self, bid: int, bid_qty: Decimal, ask: int, ask_qty: Decimal, received: int) -> Quote | None:
+    def _made(self, bid: int, bid_qty: Decimal, ask: int, ask_qty: Decimal, now: Callable[[], int]) -> Quote | None:
         self.crossed = bid >= ask
         if self.crossed:
             return None
         told = self._ticker
         time, update_id = (self.time, self.last_id) if told is None else (told.time, told.update_id)
         mid2 = bid + ask
-        return Quote(bid, ask, bid_qty, ask_qty, mid2, mid2, time, received, update_id)
+        return Quote(bid, ask, bid_qty, ask_qty, mid2, mid2, time, now(), update_id)
 
 
 class _Ladder:

@@ -42,6 +42,25 @@ class Grid:
             return -(-units // self._tick_units)
         return int((Decimal(repr(price)) / self._tick).to_integral_value(ROUND_CEILING))
 
+    def touch(self, bid: float, bid_qty: float, ask: float, ask_qty: float) -> tuple[int, Decimal, int, Decimal]:
+        """A touch by one call: `ticks_down` of the bid, `ticks_up` of the ask, and their quantities."""
+        scale, step = self._price_scale, self._step_scale
+        low, high = round(bid * scale), round(ask * scale)
+        low_qty, high_qty = round(bid_qty * step), round(ask_qty * step)
+        if (
+            low <= EXACT_MAX
+            and high <= EXACT_MAX
+            and low_qty <= EXACT_MAX
+            and high_qty <= EXACT_MAX
+            and low / scale == bid
+            and high / scale == ask
+            and low_qty / step == bid_qty
+            and high_qty / step == ask_qty
+        ):
+            tick, unit = self._tick_units, self._step_unit
+            return low // tick, low_qty * unit, -(-high // tick), high_qty * unit
+        return self.ticks_down(bid), self.quantity(bid_qty), self.ticks_up(ask), self.quantity(ask_qty)
+
     def price(self, price: float) -> Decimal:
         """The price as the venue wrote it, on the grid or not."""
         units = round(price * self._price_scale)

@@ -35,7 +35,7 @@ class _Rest(msgspec.Struct, gc=False, eq=False):
 
 class OwnOrders:
     """All of the account's own orders in one symbol, of every sub-account. `places` is empty while there are none;
-    `version` is another after each change."""
+    `version` is another after each change; `ended` is what ended and is not forgotten yet."""
 
     def __init__(self) -> None:
         self.places: dict[tuple[Side, int], dict[_Rest, None]] = {}
@@ -43,7 +43,7 @@ class OwnOrders:
         self._answers: dict[tuple[Side, int], tuple[int, Decimal]] = {}  # the newest time asked for, and what was said
         self._standing: dict[str, _Rest] = {}
         self._flying: dict[str, _Rest] = {}
-        self._ended: deque[_Rest] = deque()
+        self.ended: deque[_Rest] = deque()
 
     def in_flight(self, client_id: str, side: Side, ticks: int, quantity: Decimal) -> None:
         """A placing or an amend to `ticks` with `quantity` still to fill is about to leave."""
@@ -56,6 +56,7 @@ class OwnOrders:
         """The fate of the request in flight is known, and `resting` or `gone` has said what became of the order."""
         flying = self._flying.pop(client_id, None)
         if flying is not None:
+            self._changed(flying.place, flying.since)
             self._drop(flying)
 
     def resting(self, client_id: str, side: Side, ticks: int, quantity: Decimal, since_ms: int) -> None:
@@ -94,9 +95,10 @@ class OwnOrders:
         return total
 
     def forget(self, time: int) -> None:
-        """No frame older than this engine time will be asked about any more: drop what ended before."""
-        while self._ended and self._ended[0].until <= time:
-            self._drop(self._ended.popleft())
+        """No frame older than this engine time will be asked about any more: drop what ended before, which changes no
+        answer from then on."""
+        while self.ended and self.ended[0].until <= time:
+            self._drop(self.ended.popleft())
 
     def _add(self, rest: _Rest) -> None:
         self._changed(rest.place, rest.since)
@@ -105,11 +107,11 @@ class OwnOrders:
     def _end(self, rest: _Rest, at_ms: int) -> None:
         self._changed(rest.place, at_ms)
         rest.until = at_ms
-        self._ended.append(rest)
-        self.forget(at_ms - KEEP_MS)
+        self.ended.append(rest)
+        if self.ended[0].until <= at_ms - KEEP_MS:
+            self.forget(at_ms - KEEP_MS)
 
     def _drop(self, rest: _Rest) -> None:
-        self._changed(rest.place, rest.since)
         rests = self.places[rest.place]
         del rests[rest]
         if not rests:

@@ -90,7 +90,7 @@ def batches(
     own = OwnOrders()
     for index, frame in enumerate(prepared):
         last = take(book, frame)
-        quote = book.quote(own, 0)
+        quote = book.quote(own, lambda: 0)
         if index - first + 1 >= size and quote is not before and quote is not None:
             found.append((first, index - first + 1, last))
             first = index + 1

@@ -130,7 +130,7 @@ async def follow(capture: Capture, path: Path, seed: int) -> Outcome:
             market.on_depth(each)
         if not truth.book.live:
             continue
-        is_right = told(market.quote(symbol)) == told(truth.book.quote(own, 0))
+        is_right = told(market.quote(symbol)) == told(truth.book.quote(own, lambda: 0))
         counted += 1
         right += is_right
         if arriving and market.quote(symbol) is not None:

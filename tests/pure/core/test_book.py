@@ -18,6 +18,7 @@ from schemas.market import Quote, Side
 
 TICK, STEP = Decimal("0.10"), Decimal("0.001")
 NONE = OwnOrders()
+AT_0 = lambda: 0  # noqa: E731
 Levels = list[tuple[float, float]]
 
 
@@ -78,7 +79,7 @@ def test_frames_before_the_snapshot_are_held(book: Book) -> None:
     assert not book.heard
     assert book.offer(frame(1, 2, 0)) is Verdict.HELD
     assert book.heard
-    assert book.quote(NONE, 0) is None
+    assert book.quote(NONE, AT_0) is None
 
 
 def test_what_the_snapshot_already_has_is_dropped_and_the_rest_applied(book: Book) -> None:
@@ -86,7 +87,7 @@ def test_what_the_snapshot_already_has_is_dropped_and_the_rest_applied(book: Boo
     book.offer(frame(101, 110, 90, bids=[(100.0, 5.0)]))
     book.offer(frame(115, 120, 110, asks=[(100.1, 6.0)]))
     assert book.anchor(snapshot(105, [(100.0, 1.0)], [(100.1, 1.0)]))
-    assert touch(book.quote(NONE, 0)) == numbers(1000, "5", 1001, "6")
+    assert touch(book.quote(NONE, AT_0)) == numbers(1000, "5", 1001, "6")
     assert book.last_id == 120
 
 
@@ -109,10 +110,10 @@ def test_a_snapshot_newer_than_all_frames_waits_for_the_one_that_spans_it(book: 
     book.offer(frame(101, 110, 99))
     assert book.anchor(snapshot(115, [(100.0, 1.0)], [(100.1, 1.0)]))
     assert not book.live
-    assert book.quote(NONE, 0) is None
+    assert book.quote(NONE, AT_0) is None
     assert book.offer(frame(111, 114, 110)) is Verdict.HELD
     assert book.offer(frame(115, 120, 114)) is Verdict.APPLIED
-    assert touch(book.quote(NONE, 0)) == numbers(1000, "1", 1001, "1")
+    assert touch(book.quote(NONE, AT_0)) == numbers(1000, "1", 1001, "1")
 
 
 def test_the_frame_right_after_the_snapshot_joins_too(book: Book) -> None:
@@ -139,14 +140,14 @@ def test_a_snapshot_at_another_id_proves_that_frames_are_missing(live: Book) -> 
     assert live.anchor(snapshot(200, [(99.0, 1.0)], [(99.1, 1.0)]))
     assert not live.live
     assert live.offer(frame(190, 201, 110)) is Verdict.APPLIED
-    assert touch(live.quote(NONE, 0)) == numbers(990, "1", 991, "1")
+    assert touch(live.quote(NONE, AT_0)) == numbers(990, "1", 991, "1")
 
 
 def test_a_snapshot_that_frames_have_overtaken_changes_nothing(live: Book) -> None:
-    before = live.quote(NONE, 0)
+    before = live.quote(NONE, AT_0)
     assert live.anchor(snapshot(108, [(98.0, 1.0)], [(98.1, 1.0)]))
     assert live.live
-    assert live.quote(NONE, 0) is before
+    assert live.quote(NONE, AT_0) is before
 
 
 # --- the chain ------------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ def test_a_snapshot_that_frames_have_overtaken_changes_nothing(live: Book) -> No
 def test_only_prev_id_makes_the_chain(live: Book) -> None:
     assert live.offer(frame(500, 510, 110)) is Verdict.APPLIED  # U far beyond pu + 1 is normal
     assert live.offer(frame(511, 520, 509)) is Verdict.GAP
-    assert live.quote(NONE, 0) is None
+    assert live.quote(NONE, AT_0) is None
 
 
 def test_the_frame_that_shows_the_gap_is_kept_for_the_next_snapshot(live: Book) -> None:
@@ -175,37 +176,37 @@ def test_a_gap_among_held_frames_asks_for_another_snapshot(book: Book) -> None:
 
 def test_quantities_are_absolute_zero_deletes_and_unknown_deletions_are_normal(live: Book) -> None:
     live.offer(frame(111, 120, 110, bids=[(100.0, 0.0), (42.0, 0.0)], asks=[(100.1, 7.5)]))
-    assert touch(live.quote(NONE, 0)) == numbers(999, "2", 1001, "7.5")
+    assert touch(live.quote(NONE, AT_0)) == numbers(999, "2", 1001, "7.5")
 
 
 def test_the_order_of_levels_in_a_frame_does_not_matter(live: Book) -> None:
     live.offer(frame(111, 120, 110, bids=[(100.0, 0.0), (99.8, 1.0), (99.95, 1.0), (99.9, 3.0)]))
-    assert touch(live.quote(NONE, 0)) == numbers(999, "1", 1001, "3")  # 99.95 is off the grid: the tick below
+    assert touch(live.quote(NONE, AT_0)) == numbers(999, "1", 1001, "3")  # 99.95 is off the grid: the tick below
 
 
 # --- the touch ------------------------------------------------------------------------------------------
 
 
 def test_an_unchanged_touch_is_the_same_object(live: Book) -> None:
-    first = live.quote(NONE, 1)
+    first = live.quote(NONE, lambda: 1)
     live.offer(frame(111, 120, 110, bids=[(90.0, 1.0)]))
-    assert live.quote(NONE, 2) is first
+    assert live.quote(NONE, lambda: 2) is first
     live.offer(frame(121, 130, 120, bids=[(100.0, 1.5)]))
-    changed = live.quote(NONE, 3)
+    changed = live.quote(NONE, lambda: 3)
     assert changed == Quote(1000, 1001, Decimal("1.5"), Decimal(3), 2001, 2001, 130, 3, 130)
 
 
 def test_a_one_sided_book_has_no_touch(live: Book) -> None:
     live.offer(frame(111, 120, 110, asks=[(100.1, 0.0), (100.2, 0.0)]))
-    assert live.quote(NONE, 0) is None
+    assert live.quote(NONE, AT_0) is None
     assert not live.crossed
     live.offer(frame(121, 130, 120, asks=[(100.3, 1.0)]))
-    assert touch(live.quote(NONE, 0)) == numbers(1000, "1", 1003, "1")
+    assert touch(live.quote(NONE, AT_0)) == numbers(1000, "1", 1003, "1")
 
 
 def test_a_crossed_book_has_no_touch_and_says_so(live: Book) -> None:
     live.offer(frame(111, 120, 110, bids=[(100.1, 1.0)]))
-    assert live.quote(NONE, 0) is None
+    assert live.quote(NONE, AT_0) is None
     assert live.crossed
     live.reset()
     assert not live.crossed
@@ -216,42 +217,42 @@ def test_a_crossed_book_has_no_touch_and_says_so(live: Book) -> None:
 
 def test_a_newer_ticker_moves_the_touch(live: Book) -> None:
     assert live.ticker(ticker(115, 99.9, 0.5, 100.1, 3.0))
-    assert live.quote(NONE, 7) == Quote(999, 1001, Decimal("0.5"), Decimal(3), 2000, 2000, 115, 7, 115)
+    assert live.quote(NONE, lambda: 7) == Quote(999, 1001, Decimal("0.5"), Decimal(3), 2000, 2000, 115, 7, 115)
 
 
 @pytest.mark.parametrize("update_id", [109, 110])
 def test_a_ticker_that_the_book_has_is_ignored(live: Book, update_id: int) -> None:
     assert not live.ticker(ticker(update_id, 99.0, 1.0, 99.1, 1.0))
-    assert touch(live.quote(NONE, 0)) == numbers(1000, "1", 1001, "3")
+    assert touch(live.quote(NONE, AT_0)) == numbers(1000, "1", 1001, "3")
 
 
 def test_a_ticker_older_than_the_last_is_ignored(live: Book) -> None:
     live.ticker(ticker(117, 100.0, 9.0, 100.1, 9.0))
     assert not live.ticker(ticker(116, 99.0, 1.0, 99.1, 1.0))
-    assert touch(live.quote(NONE, 0)) == numbers(1000, "9", 1001, "9")
+    assert touch(live.quote(NONE, AT_0)) == numbers(1000, "9", 1001, "9")
 
 
 def test_a_frame_older_than_the_ticker_leaves_it_and_a_newer_one_takes_over(live: Book) -> None:
     live.ticker(ticker(125, 99.9, 0.5, 100.1, 3.0))
     live.offer(frame(111, 120, 110, bids=[(100.0, 8.0)]))
-    assert touch(live.quote(NONE, 0)) == numbers(999, "0.5", 1001, "3")
+    assert touch(live.quote(NONE, AT_0)) == numbers(999, "0.5", 1001, "3")
     live.offer(frame(121, 130, 120, bids=[(99.8, 1.0)]))
-    assert touch(live.quote(NONE, 0)) == numbers(1000, "8", 1001, "3")
+    assert touch(live.quote(NONE, AT_0)) == numbers(1000, "8", 1001, "3")
 
 
 def test_a_ticker_is_nothing_before_the_book_is_live(book: Book) -> None:
     assert not book.ticker(ticker(125, 99.9, 0.5, 100.1, 3.0))
     book.offer(frame(101, 110, 99))
     book.anchor(snapshot(105, [(100.0, 1.0)], [(100.1, 3.0)]))
-    assert touch(book.quote(NONE, 0)) == numbers(1000, "1", 1001, "3")
+    assert touch(book.quote(NONE, AT_0)) == numbers(1000, "1", 1001, "3")
 
 
 def test_a_one_sided_ticker_has_no_touch(live: Book) -> None:
     live.ticker(ticker(115, 100.0, 1.0, 0.0, 0.0))
-    assert live.quote(NONE, 0) is None
+    assert live.quote(NONE, AT_0) is None
     own = OwnOrders()
     own.resting("a", Side.BUY, 5, Decimal(1), 0)
-    assert live.quote(own, 0) is None
+    assert live.quote(own, AT_0) is None
 
 
 # --- less our own (law 9) -------------------------------------------------------------------------------
@@ -261,27 +262,27 @@ def test_a_level_that_is_only_ours_does_not_exist(live: Book) -> None:
     own = OwnOrders()
     own.resting("a", Side.BUY, 1000, Decimal(1), 100)
     own.resting("b", Side.SELL, 1001, Decimal("2.25"), 100)
-    assert touch(live.quote(own, 0)) == numbers(999, "2", 1001, "0.75")
+    assert touch(live.quote(own, AT_0)) == numbers(999, "2", 1001, "0.75")
     own.gone("a", 110)  # the frame of 110 no longer has it: what it shows at 1000 is somebody else's
-    assert touch(live.quote(own, 0)) == numbers(1000, "1", 1001, "0.75")
+    assert touch(live.quote(own, AT_0)) == numbers(1000, "1", 1001, "0.75")
 
 
 def test_more_of_ours_than_the_level_shows_is_not_negative(live: Book) -> None:
     own = OwnOrders()
     own.resting("a", Side.BUY, 1000, Decimal(50), 100)
-    assert touch(live.quote(own, 0)) == numbers(999, "2", 1001, "3")
+    assert touch(live.quote(own, AT_0)) == numbers(999, "2", 1001, "3")
 
 
 def test_a_ticker_that_shows_only_ours_tells_nothing_until_the_next_frame(live: Book) -> None:
     own = OwnOrders()
     own.resting("a", Side.BUY, 998, Decimal(1), 112)
     live.offer(frame(111, 112, 110, bids=[(99.8, 1.0), (99.7, 4.0)]))
-    before = live.quote(own, 0)
+    before = live.quote(own, AT_0)
     assert touch(before) == numbers(1000, "1", 1001, "3")
     live.ticker(ticker(115, 99.8, 1.0, 100.1, 5.0))  # 100.0 and 99.9 are gone, and who knows what else
-    assert live.quote(own, 0) is before
+    assert live.quote(own, AT_0) is before
     live.offer(frame(113, 120, 112, bids=[(100.0, 0.0), (99.9, 0.0), (99.7, 0.0), (99.5, 6.0)]))
-    assert touch(live.quote(own, 0)) == numbers(995, "6", 1001, "3")
+    assert touch(live.quote(own, AT_0)) == numbers(995, "6", 1001, "3")
 
 
 def test_without_an_earlier_touch_the_book_behind_a_ticker_of_ours_is_the_best_guess(live: Book) -> None:
@@ -289,22 +290,22 @@ def test_without_an_earlier_touch_the_book_behind_a_ticker_of_ours_is_the_best_g
     own.resting("a", Side.BUY, 998, Decimal(1), 112)
     live.ticker(ticker(115, 99.8, 1.0, 100.1, 5.0))
     live.offer(frame(111, 112, 110, bids=[(99.8, 1.0), (99.7, 4.0)]))
-    assert touch(live.quote(own, 0)) == numbers(997, "4", 1001, "5")
+    assert touch(live.quote(own, AT_0)) == numbers(997, "4", 1001, "5")
 
 
 def test_the_same_touch_less_our_own_is_the_same_object(live: Book) -> None:
     own = OwnOrders()
     own.resting("a", Side.BUY, 1000, Decimal("0.5"), 100)
-    first = live.quote(own, 1)
+    first = live.quote(own, lambda: 1)
     live.offer(frame(111, 120, 110, bids=[(90.0, 1.0)]))
-    assert live.quote(own, 2) is first
+    assert live.quote(own, lambda: 2) is first
 
 
 def test_a_book_that_is_only_ours_has_no_touch(live: Book) -> None:
     own = OwnOrders()
     own.resting("a", Side.BUY, 1000, Decimal(50), 100)
     own.resting("b", Side.BUY, 999, Decimal(50), 100)
-    assert live.quote(own, 1) is None
+    assert live.quote(own, lambda: 1) is None
 
 
 # --- against a book kept the slow way -------------------------------------------------------------------
@@ -337,7 +338,7 @@ def test_the_touch_is_that_of_a_book_kept_in_decimals(
         expected = None
         if bids and asks and max(bids) < min(asks):
             expected = (max(bids), bids[max(bids)], min(asks), asks[min(asks)])
-        assert touch(book.quote(own, 0)) == expected
+        assert touch(book.quote(own, AT_0)) == expected
 
 
 # --- bounds ---------------------------------------------------------------------------------------------
@@ -357,7 +358,7 @@ def test_memory_is_bounded_whatever_the_stream_sends(monkeypatch: pytest.MonkeyP
         book._bids.apply([level for level in gone if level[0] != 999.9])
     assert len(book._bids.levels) <= 230
     assert len(book._bids._heap) <= 230
-    assert touch(book.quote(NONE, 0)) == numbers(9999, "1999", 10001, "1")
+    assert touch(book.quote(NONE, AT_0)) == numbers(9999, "1999", 10001, "1")
 
 
 def test_frames_held_without_a_snapshot_are_bounded(book: Book) -> None:

@@ -124,7 +124,7 @@ def test_the_touch_equals_every_recorded_ticker_of_the_same_update(
         book.offer(frame)
         if book.live and frame.last_id in tickers:
             compared += 1
-            assert shown(book.quote(own, 0), tick) == tickers[frame.last_id]
+            assert shown(book.quote(own, lambda: 0), tick) == tickers[frame.last_id]
     assert book.live
     assert book.last_id == changes[-1].last_id
     assert compared >= (capture.raw if form == "raw" else capture.merged)
@@ -148,8 +148,8 @@ def test_tickers_between_frames_never_cross_the_book_and_are_what_it_tells(
             assert book.anchor(frames.snapshot(data))
         elif stream.endswith("@bookTicker") and book.ticker(frames.touch(data)):
             taken += 1
-            assert shown(book.quote(own, 0), tick) == Told(*msgspec.structs.astuple(texts(data)))
-        assert book.quote(own, 0) is not None or not book.live
+            assert shown(book.quote(own, lambda: 0), tick) == Told(*msgspec.structs.astuple(texts(data)))
+        assert book.quote(own, lambda: 0) is not None or not book.live
         assert not book.crossed
     assert taken > 1000
     cases(taken)

@@ -43,6 +43,14 @@ def test_a_tick_that_is_no_power_of_ten_divides_exactly(ticks: int, tick: str) -
     assert Grid(size, size).ticks_down(x) == Grid(size, size).ticks_up(x) == ticks
 
 
+@given(st.lists(st.tuples(st.integers(0, 3 * EXACT_MAX), st.integers(0, 9)), min_size=4, max_size=4))
+def test_a_touch_is_its_parts(parts: list[tuple[int, int]]) -> None:
+    bid, bid_qty, ask, ask_qty = (wire(units, places)[1] for units, places in parts)
+    grid = Grid(Decimal("0.05"), Decimal("0.001"))
+    expected = (grid.ticks_down(bid), grid.quantity(bid_qty), grid.ticks_up(ask), grid.quantity(ask_qty))
+    assert grid.touch(bid, bid_qty, ask, ask_qty) == expected
+
+
 def test_a_price_off_the_grid_counts_as_the_worse_tick() -> None:
     grid = Grid(Decimal("0.05"), Decimal("0.001"))
     assert (grid.ticks_down(100.13), grid.ticks_up(100.13)) == (2002, 2003)

@@ -97,7 +97,7 @@ class Chase:
         self.act()
 
     def act(self) -> None:
-        quote = self.book.quote(self.own, 0)
+        quote = self.book.quote(self.own, lambda: 0)
         if self.asked or quote is None:
             return
         target = min(quote.bid + 1, quote.ask - 1)

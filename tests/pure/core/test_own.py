@@ -102,6 +102,17 @@ def test_what_ended_is_forgotten(own: OwnOrders) -> None:
     assert not own.places
 
 
+def test_forgetting_changes_no_answer_and_no_version(own: OwnOrders) -> None:
+    own.resting("a", BUY, 100, TEN, 1000)
+    own.resting("a", BUY, 100, TWO, 2000)
+    assert own.quantity_at(BUY, 100, 3000) == TWO
+    before = own.version
+    own.forget(3000)
+    assert not own.ended
+    assert own.quantity_at(BUY, 100, 3000) == TWO
+    assert own.version == before
+
+
 def test_an_answer_stands_until_something_changes_at_its_time(own: OwnOrders) -> None:
     own.resting("a", BUY, 100, TEN, 1000)
     assert own.quantity_at(BUY, 100, 2000) == TEN

@@ -120,19 +120,17 @@ class Assembly:
 
     def _compose_bus(self, hears: Hears) -> None:
         parts, clock = self.parts, self.parts.clock
-        self.watch = Watch(clock, self._deadline, hears.on_lost)
+        self.watch = Watch(clock, hears.on_lost)
         self.caller = self.new_caller()
         tell = self.watch.on_store
         self.lease = Lease(self.new_caller(), self.names, clock, self.tasks, parts.holder, parts.folder, tell)
+        self.watch.lease_deadline = self.lease.deadline
         outbox = Outbox(parts.folder)
         self.store = Store(parts.link(), self.names, self.lease, clock, self.tasks, outbox, tell)
 
     def new_caller(self) -> Caller:
         """One more connection to Redis."""
         return Caller(self.parts.link())
-
-    def _deadline(self) -> float:
-        return self.lease.deadline()
 
     def _compose_venue(self) -> None:
         config, parts = self.config, self.parts

@@ -124,7 +124,7 @@ class Execution:
 
     async def _run(self, approved: Approved, durable: Durable, waits: bool) -> None:
         request = approved.request
-        action = _action(request)
+        action = type(request).__name__.lower()
         permit = partial(self._outcomes.may_send, request.client_id, approved.exit)
         # While Redis writes: what is left then is to wait for the rate budget, ask `permit`, stamp, sign and send.
         send = self._venue.prepare(request, approved.exit, permit)
@@ -284,12 +284,8 @@ class Execution:
         self._supervise(request, self._resolve(request, settle, known), name)
 
     async def _resolve(self, request: Place | Amend | Cancel, settle_ms: int, known: Callable[[], None]) -> None:
-        await self._look_up(request, _action(request), settle_ms)
+        await self._look_up(request, type(request).__name__.lower(), settle_ms)
         known()
-
-
-def _action(request: Place | Amend | Cancel) -> str:
-    return type(request).__name__.lower()
 
 
 def _give_up(waiting: asyncio.Future[Any]) -> None:

@@ -128,7 +128,7 @@ class Governor:
 
     def ample(self, charge: Charge) -> bool:
         """Whether it may be sent at once and nobody need be asked: then send it in this very turn of the loop."""
-        return not self._turns and not self._kept and self._limiter.easy(charge, self._now())
+        return not self._turns.count and not self._kept and self._limiter.easy(charge, self._now())
 
     async def turn(self, charge: Charge, errand: Errand) -> None:
         """Return when it may be sent, which has to follow in the same turn of the loop. Raises `Short`."""
@@ -169,7 +169,7 @@ class Governor:
         """Not within its patience: an owner stands in line to be called, anybody else comes again."""
         wait_ms = max(1, self._limiter.turns_in_ms(self._now()))
         text = "nothing was sent: the venue's rate limit is used up"
-        if not errand.owner or len(self._turns) >= LINE_MAX:
+        if not errand.owner or self._turns.count >= LINE_MAX:
             return Short(f"{text} for {wait_ms} ms more", wait_ms)
         self._stand(charge, errand)
         return Short(f"{text}; it leaves as soon as it can, as the market is then", wait_ms, called=True)
@@ -194,7 +194,7 @@ class Governor:
     def unsent(self, charge: Charge) -> None:
         """What was said to be sent certainly was not."""
         self._limiter.release(charge)
-        if self._turns:
+        if self._turns.count:
             self._serve()
 
     def answered(self, charge: Charge, usage: Usage | None, sent_at: int) -> None:
@@ -243,14 +243,14 @@ class Governor:
         self._serve()
 
     def _arm(self) -> None:
-        if self._alarm is None and (self._turns or self._choosy or self._starving):
+        if self._alarm is None and (self._turns.count or self._choosy or self._starving):
             self._alarm = self._clock.call_later(self._limiter.turns_in_ms(self._now()) / 1000, self._window)
 
     def _window(self) -> None:
         """A window has turned."""
         self._alarm = None
         self._serve()
-        if not self._turns and self._limiter.easy(Charge(), self._now()):
+        if not self._turns.count and self._limiter.easy(Charge(), self._now()):
             choosy, self._choosy = self._choosy, set()
             for owner in choosy:
                 self._heard.on_ample(owner)
@@ -261,11 +261,11 @@ class Governor:
         starving = since is not None and (self._starving or self._now() - since >= STARVED_MS)
         if starving != self._starving:
             self._starving = starving
-            self._heard.on_starving(len(self._turns) if starving else 0, str(self.used()))
+            self._heard.on_starving(self._turns.count if starving else 0, str(self.used()))
 
     def used(self) -> dict[str, int]:
         """`rateBudget` of `pms:health`."""
-        counts = {"waiting": len(self._turns), "choosy": len(self._choosy), "conflated": self.conflated}
+        counts = {"waiting": self._turns.count, "choosy": len(self._choosy), "conflated": self.conflated}
         return self._limiter.used(self._now()) | counts
 
 

@@ -37,13 +37,13 @@ class HaltFile:
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / FILE
         self._name = str(self._path)
-        self._seen: tuple[int, int, int] | None = None
+        self.seen: tuple[int, int, int] | None = None  # its stamp when it was last read or written here
 
     def read(self, now: int) -> tuple[Halt, ...]:
         """The halts written down. One that can't be read halts everything: a halt is never lost to a damaged file."""
         if self._path is None:
             return ()
-        self._seen = self._stamp()
+        self.seen = self.stamp()
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=tuple[Halt, ...])
         except FileNotFoundError:
@@ -67,15 +67,13 @@ class HaltFile:
             os.fsync(folder)
         finally:
             os.close(folder)
-        self._seen = self._stamp()
+        self.seen = self.stamp()
 
-    def changed(self) -> bool:
-        """Whether another hand has written it since it was last read or written here. One stat: asked before each
-        entry."""
-        return self._path is not None and self._stamp() != self._seen
-
-    def _stamp(self) -> tuple[int, int, int] | None:
-        assert self._path is not None, "asked only where there is a file"
+    def stamp(self) -> tuple[int, int, int] | None:
+        """What stands there; another than `seen`: another hand has written it since. None: there is no file. One stat:
+        asked before each entry."""
+        if self._path is None:
+            return None
         try:
             found = os.stat(self._name)
         except OSError:
@@ -130,9 +128,9 @@ class Halts:
 
         Read right before each entry; a halt.json written by another hand is seen here.
         """
-        if self._file.changed():
+        if self._file.stamp() != self._file.seen:
             self.look()
-        halt = self.covering(sub_account, symbol)
+        halt = self.covering(sub_account, symbol) if self._by_scope else None
         if halt is not None:
             return f"halted ({halt.subject or 'all'}): {halt.cause}"
         return "" if self._reducing is None else f"reduce only: {self._reducing.cause}"
@@ -174,7 +172,7 @@ class Halts:
         """See what another hand writes into the file, where no entry is about to leave."""
         while True:
             await clock.sleep(LOOK_S)
-            if self._file.changed():
+            if self._file.stamp() != self._file.seen:
                 self.look()
 
     def put(self, halt: Halt, request_id: str = "") -> None:

@@ -62,9 +62,7 @@ class Prompt(asyncio.Future[T]):
     For what must not wait for its turn. Ended in any other way it is an ordinary future. One task awaits it.
     """
 
-    def __init__(self) -> None:
-        super().__init__(loop=asyncio.get_running_loop())
-        self._waker: tuple[Callable[..., object], contextvars.Context | None] | None = None
+    _waker: tuple[Callable[..., object], contextvars.Context | None] | None = None
 
     def add_done_callback(self, fn: Callable[..., object], /, *, context: contextvars.Context | None = None) -> None:
         if self._waker is None and not self.done():

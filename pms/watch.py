@@ -7,6 +7,7 @@ any of it. `Permits` for requests is read here too: lease and Redis, right befor
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import structlog
 
@@ -33,9 +34,9 @@ _log = structlog.get_logger("pms.watch")
 class Watch:
     """See the module."""
 
-    def __init__(self, clock: Clock, lease_deadline: Callable[[], float], on_lost: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, on_lost: Callable[[str], None]) -> None:
         self._clock = clock
-        self._lease_deadline = lease_deadline
+        self.lease_deadline: Callable[[], float] = lambda: -inf  # without a lease nothing may leave
         self._on_lost = on_lost
         self._desk: Desk | None = None
         self._halts: Halts | None = None
@@ -67,11 +68,11 @@ class Watch:
             return f"{next(iter(self._unwritable))}_unavailable"
         if self._clock_off:
             return "clock_off"
-        return "lease_not_renewed" if self.past_deadline() else ""
+        return "lease_not_renewed" if self._clock.monotonic() > self.lease_deadline() else ""
 
     def past_deadline(self) -> bool:
         """Whether the lease was not renewed in time."""
-        return self._clock.monotonic() > self._lease_deadline()
+        return self._clock.monotonic() > self.lease_deadline()
 
     @property
     def degraded(self) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class Gate:
         self, method: str, target: str, send: Callable[[], Awaitable[Response]], charge: Charge, lane: Lane
     ) -> Response:
         """The same for whichever way `send` takes."""
-        wait = self.wait_ms(method, target)
+        wait = self.wait_ms(method, target) if self._shut_until or self._orders_shut_until else 0
         if wait:
             raise Held(f"nothing was sent: the venue has told us to be silent for {wait} ms more", wait)
         governor = self.governor

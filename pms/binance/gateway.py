@@ -103,14 +103,15 @@ class BinanceVenue(Venue):
     def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
         request = queries.order(order)
         passage = Passage(refusal, partial(self._governor.errand, order, exits))
-        send = partial(self._order, request, self.rest.sign(request), passage, self._answer_of(order))
+        decode = codec.order if isinstance(order, Amend) else self._answer_of(order)
+        send = partial(self._order, request, self.rest.sign(request), passage, decode)
         if isinstance(order, Cancel) and not order.conditional:
             return partial(self._together.send, order, send, refusal)
         return send
 
-    def _answer_of(self, order: Place | Amend | Cancel) -> Callable[[bytes], Report]:
+    def _answer_of(self, order: Place | Cancel) -> Callable[[bytes], Report]:
         """How the answer to a request is read."""
-        if isinstance(order, Amend) or not order.conditional:
+        if not order.conditional:
             return codec.order
         if isinstance(order, Place):
             return conditionals.placed
@@ -238,7 +239,6 @@ class BinanceVenue(Venue):
         return errors.outcome(answer) if isinstance(answer, Verdict) else None
 
     def host_clock_error_ms(self) -> int:
-        """How far this host's clock is ahead of the venue's."""
         return self._venue_clock.host_error_ms()
 
     async def measure_clock(self) -> None:

@@ -6,7 +6,6 @@ Decimals are written plainly, without exponent, as the port gave them; rounding 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 
 import msgspec
 
@@ -56,14 +55,14 @@ def place_conditional(order: Place) -> Request:
     params = [
         ("algoType", "CONDITIONAL"),
         ("symbol", order.symbol),
-        ("side", order.side.value),
+        ("side", order.side),
         ("type", order.order_type),
-        ("quantity", _plain(order.quantity)),
-        ("triggerPrice", _plain(order.trigger_price)),
+        ("quantity", f"{order.quantity:f}"),
+        ("triggerPrice", f"{order.trigger_price:f}"),
         ("workingType", order.working_type),
     ]
     if order.order_type in ("STOP", "TAKE_PROFIT"):
-        params += [("timeInForce", order.time_in_force), ("price", _plain(order.price))]
+        params += [("timeInForce", order.time_in_force), ("price", f"{order.price:f}")]
     if order.reduce_only:
         params.append(("reduceOnly", "true"))
     params.append(("clientAlgoId", order.client_id))
@@ -74,12 +73,12 @@ def place(order: Place) -> Request:
     """RESULT: the final state of what executes at once; a resting order answers NEW all the same."""
     params = [
         ("symbol", order.symbol),
-        ("side", order.side.value),
+        ("side", order.side),
         ("type", order.order_type),
-        ("quantity", _plain(order.quantity)),
+        ("quantity", f"{order.quantity:f}"),
     ]
     if order.order_type == "LIMIT":
-        params += [("timeInForce", order.time_in_force), ("price", _plain(order.price))]
+        params += [("timeInForce", order.time_in_force), ("price", f"{order.price:f}")]
     if order.reduce_only:
         params.append(("reduceOnly", "true"))
     params += [("newClientOrderId", order.client_id), ("newOrderRespType", "RESULT")]
@@ -90,9 +89,9 @@ def place(order: Place) -> Request:
 def amend(change: Amend) -> Request:
     params = [
         ("symbol", change.symbol),
-        ("side", change.side.value),
-        ("quantity", _plain(change.quantity)),
-        ("price", _plain(change.price)),
+        ("side", change.side),
+        ("quantity", f"{change.quantity:f}"),
+        ("price", f"{change.price:f}"),
         ("origClientOrderId", change.client_id),
     ]
     query = encode(params)
@@ -156,7 +155,3 @@ def listen_key(method: str, urgent: bool = True) -> Request:
     """POST makes or returns the key, PUT prolongs it and tells which it is. Only the API key is sent, no signature
     (binance.md 2). What is not `urgent` leaves the last of the weight to others."""
     return Request(method, "/fapi/v1/listenKey", signed=False, lane=Lane.EXIT if urgent else Lane.READ)
-
-
-def _plain(number: Decimal) -> str:
-    return f"{number:f}"

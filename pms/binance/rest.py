@@ -155,8 +155,7 @@ class Rest:
     async def _exchange(self, request: Request, signing: Signing | Framed | None) -> Response:
         """Send, the fast way if it is open. What was written is never sent again, but for a look-up, which changes
         nothing."""
-        if (framed := self._framed(request, signing)) is not None:
-            assert self.socket is not None, "it has framed it"
+        if self.socket is not None and (framed := self._framed(request, signing)) is not None:
             looks = request.method == "GET"
             send = partial(self.socket.send, framed, LOOK_UP_S if looks else ANSWER_S)
             try:

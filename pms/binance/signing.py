@@ -7,7 +7,7 @@ percent-encoded itself. Refuses to read key files: a private key is given as PEM
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+_BLOCK = 64  # of SHA-256, bytes
 KeyType = Literal["hmac", "ed25519", "rsa"]
 # In a query, in JSON, and in JSON that is quoted in JSON.
 _SENT = re.compile(r"""((?:signature|listenKey)\\*"?\s*[:=]\s*\\*"?)[^&\s"'\\]+""", re.IGNORECASE)
@@ -24,14 +25,21 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # RFC 3986 unreserved: what 
 
 def encode(params: Sequence[tuple[str, str]]) -> str:
     """`a=1&b=2` with percent-encoded UTF-8 values, in the given order. Names are ours and need no encoding."""
-    if not is_plain(params):
-        params = [(name, quote(value, safe="")) for name, value in params]
-    return "&".join([f"{name}={value}" for name, value in params])
+    query = values = ""
+    for name, value in params:
+        values += value
+        query += f"&{name}={value}"
+    if _PLAIN(values) is None:
+        return "&".join([f"{name}={quote(value, safe='')}" for name, value in params])
+    return query[1:]
 
 
 def is_plain(params: Sequence[tuple[str, str]]) -> bool:
     """Whether no value needs quoting, in a URL or in JSON."""
-    return _PLAIN("".join([value for _, value in params])) is not None
+    values = ""
+    for _, value in params:
+        values += value
+    return _PLAIN(values) is not None
 
 
 def unsaid(text: str, key: str) -> str:
@@ -64,40 +72,41 @@ class Part(Protocol):
         ...
 
 
-class _MacPart:
+class _MacPart(msgspec.Struct):
     """By HMAC: the beginning is hashed already."""
 
-    __slots__ = ("_mac",)
-
-    def __init__(self, mac: hmac.HMAC) -> None:
-        self._mac = mac
+    inner: hashlib._Hash
+    outer: hashlib._Hash
 
     def sign(self, tail: str) -> str:
-        self._mac.update(tail.encode("ascii"))
-        return self._mac.hexdigest()
+        self.inner.update(tail.encode("ascii"))
+        mac = self.outer.copy()
+        mac.update(self.inner.digest())
+        return mac.hexdigest()
 
 
-class _KeyPart:
+class _KeyPart(msgspec.Struct):
     """By a private key, which signs a whole text."""
 
-    __slots__ = ("_head", "_sign")
-
-    def __init__(self, sign: Callable[[bytes], bytes], head: str) -> None:
-        self._sign = sign
-        self._head = head
+    key: Callable[[bytes], bytes]
+    head: str
 
     def sign(self, tail: str) -> str:
-        return b64encode(self._sign((self._head + tail).encode("ascii"))).decode("ascii")
+        return b64encode(self.key((self.head + tail).encode("ascii"))).decode("ascii")
 
 
 class Signer:
     """An API secret ready to sign. An HMAC secret is keyed once and copied per request, which saves hashing the key
-    each time. Raises ValueError, with nothing of the secret in it. See `Credentials`.
+    each time; the two hashes of RFC 2104 are kept here, since `hmac` takes three times as long for a copy of them.
+    Raises ValueError, with nothing of the secret in it. See `Credentials`.
     """
 
     def __init__(self, secret: str, kind: KeyType = "hmac", passphrase: str = "") -> None:
         self.kind = kind
-        self._keyed = hmac.new(secret.encode() if kind == "hmac" else b"", digestmod="sha256")
+        key = secret.encode() if kind == "hmac" else b""
+        key = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
         self._private = None if kind == "hmac" else _private(secret, kind, passphrase)
 
     def sign(self, query: str, timestamp_ms: int, window_ms: int) -> str:
@@ -113,28 +122,25 @@ class Signer:
         """The beginning of a text to sign, ahead of the moment of sending."""
         if self._private is not None:
             return _KeyPart(self._private, head)
-        mac = self._keyed.copy()
-        mac.update(head.encode("ascii"))
-        return _MacPart(mac)
+        inner = self._inner.copy()
+        inner.update(head.encode("ascii"))
+        return _MacPart(inner, self._outer)
 
 
-class Signing:
+class Signing(msgspec.Struct):
     """One query, signed up to its timestamp."""
 
-    __slots__ = ("_part", "_quoted", "_text")
-
-    def __init__(self, part: Part, text: str, quoted: bool) -> None:
-        self._part = part
-        self._text = text
-        self._quoted = quoted
+    part: Part
+    text: str
+    quoted: bool
 
     def at(self, timestamp_ms: int) -> str:
         """The query completed by timestamp and signature: to be sent as it is, now. To be asked once."""
         stamp = str(timestamp_ms)
-        signature = self._part.sign(stamp)
-        if self._quoted:
+        signature = self.part.sign(stamp)
+        if self.quoted:
             signature = quote(signature, safe="")
-        return f"{self._text}{stamp}&signature={signature}"
+        return f"{self.text}{stamp}&signature={signature}"
 
 
 def _private(pem: str, kind: KeyType, passphrase: str) -> Callable[[bytes], bytes]:

@@ -135,11 +135,18 @@ class Limiter:
 
     def easy(self, charge: Charge, now: int) -> bool:
         """Whether there is so much left that nobody need be asked. The hot path: each request passes here."""
-        weight, slot, minute = self._easy
+        weight, slot, minute = self._windows
+        if not (
+            weight.ends - MINUTE_MS <= now < weight.ends
+            and slot.ends - SLOT_MS <= now < slot.ends
+            and minute.ends - MINUTE_MS <= now < minute.ends
+        ):
+            self.turns_in_ms(now)  # each window is the one that it is now
+        most_weight, most_10s, most_1m = self._easy
         return (
-            self._weight.used(now) + charge.weight <= weight
-            and self._slot.used(now) + charge.orders_10s <= slot
-            and self._minute.used(now) + charge.orders_1m <= minute
+            weight.told + weight.flying + charge.weight <= most_weight
+            and slot.told + slot.flying + charge.orders_10s <= most_10s
+            and minute.told + minute.flying + charge.orders_1m <= most_1m
         )
 
     def fits(self, charge: Charge, lane: Lane, now: int) -> bool:
@@ -167,7 +174,9 @@ class Limiter:
         self._minute.flying -= charge.orders_1m
 
     def sent(self, charge: Charge, lane: Lane, now: int) -> None:
-        self.hold(charge)
+        self._weight.flying += charge.weight  # as `hold`, spelled out: each request passes here
+        self._slot.flying += charge.orders_10s
+        self._minute.flying += charge.orders_1m
         if lane is Lane.RECOVERY:
             self._reads.used(now)
             self._reads.told += charge.weight

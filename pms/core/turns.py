@@ -39,15 +39,12 @@ class Waiting:
 
 
 class Turns:
-    """The line."""
+    """The line. `count` is how many stand in it."""
 
     def __init__(self) -> None:
         self._lanes: dict[Lane, OrderedDict[str, deque[Waiting]]] = {lane: OrderedDict() for lane in Lane}
         self._called: dict[str, Waiting] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
 
     def join(self, one: Waiting) -> None:
         """Stand at the end of its account's part of the line; one that will be called only once."""
@@ -56,7 +53,7 @@ class Turns:
                 return
             self._called[one.key] = one
         self._lanes[one.lane].setdefault(one.account, deque()).append(one)
-        self._count += 1
+        self.count += 1
 
     def leave(self, one: Waiting) -> None:
         """Stand there no longer; nothing where it was served."""
@@ -99,7 +96,7 @@ class Turns:
         return served
 
     def _gone(self, one: Waiting) -> None:
-        self._count -= 1
+        self.count -= 1
         if one.called:
             del self._called[one.key]
 

@@ -43,7 +43,7 @@ def test_exits_go_before_children_near_the_touch_and_these_before_far_ones() -> 
         turns.join(one(key, lane))
     assert keys(turns, 3) == ["exit", "other exit", "near"]
     assert keys(turns, 3) == ["far"]
-    assert len(turns) == 0
+    assert turns.count == 0
 
 
 def test_a_cancel_passes_exits_that_wait_for_order_slots() -> None:
@@ -74,7 +74,7 @@ def test_an_owner_that_is_to_be_called_waits_once() -> None:
     turns = Turns()
     turns.join(one("chase", called=True))
     turns.join(one("chase", called=True))
-    assert len(turns) == 1
+    assert turns.count == 1
     assert turns.calls("chase")
     assert keys(turns, 5) == ["chase"]
     assert not turns.calls("chase")

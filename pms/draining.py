@@ -26,15 +26,12 @@ class Draining:
         self._desk = desk
         self._clock = clock
         self._begun = asyncio.Event()
-
-    @property
-    def reason(self) -> str:
-        """Why nothing new is started; empty where that is not so."""
-        return "the daemon drains: what runs may finish, nothing new begins" if self._begun.is_set() else ""
+        self.reason = ""  # why nothing new is started; empty where that is not so
 
     def begin(self) -> None:
         """From now on; only a new start ends it."""
         _log.info("draining", algos=self.running)
+        self.reason = "the daemon drains: what runs may finish, nothing new begins"
         self._begun.set()
 
     @property

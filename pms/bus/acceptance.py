@@ -7,11 +7,12 @@ and what a command does. Times are Unix ms.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import msgspec
 
 from schemas import codec
-from schemas.commands import FUTURE_MS, PRIVILEGED, REDUCING, Decoded
+from schemas.commands import FUTURE_MS, PRIVILEGED, REDUCING, Decoded, Envelope
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
 from schemas.records import SYSTEM
@@ -37,10 +38,6 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     early: bool = False
 
     @property
-    def strict(self) -> bool:
-        return self.entry_id != ""
-
-    @property
     def entry_ms(self) -> int | None:
         """Redis' time of the entry."""
         return int(self.entry_id.split("-")[0]) if self.entry_id else None
@@ -49,23 +46,21 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A decoded command with what identifies it.
 
-    `request_id` may be missing ("") where the command only reduces risk.
+    `request_id` may be missing ("") where the command only reduces risk. `ignored`: unknown fields at the list door.
     """
 
     arrival: Arrival
-    decoded: Decoded
+    command: Command
+    envelope: Envelope
+    ignored: tuple[str, ...]
     request_id: str
     sub_account: str
     digest: str
 
     @property
-    def command(self) -> Command:
-        return self.decoded.command
-
-    @property
     def issued_at(self) -> int | None:
         """When it was issued, as far as anybody says."""
-        given = self.decoded.envelope.issued_at
+        given = self.envelope.issued_at
         return self.arrival.entry_ms if given is None else given
 
 
@@ -81,7 +76,9 @@ def identify(arrival: Arrival, decoded: Decoded, owner: str) -> Item:
         raise Invalid(ErrorCode.MISSING_FIELD, message, path="requestId")
     return Item(
         arrival=arrival,
-        decoded=decoded,
+        command=decoded.command,
+        envelope=decoded.envelope,
+        ignored=decoded.ignored,
         request_id=request_id,
         sub_account=sub_account,
         digest=digest(sub_account.encode(), decoded.command.type.encode(), codec.encode(decoded.command)),
@@ -100,12 +97,13 @@ def check_door(item: Item, admin_only: bool) -> None:
         raise Invalid(ErrorCode.NOT_ALLOWED, message)
 
 
-def check_age(item: Item, venue_now: int, redis_now: int) -> None:
-    """Neither too old nor from the future. Entry ids are judged by Redis' clock, issuedAt by the venue's.
+def check_age(item: Item, venue_now: Callable[[], int], redis_now: Callable[[], int]) -> None:
+    """Neither too old nor from the future. Entry ids are judged by Redis' clock, issuedAt by the venue's; the one that
+    is needed is asked.
 
     Raises `Invalid` (STALE_COMMAND).
     """
-    envelope = item.decoded.envelope
+    envelope = item.envelope
     issued_at, now = envelope.issued_at, venue_now
     if issued_at is None:
         issued_at, now = item.arrival.entry_ms, redis_now
@@ -114,7 +112,7 @@ def check_age(item: Item, venue_now: int, redis_now: int) -> None:
             message = "it lay in its list when the daemon started and has no issuedAt: nobody knows how old it is."
             raise Invalid(ErrorCode.STALE_COMMAND, message)
         return
-    age = now - issued_at
+    age = now() - issued_at
     if age > envelope.max_age_ms:
         message = f"the command is {age} ms old, over {envelope.max_age_ms} ms; nothing was done. Send it anew."
         raise Invalid(ErrorCode.STALE_COMMAND, message, ageMs=age, maxAgeMs=envelope.max_age_ms)

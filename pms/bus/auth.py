@@ -78,14 +78,11 @@ def _signature(secret: str, command_type: str, signed: bytes) -> str:
 
 
 class Keyring:
-    """The keys in force; without any, every command is taken unsigned."""
+    """The keys; without any, none is `in_force`, and every command is taken unsigned."""
 
     def __init__(self, keys: Iterable[CommandKey]) -> None:
         self._keys = {key.key_id: key for key in keys}
-
-    @property
-    def in_force(self) -> bool:
-        return bool(self._keys)
+        self.in_force = bool(self._keys)
 
     def check(self, item: Item, now: int) -> None:
         """Raises `Unauthorised`: AUTH_FAILED (unsigned, unknown key, wrong signature), AUTH_EXPIRED, NOT_ALLOWED (a
@@ -97,7 +94,7 @@ class Keyring:
             raise
 
     def _check(self, item: Item, now: int) -> None:
-        envelope, command_type = item.decoded.envelope, item.command.type
+        envelope, command_type = item.envelope, item.command.type
         key = self._keys.get(envelope.key_id or "")
         signed, signature = signed_part(item.arrival.body)
         if key is None or not signature or envelope.nonce is None or envelope.timestamp is None:

@@ -34,7 +34,14 @@ class Caller:
 
     async def call(self, *words: Word, within_s: float = ANSWER_S) -> Reply:
         """The reply. Raises Gone (it may have been executed) and Refusal (an error reply)."""
-        (reply,) = await self.calls([words], within_s)
+        if not self._open:
+            await self._connect()
+        (answer,) = self.begin((words,))
+        try:
+            async with asyncio.timeout(within_s):
+                reply = await answer
+        except TimeoutError:
+            raise self._too_late(within_s) from None
         if isinstance(reply, Refusal):
             raise reply
         return reply
@@ -63,8 +70,11 @@ class Caller:
             async with asyncio.timeout(within_s):
                 return [await future for future in begun]
         except TimeoutError:
-            self._drop("no answer in time")
-            raise Gone(f"no answer within {within_s} s") from None
+            raise self._too_late(within_s) from None
+
+    def _too_late(self, within_s: float) -> Gone:
+        self._drop("no answer in time")
+        return Gone(f"no answer within {within_s} s")
 
     async def _connect(self) -> None:
         async with self._opening:

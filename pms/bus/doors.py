@@ -20,7 +20,7 @@ from pms.bus.link import Refusal, Reply
 from pms.clock import Clock
 from pms.tasks import Tasks
 from schemas.commands import COMMANDS, REDUCING
-from schemas.keys import COMMAND_BODY_FIELD, COMMAND_GROUP, COMMAND_TYPE_FIELD, Keys
+from schemas.keys import COMMAND_BODY_FIELD, COMMAND_GROUP, COMMAND_TYPE_FIELD, Keys, ListDoor
 
 BLOCK_MS = 500  # how long a reader waits in Redis, and so how long closing takes at most
 SCAN_S = 5.0
@@ -53,7 +53,9 @@ class Doors:
         self._streams = {keys.commands: False, keys.admin: True}
         # BRPOP serves its keys in order: what only reduces risk comes first.
         words = sorted(COMMANDS, key=lambda word: (word not in REDUCING, word))
-        self._lists = [keys.command_list(word, admin) for word in words for admin in (True, False)]
+        self._lists = {
+            keys.command_list(word, admin): ListDoor(word, admin) for word in words for admin in (True, False)
+        }
         self._early: dict[str, int] = {}
         self._busy: set[tuple[str, str]] = set()
         self._finished: list[tuple[str, str]] = []
@@ -199,7 +201,7 @@ class Doors:
             await self._clock.sleep(BREATH_S)
 
     def _popped(self, name: str, body: bytes) -> Arrival:
-        door = self._keys.list_door(name)
+        door = self._lists.get(name) or self._keys.list_door(name)
         assert door is not None
         early = self._early.get(name, 0) > 0
         if early:

@@ -54,6 +54,10 @@ class Executor(Protocol):
         """
         ...
 
+    def may_claim_first(self, command: Command) -> bool:
+        """Whether `claims_first` can be true of such a command."""
+        ...
+
     def claims_first(self, command: Command, sub_account: str) -> bool:
         """Whether nothing at all is done for the command before the step that claims it: a repeat is found there, and
         Redis need not be asked before.

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 import structlog
 
 from pms.bus import acceptance
@@ -39,14 +40,11 @@ Turn = tuple[Item, Answers]  # a command, and the look-up of its request id on i
 _log = structlog.get_logger("pms.bus.inbox")
 
 
-class _Known:
+class _Known(msgspec.Struct, frozen=True, eq=False):
     """A request of this process: its body's digest, and its reply once there is one."""
 
-    __slots__ = ("digest", "reply")
-
-    def __init__(self, digest: str) -> None:
-        self.digest = digest
-        self.reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    digest: str
+    reply: asyncio.Future[bytes]
 
 
 class Inbox:
@@ -109,7 +107,7 @@ class Inbox:
             self._tasks.spawn(self._refuse(item, Failure.of(ErrorCode.RATE_LIMITED, message)), "bus.inbox refuse")
 
     def _identify(self, arrival: Arrival) -> Item:
-        decoded = decode_command(arrival.type, arrival.body, arrival.strict)
+        decoded = decode_command(arrival.type, arrival.body, arrival.entry_id != "")
         item = acceptance.identify(arrival, decoded, self._executor.owner(decoded.command))
         if self._keyring.in_force:
             self._keyring.check(item, self._venue_now())
@@ -122,13 +120,18 @@ class Inbox:
         known = self._recent.get(key) if item.request_id else None
         if known is not None:
             await self._requests.repeat(item, known.digest, await asyncio.shield(known.reply))
-        else:
-            known = _Known(item.digest)
-            if item.request_id:
-                self._remember(key, known)
-            self._conclude(item, known, await self._first(item, known, ahead))
+            self._doors.done(item.arrival)
             return
-        self._doors.done(item.arrival)
+        known = _Known(item.digest, asyncio.get_running_loop().create_future())
+        if item.request_id:
+            self._remember(key, known)
+        context = self._requests.context(item)
+        self._under_way[context] = item
+        try:
+            reply = await self._first(item, known, ahead, context)
+        finally:
+            del self._under_way[context]
+        self._conclude(item, known, reply)
 
     def _conclude(self, item: Item, known: _Known, reply: bytes) -> None:
         known.reply.set_result(reply)
@@ -144,16 +147,8 @@ class Inbox:
             if self._recent[oldest].reply.done():
                 del self._recent[oldest]
 
-    async def _first(self, item: Item, known: _Known, ahead: Answers) -> bytes:
+    async def _first(self, item: Item, known: _Known, ahead: Answers, context: Context) -> bytes:
         """The reply to a request that this process sees for the first time."""
-        context = self._requests.context(item)
-        self._under_way[context] = item
-        try:
-            return await self._accepted(item, known, ahead, context)
-        finally:
-            del self._under_way[context]
-
-    async def _accepted(self, item: Item, known: _Known, ahead: Answers, context: Context) -> bytes:
         if ahead or not self._requests.claims_first(item):
             stored, foreign = await self._requests.look_up(item, ahead)
             if stored is not None:
@@ -162,7 +157,7 @@ class Inbox:
                 return await self._requests.foreign(item)
         try:
             acceptance.check_door(item, self._admin_only)
-            acceptance.check_age(item, self._venue_now(), self._doors.redis_now())
+            acceptance.check_age(item, self._venue_now, self._doors.redis_now)
             if self._keyring.in_force:
                 await self._requests.once(item)
         except Invalid as error:

@@ -54,15 +54,15 @@ class Requests:
 
     def context(self, item: Item) -> Context:
         """What the executor is given beside the command."""
-        door: Literal["stream", "list"] = "stream" if item.arrival.strict else "list"
+        door: Literal["stream", "list"] = "stream" if item.arrival.entry_id else "list"
         return Context(self._asked(item), self._outcomes, door, item.arrival.admin)
 
     def ask_ahead(self, item: Item) -> Answers:
-        """Begin the look-up before the command has its turn.
+        """Begin the look-up before the command has its turn, unless it may turn out then that none is needed.
 
         What comes in between comes through this process, which knows it.
         """
-        if not item.request_id or self.claims_first(item):
+        if not item.request_id or self._executor.may_claim_first(item.command):
             return []
         return self._ask.begin(self._questions(item))
 
@@ -168,7 +168,7 @@ class Requests:
     async def once(self, item: Item) -> None:
         """See that a signed command's nonce is used for this request alone. Raises `Invalid` (AUTH_REPLAYED,
         REDIS_UNAVAILABLE)."""
-        envelope = item.decoded.envelope
+        envelope = item.envelope
         assert envelope.key_id is not None, "the keyring has let it through"
         assert envelope.nonce is not None, "the keyring has let it through"
         key, ours = self._keys.nonce(envelope.key_id, envelope.nonce), f"{item.request_id} {item.digest}".encode()
@@ -261,7 +261,7 @@ class Requests:
         )
 
     def _encode(self, item: Item, reply: Reply) -> bytes:
-        return outcomes.encode_reply(reply, item.decoded.ignored)
+        return outcomes.encode_reply(reply, item.ignored)
 
 
 def kept(reply: bytes) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import structlog
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
@@ -35,15 +35,21 @@ class Dispatch:
 
     async def handle(self, command: Command, context: Context) -> Reply:
         """The outcome of one command."""
+        before = bind_contextvars(requestId=context.request_id)
         try:
-            with structlog.contextvars.bound_contextvars(requestId=context.request_id):
-                return await self._rows[type(command)].handle(command, context)
+            return await self._rows[type(command)].handle(command, context)
         except Invalid as refusal:
             return refusal.failure()
+        finally:
+            reset_contextvars(**before)
+
+    def may_claim_first(self, command: Command) -> bool:
+        row = self._rows.get(type(command))
+        return row is not None and row.claims_first is not None
 
     def claims_first(self, command: Command, sub_account: str) -> bool:
         row = self._rows.get(type(command))
-        return row is not None and row.claims_first(command, sub_account)
+        return row is not None and row.claims_first is not None and row.claims_first(command, sub_account)
 
     def owner(self, command: Command) -> str:
         """The sub-account of what an id in the command names; empty where nothing is named or known."""

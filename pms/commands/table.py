@@ -17,10 +17,6 @@ Handle = Callable[[Any, Context], Awaitable[Reply]]
 Tell = Callable[[Reply], Awaitable[None]]  # gives a reply before the final one
 
 
-def _never(command: Any, sub_account: str) -> bool:
-    return False
-
-
 async def _nothing(command: Any, request: Request, tell: Tell) -> Reply | None:
     return None
 
@@ -28,14 +24,14 @@ async def _nothing(command: Any, request: Request, tell: Tell) -> Reply | None:
 class Row(msgspec.Struct, frozen=True):
     """How one type of command is carried out.
 
-    `claims_first`: nothing at all is done for it before the step that claims it (pms.bus.executor). `was_started`: what
-    an earlier daemon made of an accepted request, from the ids allocated for it; None: it had not left. It may take its
-    time to find out, once it has told what is known so far. `preview`: what
-    `validate` answers for it, nothing sent; None: it can't be validated.
+    `claims_first`: nothing at all is done for it before the step that claims it (pms.bus.executor); None: never so.
+    `was_started`: what an earlier daemon made of an accepted request, from the ids allocated for it; None: it had not
+    left. It may take its time to find out, once it has told what is known so far. `preview`: what `validate` answers
+    for it, nothing sent; None: it can't be validated.
     """
 
     handle: Handle
-    claims_first: Callable[[Any, str], bool] = _never
+    claims_first: Callable[[Any, str], bool] | None = None
     was_started: Callable[[Any, Request, Tell], Awaitable[Reply | None]] = _nothing
     preview: Callable[[Any, str], Awaitable[ValidateReply]] | None = None
 

@@ -52,6 +52,9 @@ class Desk:
         self.done.append((context.sub_account, command.type, context.request_id))
         return self.reply
 
+    def may_claim_first(self, command: Command) -> bool:
+        return self.first
+
     def claims_first(self, command: Command, sub_account: str) -> bool:
         return self.first
 

@@ -50,12 +50,12 @@ def refused(check: Any, *given: Any) -> ErrorCode | None:
     ],
 )
 def test_a_command_is_neither_too_old_nor_from_the_future(body, entry, redis_ahead, code) -> None:
-    assert refused(acceptance.check_age, item(entry=entry, **body), NOW, NOW + redis_ahead) == code
+    assert refused(acceptance.check_age, item(entry=entry, **body), lambda: NOW, lambda: NOW + redis_ahead) == code
 
 
 @pytest.mark.parametrize("kind, code", [("chase", ErrorCode.STALE_COMMAND), ("cancel_all", None), ("close_all", None)])
 def test_an_early_list_entry_of_no_known_age_is_refused_unless_it_reduces_risk(kind, code) -> None:
-    assert refused(acceptance.check_age, item(kind, early=True, subAccountId="main"), NOW, NOW) == code
+    assert refused(acceptance.check_age, item(kind, early=True, subAccountId="main"), lambda: NOW, lambda: NOW) == code
 
 
 def test_a_request_id_may_be_missing_only_where_risk_is_reduced_or_the_entry_names_itself() -> None:

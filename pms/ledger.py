@@ -30,7 +30,7 @@ class Ledger:
 
     def __init__(self, names: Keys, commits: Commits) -> None:
         self.names = names
-        self._commits = commits
+        self.commit = commits.commit  # of what memory has already
         self.orders: dict[str, Order] = {}
         self.positions: dict[tuple[str, str], Position] = {}
         self.sub_accounts: dict[str, SubAccount] = {}
@@ -41,10 +41,6 @@ class Ledger:
         self.open_by_symbol: defaultdict[str, set[str]] = defaultdict(set)
         self._by_exchange_id: dict[tuple[str, int], str] = {}
         self._revisions: dict[tuple[str, str], int] = {}
-
-    def commit(self, batch: Batch) -> Durable:
-        """Commit what memory has already."""
-        return self._commits.commit(batch)
 
     def position(self, sub_account_id: str, symbol: str) -> Position:
         """A sub-account's book of a symbol; a flat one where it never traded."""

@@ -15,7 +15,7 @@ from algos.registry import Kind
 from algos.view import View
 from pms.bus.batch import Batch, Claim, Delete, Durable, Event, Index, Put, Record
 from pms.ledger import Ledger
-from schemas import codec, events, keys
+from schemas import codec, keys
 from schemas.books import Position, Risk
 from schemas.events_orders import Event as EventBody
 from schemas.events_orders import OrderEvent
@@ -75,7 +75,7 @@ class Unit:
         """Publish with this step. The request that caused it is added where the event names none."""
         if self._request_id and not body.request_id:
             body = msgspec.structs.replace(body, request_id=self._request_id)
-        self._events.append(Event(body.sub_account_id, body.type, events.encode_event(body)))
+        self._events.append(Event(body.sub_account_id, body.type, codec.encode(body)))
 
     def order(self, order: Order, happened: Iterable[str] = ()) -> None:
         """Keep an order's record and publish what happened to it."""

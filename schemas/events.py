@@ -94,11 +94,6 @@ class Numbered(msgspec.Struct, frozen=True, rename="camel"):
     request_id: str = ""
 
 
-def encode_event(event: Event) -> bytes:
-    """The body of an event, without seq, prevSeq and epoch."""
-    return encode(event)
-
-
 def decode_event(body: bytes | str) -> tuple[Event, Numbered]:
     """A published event with its number. Raises `Invalid` (MALFORMED) for what is no event of ours."""
     numbered = decode(Numbered, body)

@@ -9,7 +9,7 @@ from pms.bus.batch import Batch, Committed, Event
 from pms.bus.link import Word
 from pms.bus.outbox import Entry
 from pms.bus.scripts import COMMIT
-from schemas.events import encode_event
+from schemas.codec import encode
 from schemas.events_system import SeqJump
 from schemas.keys import Keys
 from schemas.records import SYSTEM
@@ -55,4 +55,4 @@ def committed(batch: Batch, last: int) -> Committed:
 def jump(last: int, to: int, now_ms: int) -> Batch:
     """The batch that announces numbering on from `to` after `last` (contract.md, events out)."""
     told = SeqJump(ts=now_ms, sub_account_id=SYSTEM, from_seq=last, to_seq=to)
-    return Batch(events=(Event(SYSTEM, told.type, encode_event(told)),))
+    return Batch(events=(Event(SYSTEM, told.type, encode(told)),))

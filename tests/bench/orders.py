@@ -7,6 +7,7 @@ references on one uvloop, so that both wake from the same idleness and are distu
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import tempfile
@@ -136,7 +137,7 @@ async def rows_over_ws(redis_url: str, measured: VenueProcess) -> list[Row]:
 @asynccontextmanager
 async def _both(redis_url: str, measured: VenueProcess, entry: str) -> AsyncIterator[None]:
     """Daemon and references, their orders leaving the same way."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _apart():
         async with product(redis_url, measured.port, Path(folder), entry):
             where, start = urlsplit(redis_url), made_up(1, MOVES, 0)
             levels = msgspec.convert([start.bids, start.asks], list[list[tuple[float, float]]], strict=False)
@@ -150,6 +151,17 @@ async def _both(redis_url: str, measured: VenueProcess, entry: str) -> AsyncIter
                     entry == "ws",
                 )
             yield
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Keep this process off the core on which the venue measures. Redis, started before, may use both."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[:-1] or cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 async def _measure(measured: VenueProcess) -> list[Row]:

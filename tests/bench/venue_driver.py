@@ -2,12 +2,14 @@
 
 `python -m tests.bench.venue_driver REDIS_SOCKET PASSWORD`: prints its port, then answers each line `NAME COUNT` on
 stdin with one line of JSON, the times of that path in microseconds by candidate. Candidates take turns, with pauses
-as on a real market, so that what is measured is a process that has just woken (perf.md: cold costs 3–5 × hot).
+as on a real market, so that what is measured is a process that has just woken (perf.md: cold costs 3–5 × hot). The
+last core is this process' own: a venue is never woken on its client's core.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import threading
@@ -389,6 +391,8 @@ async def serve(redis_path: str, password: str) -> None:
 
 
 def main() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[-1:])
     uvloop.run(serve(sys.argv[1], sys.argv[2]))
 
 

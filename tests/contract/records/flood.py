@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from schemas import events
+from schemas import codec, events
 from schemas.events_orders import OrderEvent, OrderEventType
 from schemas.market import Side
 from schemas.orders import Order, OrderState, Origin
@@ -19,7 +19,7 @@ QUANTITY, PART, PRICE, FEE = D("0.010"), D("0.005"), D("61800.10"), D("0.0618001
 
 def numbered(event: events.Event, seq: int, previous: int) -> bytes:
     """The bytes that the atomic function makes of an event."""
-    return b'{"seq":%d,"prevSeq":%d,"epoch":3,' % (seq, previous) + events.encode_event(event)[1:]
+    return b'{"seq":%d,"prevSeq":%d,"epoch":3,' % (seq, previous) + codec.encode(event)[1:]
 
 
 def _order(number: int) -> Order:

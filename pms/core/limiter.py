@@ -76,12 +76,13 @@ class Limits(msgspec.Struct, frozen=True):
 class Window:
     """One counter. Times are venue-corrected ms."""
 
-    __slots__ = ("carried", "ends", "flying", "length_ms", "limit", "told", "told_at")
+    __slots__ = ("carried", "ends", "flying", "length_ms", "limit", "silent", "told", "told_at")
 
     def __init__(self, length_ms: int, limit: int) -> None:
         self.length_ms = length_ms
         self.limit = limit
-        self.told = 0  # the venue's newest word, or our own count where it was silent
+        self.told = 0  # the venue's newest word
+        self.silent = 0  # answered without a word: in `told` only once something sent later has brought one
         self.told_at = 0
         self.flying = 0  # sent and not answered, or promised: may land in this window
         self.carried = 0  # answered around the coming edge: may have been counted beyond it
@@ -90,12 +91,12 @@ class Window:
     def used(self, now: int) -> int:
         if not self.ends - self.length_ms <= now < self.ends:
             self._turn(now)
-        return self.told + self.flying
+        return self.told + self.silent + self.flying
 
     def _turn(self, now: int) -> None:
         """Another window; after a step back of the clock nothing is forgotten."""
         if now >= self.ends:
-            self.told = self.carried if now < self.ends + self.length_ms else 0
+            self.told, self.silent = 0, self.carried if now < self.ends + self.length_ms else 0
             self.told_at = now
             self.carried = 0
         self.ends = ((now - MARGIN_MS) // self.length_ms + 1) * self.length_ms + MARGIN_MS
@@ -107,10 +108,10 @@ class Window:
         if self.ends - now <= 2 * MARGIN_MS:
             self.carried += cost
         if counted is None or sent_at < self.ends - self.length_ms:  # silent, or maybe of the window before
-            self.told += cost
-        elif (
-            sent_at > self.told_at or counted > self.told
-        ):  # asked after all we know: it has it all in it, and may put it right
+            self.silent += cost
+        elif sent_at > self.told_at:  # asked after all we know: it has it all in it, and may put it right
+            self.told, self.silent = counted, 0
+        elif counted > self.told:
             self.told = counted
         self.told_at = now
 
@@ -144,9 +145,9 @@ class Limiter:
             self.turns_in_ms(now)  # each window is the one that it is now
         most_weight, most_10s, most_1m = self._easy
         return (
-            weight.told + weight.flying + charge.weight <= most_weight
-            and slot.told + slot.flying + charge.orders_10s <= most_10s
-            and minute.told + minute.flying + charge.orders_1m <= most_1m
+            weight.told + weight.silent + weight.flying + charge.weight <= most_weight
+            and slot.told + slot.silent + slot.flying + charge.orders_10s <= most_10s
+            and minute.told + minute.silent + minute.flying + charge.orders_1m <= most_1m
         )
 
     def fits(self, charge: Charge, lane: Lane, now: int) -> bool:
@@ -179,7 +180,7 @@ class Limiter:
         self._minute.flying += charge.orders_1m
         if lane is Lane.RECOVERY:
             self._reads.used(now)
-            self._reads.told += charge.weight
+            self._reads.told += charge.weight  # our own word
 
     def answered(self, charge: Charge, usage: Usage | None, sent_at: int, now: int) -> None:
         """What was sent at `sent_at` was answered, or its answer is lost (None)."""

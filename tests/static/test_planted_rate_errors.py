@@ -21,9 +21,16 @@ ERRORS = {
     "what is in flight is forgotten": Planted(
         18,
         "pms/core/limiter.py",
-        "return self.told + self.flying",
-        "return self.told",
+        "return self.told + self.silent + self.flying",
+        "return self.told + self.silent",
         LIMITER + "test_what_is_in_flight_counts_as_used",
+    ),
+    "an older word counts for what was answered without one": Planted(
+        18,
+        "pms/core/limiter.py",
+        "            self.told = counted\n        self.told_at",
+        "            self.told, self.silent = counted, 0\n        self.told_at",
+        LIMITER + "test_a_word_from_before_a_silent_answer_does_not_count_for_it",
     ),
     "an old window's count fills the new one": Planted(
         18,

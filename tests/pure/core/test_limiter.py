@@ -7,7 +7,7 @@ import heapq
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pms.core.limiter import (
@@ -116,6 +116,20 @@ def test_a_lost_answer_counts_as_if_it_had_been_counted() -> None:
     assert window.used(at(2)) == 1
 
 
+def test_a_word_from_before_a_silent_answer_does_not_count_for_it() -> None:
+    """Two are on their way at once: the first's answer tells of itself and is late, the second's tells nothing."""
+    window = Window(SLOT_MS, 10)
+    window.used(at(1))
+    window.flying += 3
+    window.answered(1, 1, at(1), at(1.1))
+    window.answered(1, None, at(1.2), at(1.3))
+    window.answered(1, 2, at(1.2), at(1.4))
+    assert window.used(at(1.4)) == 3
+    window.flying += 1
+    window.answered(1, 4, at(1.5), at(1.6))
+    assert window.used(at(1.6)) == 4
+
+
 def test_an_older_answer_that_comes_late_does_not_lower_the_count() -> None:
     window = Window(SLOT_MS, 10)
     window.used(at(1))
@@ -217,8 +231,13 @@ requests = st.lists(
 )
 
 
+_AT_ONCE = Asked(0, Lane.EXIT, True, 0, 0, True)
+_LATE_AND_SILENT = _AT_ONCE._replace(back_ms=1), _AT_ONCE._replace(tells=False)
+
+
 @settings(max_examples=300, deadline=None)
 @given(requests, st.integers(-MARGIN_MS, MARGIN_MS), st.integers(0, 9_999))
+@example([*[_AT_ONCE] * 18, *_LATE_AND_SILENT, _AT_ONCE._replace(after_ms=1)], 0, 0)
 def test_no_window_of_the_venue_ever_gets_more_than_its_limit_nor_entries_more_than_theirs(
     asked: list[Asked], ahead_ms: int, start_ms: int
 ) -> None:

@@ -63,7 +63,7 @@ class OrderEntry:
             for order in intents:
                 verdict, order = self._judge(order)
                 verdicts.append(verdict if isinstance(verdict, Denied) else None)
-                if verdicts[-1] is None:
+                if verdicts[-1] is None and len(verdicts) < len(intents):  # another is judged beside it
                     self._ledger.remember(order)
                     self._count(order)
                     tried.append(order)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -22,6 +23,7 @@ SLOT_MAX = 36**3 - 1
 ATTEMPT_MAX = 36**3 - 1
 
 _SHAPE = re.compile(r"^pms-([0-9a-z]{4})-([0-9a-z]{10})-([0-9a-z]{6})-([0-9a-z]{3})-([0-9a-z]{3})-([0-9a-z])$")
+_VALUES = bytes(DIGITS.find(chr(code)) + 1 for code in range(256))  # of a character: a digit counts one more
 _VENUE_PREFIXES = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")
 
 
@@ -60,6 +62,7 @@ class Foreign(msgspec.Struct, frozen=True):
 Parsed = OrderId | Damaged | VenueOrder | Foreign
 
 
+@lru_cache(maxsize=1024)  # an epoch is the same for all orders of a daemon's life, and slots and attempts are small
 def base36(number: int, width: int) -> str:
     """`number` in base 36, zero-padded to `width`. Raises ValueError when it does not fit."""
     text = ""
@@ -83,8 +86,8 @@ def _check(body: str) -> str:
     """ISO 7064 style hybrid check over the body (modulus 36): finds every single wrong character, and all but about one
     in a thousand swaps of neighbours."""
     product = 36
-    for character in body:
-        total = (product + DIGITS.find(character) + 1) % 36 or 36
+    for value in body.encode().translate(_VALUES):
+        total = (product + value) % 36 or 36
         product = total * 2 % 37
     return DIGITS[(37 - product) % 36]
 

@@ -86,17 +86,20 @@ class Leverage:
 
     def _target(self, symbol: str, wanted: int, adds: Decimal) -> int:
         """min(highest asked, highest whose bracket covers the gross notional after the order)."""
-        ledger = self._ledger
-        held = [book for (_, name), book in ledger.positions.items() if name == symbol and book.signed_quantity]
-        resting = ledger.open_orders(symbol)
-        asked = max(wanted, *(book.leverage for book in held), *(order.leverage for order in resting), 1)
+        ledger, asked, gross = self._ledger, max(wanted, 1), adds
         table = self._brackets.get(symbol)
-        if not table:  # not read yet: the venue itself refuses what its table does not allow
-            return asked
-        mark = self._mark(symbol)
-        gross = sum((abs(book.signed_quantity) * (mark or book.entry_price) for book in held), adds)
-        gross += sum((order.remaining * order.price for order in resting if not order.reduce_only), ZERO)
-        return min(asked, margin.max_leverage(table, gross))
+        mark = self._mark(symbol) if table else ZERO
+        for (_, name), book in ledger.positions.items():
+            if name == symbol and book.signed_quantity:
+                asked = max(asked, book.leverage)
+                gross += abs(book.signed_quantity) * (mark or book.entry_price)
+        for client_id in ledger.open_by_symbol[symbol]:
+            order = ledger.orders[client_id]
+            asked = max(asked, order.leverage)
+            if not order.reduce_only:
+                gross += order.remaining * order.price
+        # Not read yet: the venue itself refuses what its table does not allow.
+        return min(asked, margin.max_leverage(table, gross)) if table else asked
 
     async def _set(self, symbol: str, target: int) -> None:
         sent = self._sent[symbol]

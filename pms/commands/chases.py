@@ -15,8 +15,9 @@ from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands.algos import Algos
 from pms.commands.denials import invalid
+from pms.commands.needs import Needs
 from pms.commands.previews import numbers
-from pms.commands.starting import Needs, Planned
+from pms.commands.starting import Planned
 from pms.commands.table import Row
 from pms.commands.terms import Terms
 from pms.core.risk import Denied
@@ -56,7 +57,7 @@ class ChaseDoor:
         return params
 
     def planned(self, params: ChaseParams, quotes: Mapping[str, Quote]) -> Sequence[Planned]:
-        instrument = self._terms.instrument(params.symbol, params.reduce_only)
+        instrument = self._terms.instruments[params.symbol]
         price = _first_price(params, instrument, quotes[params.symbol])
         return (Planned(params.symbol, params.side, params.quantity, price, params.leverage, params.reduce_only),)
 
@@ -128,7 +129,7 @@ def _first_price(params: ChaseParams, instrument: Instrument, quote: Quote) -> D
         quote.bid,
         quote.ask,
         params.stalk_offset_ticks,
-        pricing.scaled_pct(params.stalk_offset_pct),
+        pricing.scaled_pct(params.stalk_offset_pct) if params.stalk_offset_pct else 0,
         params.aggressive,
         0,
     )

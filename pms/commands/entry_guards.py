@@ -34,7 +34,7 @@ _LEGS = (_Leg("stop_loss", "stopLoss", "stop"), _Leg("take_profit", "takeProfit"
 
 def wanted(command: Command) -> bool:
     """Whether a command asks for a protection of what it enters."""
-    return any(getattr(command, leg.field, None) is not None for leg in _LEGS)
+    return getattr(command, "stop_loss", None) is not None or getattr(command, "take_profit", None) is not None
 
 
 def check_entry(desk: Desk, command: Any, quotes: Mapping[str, Quote]) -> None:
@@ -116,7 +116,8 @@ async def begin(
     """An algo and its protection begin in one step with the claim of the request `by`; False where it was taken before,
     and nothing of them stands."""
     with desk.step(by, claim) as unit:
-        launch(desk, guards, by)
+        if guards:
+            launch(desk, guards, by)
         desk.launch(algo, actions, None, by)
     assert unit.durable is not None, "a step with a record is committed"
     if isinstance(await unit.durable, Duplicate):

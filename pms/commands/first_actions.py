@@ -6,7 +6,7 @@ them. Refuses to record and to send.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from algos.children import Exit, Spawn
@@ -17,6 +17,7 @@ from pms.core.risk import Denied
 from pms.desk import Desk
 from pms.family import Family, view_of
 from pms.runner import Runner
+from schemas.market import Quote
 from schemas.orders import Order
 
 Refused = tuple[Order, Denied]  # an order, and what the gate has against it
@@ -28,10 +29,10 @@ class FirstActions:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def begin(self, kind: Kind, who: Identity, params: Any) -> Decided:
-        """The first record and actions of an algo as things stand now."""
+    def begin(self, kind: Kind, who: Identity, params: Any, quotes: Mapping[str, Quote]) -> Decided:
+        """The first record and actions of an algo as things stand now; `quotes` are the newest of its symbols."""
         symbol = getattr(params, "symbol", "")
-        desk, quote = self._desk, self._desk.market.quote(symbol)
+        desk, quote = self._desk, quotes.get(symbol)
         state, actions = kind.start(who, params, desk.instruments.get(symbol), quote, desk.now())
         if kind.backed:  # what it may close from the venue is among the things as they stand
             most, net = desk.covers.share(kind.view(state))
@@ -54,8 +55,10 @@ class FirstActions:
                 yield from self._orders(*self._child(runner, action))
 
     def _child(self, runner: Runner, action: Spawn) -> tuple[Runner, Sequence[Action]]:
-        kind = KINDS[action.kind]
-        state, actions = self.begin(kind, Family.identity(view_of(runner), action), action.params)
+        kind, symbol = KINDS[action.kind], getattr(action.params, "symbol", "")
+        quote = self._desk.market.quote(symbol)
+        quotes = {} if quote is None else {symbol: quote}
+        state, actions = self.begin(kind, Family.identity(view_of(runner), action), action.params, quotes)
         return self._desk.begin(kind, state), actions
 
     def described(self, runner: Runner, actions: Sequence[Action]) -> list[dict[str, Any]]:

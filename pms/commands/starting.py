@@ -7,8 +7,7 @@ is an `Invalid` with a code of the closed list, and then nothing was done.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
@@ -24,9 +23,10 @@ from pms.commands import answers, entry_guards
 from pms.commands.denials import invalid
 from pms.commands.first_actions import FirstActions, Refused
 from pms.commands.identity import OwnerIds, Taken, taken
+from pms.commands.needs import MarketNeeds, Needs
 from pms.commands.previews import numbers
 from pms.commands.table import Row, Tell
-from pms.commands.terms import PRICE_BACK_S, PRICE_WAIT_S, Terms
+from pms.commands.terms import PRICE_BACK_S, Terms
 from pms.desk import Desk
 from pms.leverage import Leverage
 from pms.market_tape import Arrived
@@ -43,15 +43,6 @@ _BY_ITSELF = frozenset((Cause.SELF_TRADE, Cause.REDUCE_ONLY))
 _NOBODY = "0000000000"  # the id of an algo that is only looked at
 
 
-class Needs(msgspec.Struct, frozen=True):
-    """A symbol that an algo trades. `leverage` 0: as it stands. `priced`: it can't begin without a price."""
-
-    symbol: str
-    leverage: int = 1
-    reduce_only: bool = False
-    priced: bool = True
-
-
 class Planned(msgspec.Struct, frozen=True):
     """What an algo is to trade of a symbol on one side, `price` being what it would ask first."""
 
@@ -61,11 +52,6 @@ class Planned(msgspec.Struct, frozen=True):
     price: Decimal
     leverage: int = 1
     reduce_only: bool = False
-
-    @property
-    def adds(self) -> Decimal:
-        """The notional that it adds."""
-        return ZERO if self.reduce_only else self.quantity * self.price
 
 
 class Door(Protocol):
@@ -111,7 +97,7 @@ class Starts:
     ) -> None:
         self._desk = desk
         self._accounts = accounts
-        self._terms = terms
+        self._market = MarketNeeds(desk.market, terms)
         self._leverage = leverage
         self._ids = ids
         self._epoch = epoch
@@ -138,22 +124,26 @@ class Starts:
             raise Invalid(ErrorCode.NOT_READY, f"trading is not open: {reason}. Nothing was done; send it again.")
         needs = door.needs(command, context.sub_account)
         account = self._accounts.named(context.sub_account, self._desk.now())
-        async with self._watched(needs) as quotes:
+        await self._market.watch(needs)
+        try:
+            quotes = await self._market.quotes(needs)
             params = door.params(command, account.id, quotes)
             entry_guards.check_entry(self._desk, command, quotes)
             planned = door.planned(params, quotes)
-            wanted = _leverages(needs, planned)
-            if not all(self._leverage.is_set(*one) for one in wanted):
-                runner, actions = self._look(door, account, params)
+            wanted = self._unset(needs, planned)
+            if wanted:
+                runner, actions = self._look(door, account, params, quotes)
                 self._refuse(runner, actions, planned, context.request_id)
                 for one in wanted:
                     await self._leverage.ensure(*one)
-                await self._prices(needs, PRICE_BACK_S)  # one may have gone meanwhile
+                quotes = await self._market.quotes(needs, PRICE_BACK_S)  # one may have gone meanwhile
             try:
-                runner = await self._launch(door, command, account, params, planned, context)
+                runner = await self._launch(door, command, account, params, planned, quotes, context)
             except Taken:
                 return taken(context)
             self._follow(runner)
+        finally:
+            await self._market.release(needs)
         return door.reply(runner.state)
 
     def _prepared(self, door: Door, command: Command, sub_account: str) -> bool:
@@ -164,39 +154,37 @@ class Starts:
             needs = door.needs(command, sub_account)
         except Invalid:
             return True  # refused before anything is done
-        return all(self._leverage.is_set(need.symbol, need.leverage) for need in needs if need.leverage)
+        return not self._unset(needs, ())
 
-    @asynccontextmanager
-    async def _watched(self, needs: Sequence[Needs]) -> AsyncIterator[dict[str, Quote]]:
-        """Have a book of each symbol, and a price where one is needed. Raises Invalid."""
-        market = self._desk.market
-        instruments = [self._terms.instrument(need.symbol, need.reduce_only) for need in needs]
-        for instrument in instruments:
-            await market.watch(instrument)
-        try:
-            quotes = await self._prices(needs)
-            newest = {need.symbol: market.quote(need.symbol) for need in needs}
-            yield quotes | {symbol: quote for symbol, quote in newest.items() if quote is not None}
-        finally:
-            for instrument in instruments:
-                await market.release(instrument.symbol)
-
-    async def _prices(self, needs: Sequence[Needs], wait_s: float = PRICE_WAIT_S) -> dict[str, Quote]:
-        """Each price that is needed, all of them fresh when this returns. Raises Invalid."""
-        symbols = [need.symbol for need in needs if need.priced]
-        while True:
-            quotes = {symbol: await self._terms.quote(symbol, wait_s) for symbol in symbols}
-            if all(self._desk.market.quote(symbol) is not None for symbol in symbols):
-                return quotes
+    def _unset(self, needs: Sequence[Needs], planned: Sequence[Planned]) -> list[tuple[str, int, Decimal]]:
+        """(symbol, leverage, notional added) of each symbol that is traded to add and whose leverage is to be set."""
+        unset = []
+        for need in needs:
+            if not need.leverage:
+                continue
+            adds = ZERO
+            for one in planned:
+                if one.symbol == need.symbol and not one.reduce_only:
+                    adds += one.quantity * one.price
+            if not self._leverage.is_set(need.symbol, need.leverage, adds):
+                unset.append((need.symbol, need.leverage, adds))
+        return unset
 
     async def _launch(
-        self, door: Door, command: Command, owner: SubAccount, params: Any, planned: Sequence[Planned], context: Context
+        self,
+        door: Door,
+        command: Command,
+        owner: SubAccount,
+        params: Any,
+        planned: Sequence[Planned],
+        quotes: Mapping[str, Quote],
+        context: Context,
     ) -> Runner:
         """Raises Invalid (nothing done) or Taken (the request was accepted before)."""
         desk, kind, now = self._desk, door.kind, self._desk.now()
         algo_id = self._ids.next(kind.letter, now)
         who = Identity(algo_id, owner.id, owner.tag, self._epoch(), context.request_id)
-        state, actions = self._first.begin(kind, who, params)
+        state, actions = self._first.begin(kind, who, params, quotes)
         runner = desk.begin(kind, state)
         self._refuse(runner, actions, planned, context.request_id)
         claim = context.claim(**{door.id_name: algo_id})
@@ -207,10 +195,12 @@ class Starts:
             self._arrived(algo_id, owner.id, asked.symbol, asked.side, asked.quantity)
         return runner
 
-    def _look(self, door: Door, account: SubAccount, params: Any) -> tuple[Runner, Sequence[Action]]:
+    def _look(
+        self, door: Door, account: SubAccount, params: Any, quotes: Mapping[str, Quote]
+    ) -> tuple[Runner, Sequence[Action]]:
         """What an algo would begin with; nobody knows of it."""
         who = Identity(_NOBODY, account.id, account.tag, self._epoch())
-        state, actions = self._first.begin(door.kind, who, params)
+        state, actions = self._first.begin(door.kind, who, params, quotes)
         return self._desk.begin(door.kind, state), actions
 
     def _refuse(self, runner: Runner, actions: Sequence[Action], planned: Sequence[Planned], request_id: str) -> None:
@@ -266,15 +256,19 @@ class Starts:
         would."""
         needs = door.needs(command, sub_account)
         account = self._accounts.named(sub_account, self._desk.now())
-        async with self._watched(needs) as quotes:
+        await self._market.watch(needs)
+        try:
+            quotes = await self._market.quotes(needs)
             params = door.params(command, account.id, quotes)
             entry_guards.check_entry(self._desk, command, quotes)
             planned = door.planned(params, quotes)
-            runner, actions = self._look(door, account, params)
+            runner, actions = self._look(door, account, params, quotes)
             denials = self._denials(runner, actions, planned)
             first = self._first.described(runner, actions)
             whole = self._whole(runner, planned)
             totals = _terms(planned) | (numbers(self._desk.entry.weigh(whole)) if whole else {})
+        finally:
+            await self._market.release(needs)
         errors = tuple(answers.denial("", denied) for _, denied in denials)
         told = msgspec.structs.asdict(door.reply(runner.state))
         shown = {camel(name): value for name, value in told.items() if name not in _OF_ANY}
@@ -289,12 +283,3 @@ _OF_ANY = frozenset(Success.__struct_fields__)
 def _terms(planned: Sequence[Planned]) -> dict[str, Any]:
     """Quantity and first price where one symbol and side is traded."""
     return {"price": planned[0].price, "quantity": planned[0].quantity} if len(planned) == 1 else {}
-
-
-def _leverages(needs: Sequence[Needs], planned: Sequence[Planned]) -> list[tuple[str, int, Decimal]]:
-    """(symbol, leverage, notional added) of each symbol that is traded to add."""
-    return [
-        (need.symbol, need.leverage, sum((one.adds for one in planned if one.symbol == need.symbol), ZERO))
-        for need in needs
-        if need.leverage
-    ]

@@ -23,10 +23,11 @@ class Terms:
     def __init__(self, desk: Desk, clock: Clock) -> None:
         self._desk = desk
         self._clock = clock
+        self.instruments = desk.instruments
 
     def instrument(self, symbol: str, reduce_only: bool) -> Instrument:
         """Raises Invalid (UNKNOWN_SYMBOL, SYMBOL_NOT_TRADING)."""
-        instrument = self._desk.instruments.get(symbol)
+        instrument = self.instruments.get(symbol)
         if instrument is None:
             raise Invalid(ErrorCode.UNKNOWN_SYMBOL, f"the venue has no symbol {symbol}.", path="symbol")
         if not instrument.trading and not reduce_only:

@@ -85,7 +85,7 @@ ERRORS = {
     "an algo begins without a price": Planted(
         3,
         "pms/commands/starting.py",
-        "                await self._prices(needs, PRICE_BACK_S)  # one may have gone meanwhile\n",
+        "                quotes = await self._market.quotes(needs, PRICE_BACK_S)  # one may have gone meanwhile\n",
         "",
         GONE + "test_a_book_that_goes_while_leverage_is_set_costs_the_command_and_nothing_more",
     ),

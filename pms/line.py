@@ -102,14 +102,16 @@ class Line:
 
     def on_touch(self, frame: TouchFrame) -> None:
         """A touch between two frames of a fresh book."""
-        if not self.book.ticker(frame):
+        book = self.book
+        if frame.update_id <= book.newest_id or not book.live:
             return
+        book.newest_id, book.told = frame.update_id, frame  # `Book.ticker`, spelled out as `_moved` below
         bid, ask = frame.bid, frame.ask
         if self.own.places or self.touched or bid <= 0.0 or bid >= ask:
             self._changed()
             return
         self._touch = None
-        middle = bid + ask  # `_moved`, spelled out: a busy symbol has hundreds of these a second
+        middle = bid + ask  # a busy symbol has hundreds of these a second
         if middle > self._high:
             self._high = middle
         if middle < self._low:

@@ -153,7 +153,8 @@ class Outcomes:
     # --- pms.venue.Sink -------------------------------------------------------------------------------
 
     def on_report(self, report: Report) -> None:
-        order = self._find(report)
+        ledger = self._desk.ledger
+        order = ledger.orders.get(report.client_id) or ledger.by_exchange_id(report.symbol, report.order_id)
         if order is None:
             order = self._stranger(report)
         if order is not None:
@@ -177,7 +178,8 @@ class Outcomes:
     # --- booking --------------------------------------------------------------------------------------
 
     def _apply(self, order: Order, report: Report, answers: bool, while_down: bool = False) -> None:
-        self._surplus(order, report)
+        if order.state is OrderState.FAILED:
+            self._surplus(order, report)
         if self._desk.alarms.open:
             self._desk.alarms.clear("order_vanished", order.client_order_id, self._desk.now())
         by_nobody = report.status is VenueStatus.CANCELLED and report.cause is Cause.NONE
@@ -203,10 +205,6 @@ class Outcomes:
         """Book a trade found by look-up."""
         order = self._desk.ledger.orders[client_id]
         self._desk.changed(orders.booked(order, fill, self._desk.now()), while_down=True)
-
-    def _find(self, report: Report) -> Order | None:
-        ledger = self._desk.ledger
-        return ledger.orders.get(report.client_id) or ledger.by_exchange_id(report.symbol, report.order_id)
 
     def _stranger(self, report: Report) -> Order | None:
         """A record for an order that we have none of, so that its fills are booked. None where there is nothing to

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import structlog
@@ -107,7 +108,7 @@ class UserStream:
         self._awaited = None
         self._heard = self._renewed = self._clock.monotonic()
         self._open_gap()
-        self._socket = await self._connect(ended, lambda frame: self._on_frame(ended, frame))
+        self._socket = await self._connect(ended, partial(self._on_frame, ended))
         self._tell(UserStreamState(live=False, reason="the stream has been opened", gap=self._gap))
         return ended
 

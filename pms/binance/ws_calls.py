@@ -27,15 +27,17 @@ class Call:
     def __init__(
         self, method: str, params: Sequence[tuple[str, str]], window_ms: int, key: str, signer: Signer | None
     ) -> None:
-        shape = _shape(tuple([name for name, _ in params]), signer is not None)
-        values = [value for _, value in params]
-        values += [key, str(window_ms)] if signer is not None else [str(window_ms)]
-        self._middle = f',"method":"{method}",{shape.json % tuple(values)}'
+        values = dict(params)
+        if signer is not None:
+            values["apiKey"] = key
+        values[_WINDOW] = str(window_ms)
+        shape = _shape(tuple(values))
+        self._middle = f',"method":"{method}",{shape.json % values}'
         self._part = None
         self._tail = ""
         if signer is not None:
-            self._part = signer.part(shape.before % tuple([values[at] for at in shape.first]))
-            self._tail = shape.after % tuple([values[at] for at in shape.last])
+            self._part = signer.part(shape.before % values)
+            self._tail = shape.after % values
 
     def text(self, ident: int, timestamp_ms: int) -> str:
         """The frame: to be sent as it is, now. To be asked once."""
@@ -47,26 +49,20 @@ class Call:
 
 
 class _Shape(NamedTuple):
-    """The text of requests with the same parameters: `json` up to the timestamp, and what is signed before and after
-    it, with the places of its values among all."""
+    """The text of requests with the same parameters, to be filled in by name: `json` up to the timestamp, and what is
+    signed before and after it."""
 
     json: str
     before: str
-    first: tuple[int, ...]
     after: str
-    last: tuple[int, ...]
 
 
 @lru_cache(maxsize=64)  # there are a handful
-def _shape(names: tuple[str, ...], signed: bool) -> _Shape:
-    every = (*names, "apiKey", _WINDOW) if signed else (*names, _WINDOW)
-    fields = ",".join(f'"{name}":%s' if name == _WINDOW else f'"{name}":"%s"' for name in every)
-    by_name = sorted(range(len(every)), key=every.__getitem__)
-    first = tuple(at for at in by_name if every[at] < _STAMP)
-    last = tuple(at for at in by_name if every[at] > _STAMP)
-    before = "".join(f"{every[at]}=%s&" for at in first) + f"{_STAMP}="
-    after = "".join(f"&{every[at]}=%s" for at in last)
-    return _Shape(f'"params":{{{fields},"{_STAMP}":', before, first, after, last)
+def _shape(names: tuple[str, ...]) -> _Shape:
+    fields = ",".join(f'"{name}":%({name})s' if name == _WINDOW else f'"{name}":"%({name})s"' for name in names)
+    before = "".join(f"{name}=%({name})s&" for name in sorted(names) if name < _STAMP) + f"{_STAMP}="
+    after = "".join(f"&{name}=%({name})s" for name in sorted(names) if name > _STAMP)
+    return _Shape(f'"params":{{{fields},"{_STAMP}":', before, after)
 
 
 def callable_with(params: Sequence[tuple[str, str]]) -> bool:

@@ -47,13 +47,13 @@ class Book:
         self._asks = _Ladder(1.0)
         self._held: deque[DepthFrame] = deque(maxlen=BUFFER_MAX)
         self._anchored = False
-        self._ticker: TouchFrame | None = None  # newer than the last frame
+        self.told: TouchFrame | None = None  # the ticker that is newer than the last frame
         self._raw: Touch | None = None  # what `_quote` was made of; None where own orders took part
         self._seen: tuple[int, int, int] | None = None  # what `_quote` was made of where own orders took part
         self._quote: Quote | None = None
         self.live = False
         self.crossed = False
-        self.last_id = self._newest_id = 0  # of frames, and of tickers as well
+        self.last_id = self.newest_id = 0  # of frames, and of tickers as well
         self.time = 0
 
     @property
@@ -65,7 +65,7 @@ class Book:
         """Throw the book away; frames are held again from now on."""
         self.live = self._anchored = self.crossed = False
         self._held.clear()
-        self._ticker = self._quote = self._raw = self._seen = None
+        self.told = self._quote = self._raw = self._seen = None
 
     def offer(self, frame: DepthFrame) -> Verdict:
         """Take the next depth frame of the stream."""
@@ -87,8 +87,8 @@ class Book:
         self.live = True
         self.last_id = frame.last_id
         self.time = frame.time
-        if self._newest_id <= frame.last_id:
-            self._newest_id, self._ticker = frame.last_id, None
+        if self.newest_id <= frame.last_id:
+            self.newest_id, self.told = frame.last_id, None
         self._bids.apply(frame.bids)
         self._asks.apply(frame.asks)
         return Verdict.APPLIED
@@ -112,17 +112,17 @@ class Book:
         self.reset()
         self._bids.load(snapshot.bids)
         self._asks.load(snapshot.asks)
-        self.last_id = self._newest_id = snapshot.last_id
+        self.last_id = self.newest_id = snapshot.last_id
         self.time, self._anchored = snapshot.time, True
         joined = [self.offer(frame) for frame in held]
         return Verdict.GAP not in joined
 
     def ticker(self, frame: TouchFrame) -> bool:
         """Take a best bid and ask, which hide better levels until a frame has them. False: not newer than the book."""
-        if frame.update_id <= self._newest_id or not self.live:
+        if frame.update_id <= self.newest_id or not self.live:
             return False
-        self._newest_id = frame.update_id
-        self._ticker = frame
+        self.newest_id = frame.update_id
+        self.told = frame
         return True
 
     def mid2(self, sum_of_touch: float) -> int:
@@ -138,11 +138,11 @@ class Book:
         if not self.live:
             return None
         if own.places:
-            seen = (self.last_id, self._newest_id, own.version)
+            seen = (self.last_id, self.newest_id, own.version)
             if seen != self._seen:  # asked several times a frame, and what is left of the touch takes a walk
                 if own.ended:
                     own.forget(self.time)
-                self._seen = (self.last_id, self._newest_id, own.version)
+                self._seen = (self.last_id, self.newest_id, own.version)
                 self._quote = self._quote_less(own, now)
             return self._quote
         self._seen = None
@@ -173,7 +173,7 @@ class Book:
 
     def touch(self) -> Touch | None:
         """The touch as decoded, our own orders included: a cheap sign of change. None where a side is empty."""
-        if (told := self._ticker) is not None:
+        if (told := self.told) is not None:
             return (told.bid, told.bid_qty, told.ask, told.ask_qty) if told.bid_qty and told.ask_qty else None
         bid, ask = self._bids.best(), self._asks.best()
         if bid is None or ask is None:
@@ -182,7 +182,7 @@ class Book:
 
     def _quote_less(self, own: OwnOrders, now: Callable[[], int]) -> Quote | None:
         self._raw = None
-        touch, told, old = self.touch(), self._ticker, self._quote
+        touch, told, old = self.touch(), self.told, self._quote
         if touch is None:
             return None
         bid, bid_qty, ask, ask_qty = self._grid.touch(*touch)
@@ -221,7 +221,7 @@ class Book:
         self.crossed = bid >= ask
         if self.crossed:
             return None
-        told = self._ticker
+        told = self.told
         time, update_id = (self.time, self.last_id) if told is None else (told.time, told.update_id)
         mid2 = bid + ask
         return Quote(bid, ask, bid_qty, ask_qty, mid2, mid2, time, now(), update_id)

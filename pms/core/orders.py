@@ -59,9 +59,8 @@ def amending(order: Order, price: object, quantity: object, now: int, request_id
     flight per order (execution.md 3)."""
     if order.state is not OrderState.ACTIVE:
         raise IllegalTransition(f"{order.client_order_id}: an amend while {order.state}")
-    order = _moved(order, OrderState.AMENDING)
-    by = request_id or order.changed_by
-    return Change(_replace(order, next_price=price, next_quantity=quantity, updated_at=now, changed_by=by))
+    by, state = request_id or order.changed_by, OrderState.AMENDING
+    return Change(_replace(order, state=state, next_price=price, next_quantity=quantity, updated_at=now, changed_by=by))
 
 
 def cancelling(order: Order, now: int) -> Change:
@@ -168,7 +167,7 @@ def _newest(order: Order, report: Report) -> Order:
         algo_id=report.algo_id or order.algo_id,
         venue_filled=max(order.venue_filled, report.filled),
     )
-    if order.waiting and report.order_id:
+    if order.trigger_price and report.order_id and order.waiting:
         order = _replace(order, triggered_at=report.time, order_type="LIMIT" if order.price else "MARKET")
     if report.time < order.venue_time:
         return order

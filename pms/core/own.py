@@ -65,6 +65,8 @@ class OwnOrders:
         if old is not None:
             if since_ms < old.since or (old.place == (side, ticks) and old.quantity == quantity):
                 return
+            if old.place != (side, ticks):  # the same place changes below
+                self._changed(old.place, since_ms)
             self._end(old, since_ms)
         standing = _Rest(client_id, (side, ticks), quantity, since_ms)
         self._standing[client_id] = standing
@@ -75,6 +77,7 @@ class OwnOrders:
         self.settled(client_id)
         old = self._standing.pop(client_id, None)
         if old is not None:
+            self._changed(old.place, at_ms)
             self._end(old, at_ms)
 
     def quantity_at(self, side: Side, ticks: int, time: int) -> Decimal:
@@ -105,7 +108,6 @@ class OwnOrders:
         self.places.setdefault(rest.place, {})[rest] = None
 
     def _end(self, rest: _Rest, at_ms: int) -> None:
-        self._changed(rest.place, at_ms)
         rest.until = at_ms
         self.ended.append(rest)
         if self.ended[0].until <= at_ms - KEEP_MS:

@@ -11,7 +11,7 @@ import msgspec
 
 from algos import pricing, step
 from algos.chase_child import adopted, book_fill, child_ended, request_failed, synchronise
-from algos.chase_decide import NOTHING, Result, end, moved, settle
+from algos.chase_decide import NOTHING, Result, aim, end, settle
 from algos.step import Input, OrderUpdate
 from schemas.chase import AlgoStatus, ChaseParams, ChaseState
 from schemas.market import ZERO, Instrument, Quote
@@ -27,7 +27,7 @@ def start(
     """The first record of a chase and its first order. Parameters were checked at the door, or by its parent."""
     assert instrument is not None, "a chase has a symbol"
     assert quote is not None, "a chase begins on a price"
-    mid = quote.mid2 * instrument.tick / 2
+    mid2 = quote.mid2
     state = ChaseState(
         chase_id=who.algo_id,
         sub_account_id=who.sub_account_id,
@@ -44,20 +44,28 @@ def start(
         root_id=who.root_id or who.algo_id,
         parent_id=who.parent_id,
         parent_slot=who.slot,
-        arrival_mid=mid,
-        arrival_mid2=quote.mid2,
+        arrival_mid=mid2 * instrument.tick / 2,
+        arrival_mid2=mid2,
         offset_e8=pricing.scaled_pct(params.stalk_offset_pct),
-        limit_mid2=pricing.adverse_limit2(params.side, quote.mid2, params.max_distance_pct),
-        limit_ticks=instrument.limit_ticks(params.side, params.limit_price),
+        limit_mid2=pricing.adverse_limit2(params.side, mid2, params.max_distance_pct),
+        limit_ticks=instrument.limit_ticks(params.side, params.limit_price) if params.limit_price else 0,
         deadline_at=now + int(params.deadline_seconds * 1000) if params.deadline_seconds else 0,
     )
     return settle(state, state, now, quote)
 
 
 def step_chase(state: ChaseState, given: Input) -> Result:
-    """One input. The same object back means nothing happened."""
+    """One input. The same object back means nothing happened: most quotes change nothing, and then nothing is
+    allocated."""
     if type(given) is Quote:
-        return _on_quote(state, given)
+        child = state.child
+        if child is None:
+            idle = state.status.terminal
+        elif child.state is not _ACTIVE or state.hold:
+            idle = True
+        else:
+            idle = not (state.limit_mid2 or state.deadline_at) and aim(state, child, given) == child.ticks
+        return (state, NOTHING) if idle else settle(state, state, given.received, given)
     if state.status.terminal:
         late = book_fill(state, given) if isinstance(given, OrderUpdate) else state
         return late, NOTHING
@@ -67,21 +75,8 @@ def step_chase(state: ChaseState, given: Input) -> Result:
     return settle(state, after, now, quote)
 
 
-def _on_quote(state: ChaseState, quote: Quote) -> Result:
-    """The hot path: most quotes change nothing, and then nothing is allocated."""
-    child = state.child
-    if child is not None:
-        if child.state is not _ACTIVE or state.hold:
-            return state, NOTHING
-        if not (state.limit_mid2 or state.deadline_at) and not moved(state, child, quote):
-            return state, NOTHING
-    elif state.status.terminal:
-        return state, NOTHING
-    return settle(state, state, quote.received, quote)
-
-
 def _absorb(state: ChaseState, given: Input) -> ChaseState:
-    """What an input says, taken into the record; what to do about it is `_pursue`'s."""
+    """What an input says, taken into the record; what to do about it is `settle`'s."""
     match given:
         case OrderUpdate():
             return _on_order(state, given)

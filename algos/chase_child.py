@@ -42,7 +42,8 @@ def book_fill(state: ChaseState, update: OrderUpdate) -> ChaseState:
 
 def synchronise(state: ChaseState, child: Child, order: Order, failed: bool) -> ChaseState:
     """Take over what the order's record says of the live child. A request that took effect ends its row of refusals."""
-    ticks = state.instrument.limit_ticks(state.side, order.price)
+    moved = order.price != child.price
+    ticks = state.instrument.limit_ticks(state.side, order.price) if moved else child.ticks
     settled = order.state is OrderState.ACTIVE
     known = _replace(
         child,

@@ -23,9 +23,19 @@ _replace = msgspec.structs.replace
 
 
 def settle(before: ChaseState, absorbed: ChaseState, now: int, quote: Quote | None) -> Result:
-    """Decide on what an input left behind. `before` is returned itself where nothing changed."""
-    after, actions = _pursue(absorbed, now, quote)
-    return _finish_step(before, after, actions, now, quote)
+    """Decide on what an input left behind: what the record wants of the market now. `before` is returned itself where
+    nothing changed."""
+    state = _replace(absorbed, wake_at=0) if absorbed.wake_at else absorbed
+    if state.limit_mid2 or state.deadline_at:
+        state = _limits(state, now, quote)
+    child, actions = state.child, NOTHING
+    if _unwanted(state, child, now):
+        state, actions = _leave(state, child, now)
+    elif child is None:
+        state, actions = _enter(state, now, quote)
+    elif child.state is OrderState.ACTIVE and not state.hold and quote is not None:
+        state, actions = _follow(state, child, now, quote)
+    return _finish_step(before, state, actions, now, quote)
 
 
 def end(state: ChaseState, status: AlgoStatus, reason: str) -> ChaseState:
@@ -33,20 +43,6 @@ def end(state: ChaseState, status: AlgoStatus, reason: str) -> ChaseState:
     if state.ending is not None:
         return state
     return _replace(state, ending=status, ending_reason=reason, deadline_at=0, retry_at=0, cancel_at=0)
-
-
-def _pursue(state: ChaseState, now: int, quote: Quote | None) -> Result:
-    """What the record wants of the market now."""
-    state = _replace(state, wake_at=0) if state.wake_at else state
-    state = _limits(state, now, quote)
-    child = state.child
-    if _unwanted(state, child, now):
-        return _leave(state, child, now)
-    if child is None:
-        return _enter(state, now, quote)
-    if child.state is not OrderState.ACTIVE or state.hold or quote is None:
-        return state, NOTHING
-    return _follow(state, child, now, quote)
 
 
 def _limits(state: ChaseState, now: int, quote: Quote | None) -> ChaseState:
@@ -76,8 +72,8 @@ def _unwanted(state: ChaseState, child: Child | None, now: int) -> bool:
         return True
     if child is None:
         return False
-    if child.open_quantity > 0 and not state.instrument.quantity_down(state.rest):  # amended down to what is filled
-        return True
+    if child.quantity > child.filled and state.quantity - state.filled_quantity < state.instrument.step:
+        return True  # amended down to what is filled
     if state.taking:
         return child.time_in_force != "IOC"
     paced = state.rejections >= step.REJECTION_LIMIT  # then the child rests until the back-off is over (law 7)
@@ -105,7 +101,8 @@ def _finish(state: ChaseState) -> ChaseState:
 
 def _enter(state: ChaseState, now: int, quote: Quote | None) -> Result:
     """No child: place one for what is left, or end."""
-    if not state.rest:
+    rest = state.rest
+    if not rest:
         return _finish(state), NOTHING
     if state.hold or quote is None or state.throttle == "queued":
         return state, NOTHING
@@ -115,7 +112,7 @@ def _enter(state: ChaseState, now: int, quote: Quote | None) -> Result:
         return _finish(end(state, AlgoStatus.CANCELLED, state.taking)), NOTHING
     ticks = _entry_ticks(state, quote)
     price = state.instrument.price(ticks)
-    quantity = pricing.slice_quantity(state.rest, price, state.instrument, state.params.reduce_only)
+    quantity = pricing.slice_quantity(rest, price, state.instrument, state.params.reduce_only)
     if price <= 0 or not state.instrument.sendable(quantity, price, state.params.reduce_only):
         ending = AlgoStatus.FILLED if state.filled_quantity and price > 0 else AlgoStatus.FAILED
         return _finish(end(state, ending, "below_minimum")), NOTHING
@@ -185,32 +182,29 @@ def _bounded(state: ChaseState, ticks: int) -> int:
     return ticks
 
 
-def moved(state: ChaseState, child: Child, quote: Quote) -> bool:
-    """Whether the order stands too far from where it should. Asked of every algo at every quote."""
+def aim(state: ChaseState, child: Child, quote: Quote) -> int:
+    """Where the order should stand: where it does, unless that is too far off. Asked of every algo at every quote."""
     params = state.params
     mode = params.stalk_mode
+    own = child.ticks
     if state.resting or state.taking or mode == "none":
-        return False
-    distance = (
-        pricing.follow_ticks(  # `_target`, spelled out
-            state.side,
-            quote.bid,
-            quote.ask,
-            params.stalk_offset_ticks,
-            state.offset_e8,
-            params.aggressive,
-            state.back_ticks,
-        )
-        - child.ticks
+        return own
+    ticks = pricing.follow_ticks(  # `_target`, spelled out
+        state.side,
+        quote.bid,
+        quote.ask,
+        params.stalk_offset_ticks,
+        state.offset_e8,
+        params.aggressive,
+        state.back_ticks,
     )
     if mode == "trail" or state.limit_ticks:
-        distance = _bounded(state, distance + child.ticks) - child.ticks
+        ticks = _bounded(state, ticks)
     least = params.reprice_min_ticks
-    if -least < distance < least:
-        return False
-    if not state.throttle:
-        return True
-    return state.throttle == "scarce" and abs(distance) >= least * step.SCARCE_TICKS
+    if -least < ticks - own < least:
+        return own
+    far = not state.throttle or (state.throttle == "scarce" and abs(ticks - own) >= least * step.SCARCE_TICKS)
+    return ticks if far else own
 
 
 def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
@@ -218,18 +212,19 @@ def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
     (law 2)."""
     if state.throttle == "queued":
         return state, NOTHING
-    total = min(child.filled + state.instrument.quantity_down(state.rest), state.instrument.max_qty)
-    resized = total != child.quantity and state.rest + child.filled < state.instrument.max_qty
-    if child.time_in_force == "IOC" or not (resized or moved(state, child, quote)):
+    rules, rest = state.instrument, state.rest
+    total = min(child.filled + rules.quantity_down(rest), rules.max_qty)
+    resized = total != child.quantity and rest + child.filled < rules.max_qty
+    ticks = aim(state, child, quote)
+    if child.time_in_force == "IOC" or not (resized or ticks != child.ticks):
         return state, NOTHING
     excess = state.params.reduce_only and total < child.quantity  # closes more than there is: goes at once (14)
     due = state.retry_at if excess else max(state.repriced_at + state.params.reprice_min_ms, state.retry_at)
     if now < due:
         return _replace(state, wake_at=due), NOTHING
-    ticks = _bounded(state, _target(state, quote)) if moved(state, child, quote) else child.ticks
-    price = state.instrument.price(ticks)
+    price = rules.price(ticks)
     quantity = total if resized else child.quantity
-    if price <= 0 or not state.instrument.sendable(quantity, price, state.params.reduce_only):
+    if price <= 0 or not rules.sendable(quantity, price, state.params.reduce_only):
         return _leave(state, child, now) if quantity < child.quantity else (state, NOTHING)
     amending = _replace(
         state,
@@ -261,13 +256,14 @@ def _finish_step(
     made once more leaves the record as it was, and is something all the same."""
     if after.status.terminal:
         return _replace(after, updated_at=now), actions
-    waits = [at for at in (after.wake_at, after.deadline_at) if at]
-    wake_at, status = min(waits, default=0), _status(after)
-    if (wake_at, status) != (after.wake_at, after.status):
+    wake_at, deadline_at, status = after.wake_at, after.deadline_at, _status(after)
+    if deadline_at and not 0 < wake_at < deadline_at:
+        wake_at = deadline_at
+    if wake_at != after.wake_at or status is not after.status:
         after = _replace(after, wake_at=wake_at, status=status)
     if not actions and (after is before or after == before):
         return before, actions
-    touch = (
-        {} if quote is None else {"bid": after.instrument.price(quote.bid), "ask": after.instrument.price(quote.ask)}
-    )
-    return _replace(after, updated_at=now, **touch), actions
+    if quote is None:
+        return _replace(after, updated_at=now), actions
+    tick = after.instrument.tick
+    return _replace(after, updated_at=now, bid=quote.bid * tick, ask=quote.ask * tick), actions

@@ -12,37 +12,43 @@ from schemas.market import Instrument
 OWN_ORDERS = (PlaceChild, AmendChild, CancelChild)
 
 
+_ASKS = (PlaceChild, AmendChild)
+
+
 class LawBroken(AssertionError):
     """A decision that the laws forbid. Names the law and the numbers."""
+
+    def __init__(self, law: int, text: str) -> None:
+        super().__init__(f"law {law}: {text}")
 
 
 def require(holds: bool, law: int, text: str) -> None:
     """Raises LawBroken."""
     if not holds:
-        raise LawBroken(f"law {law}: {text}")
+        raise LawBroken(law, text)
 
 
 def check_chase(before: ChaseState | None, given: Input | None, after: ChaseState, actions: tuple[Action, ...]) -> None:
     """Laws 1 to 6 for one step of a chase: the record before (None at the start), the input that changed it, and what
-    came of it."""
-    risky = [action for action in actions if isinstance(action, PlaceChild | AmendChild)]
+    came of it. Raises LawBroken."""
+    old, new = None if before is None else before.child, after.child
     if before is not None and before.status.terminal:
-        require(not actions and after.status is before.status, 4, "a terminal chase acts")
-    elif after.status.terminal:
-        require(after.child is None, 3, "an ending before its child is proven gone")
-    require(len(actions) <= 1, 1, f"{len(actions)} requests at once for one child")
-    require(all(isinstance(action, OWN_ORDERS) for action in actions), 1, "a chase has no other children")
-    if before is not None and before.child is not None and not _same(before.child, after.child):
-        law = 1 if risky else 3
-        require(_proves_gone(given, before.child), law, f"{before.child.client_order_id} left without evidence")
-    if after.hold:
-        require(not risky, 5, f"acts on stale data ({after.hold})")
-    for action in risky:
-        _check_order(before, after, action)
-
-
-def _same(child: Child, other: Child | None) -> bool:
-    return other is not None and other.client_order_id == child.client_order_id
+        if actions or after.status is not before.status:
+            raise LawBroken(4, "a terminal chase acts")
+    elif after.status.terminal and new is not None:
+        raise LawBroken(3, "an ending before its child is proven gone")
+    if len(actions) > 1:
+        raise LawBroken(1, f"{len(actions)} requests at once for one child")
+    action = actions[0] if actions else None
+    if action is not None and not isinstance(action, OWN_ORDERS):
+        raise LawBroken(1, "a chase has no other children")
+    risky = isinstance(action, _ASKS)
+    if old is not None and (new is None or new.client_order_id != old.client_order_id) and not _proves_gone(given, old):
+        raise LawBroken(1 if risky else 3, f"{old.client_order_id} left without evidence")
+    if risky and after.hold:
+        raise LawBroken(5, f"acts on stale data ({after.hold})")
+    if isinstance(action, _ASKS):
+        _check_order(old, after, action)
 
 
 def _proves_gone(given: Input | None, child: Child) -> bool:
@@ -54,24 +60,30 @@ def _proves_gone(given: Input | None, child: Child) -> bool:
     )
 
 
-def _check_order(before: ChaseState | None, after: ChaseState, action: PlaceChild | AmendChild) -> None:
-    child = after.child
-    require(child is not None and child.client_order_id == action.client_order_id, 1, "an order that the record misses")
-    assert child is not None
+def _check_order(old: Child | None, after: ChaseState, action: PlaceChild | AmendChild) -> None:
+    """What is asked for the child; `old` is the one before."""
+    child, rest, asked = after.child, after.rest, action.quantity
+    if child is None or child.client_order_id != action.client_order_id:
+        raise LawBroken(1, "an order that the record misses")
     if isinstance(action, PlaceChild):
-        old = None if before is None else before.child
-        require(old is None or old.client_order_id != child.client_order_id, 1, "a child placed twice")
-        require(action.quantity <= after.rest, 2, f"asks {action.quantity} of a rest of {after.rest}")
-    if isinstance(action, AmendChild):
-        most = child.filled + after.rest
-        require(action.quantity <= most, 2, f"amends to {action.quantity} where {most} is left")
-        require(action.quantity > child.filled, 2, "an amend below the executed part cancels the order")
+        if old is not None and old.client_order_id == child.client_order_id:
+            raise LawBroken(1, "a child placed twice")
+        if asked > rest:
+            raise LawBroken(2, f"asks {asked} of a rest of {rest}")
+    else:
+        if asked > child.filled + rest:
+            raise LawBroken(2, f"amends to {asked} where {child.filled + rest} is left")
+        if asked <= child.filled:
+            raise LawBroken(2, "an amend below the executed part cancels the order")
     check_grid(after.instrument, action)
 
 
 def check_grid(instrument: Instrument, action: PlaceChild | AmendChild) -> None:
     """Law 6 for one order. Raises LawBroken."""
-    require(instrument.on_price_grid(action.price) and action.price > 0, 6, f"price {action.price} off the grid")
-    require(instrument.on_quantity_grid(action.quantity), 6, f"quantity {action.quantity} off the grid")
-    sendable = instrument.sendable(action.quantity, action.price, action.reduce_only)
-    require(sendable and action.quantity <= instrument.max_qty, 6, f"{action.quantity} at {action.price} can't be sent")
+    price, quantity = action.price, action.quantity
+    if price % instrument.tick or price <= 0:
+        raise LawBroken(6, f"price {price} off the grid")
+    if quantity % instrument.step:
+        raise LawBroken(6, f"quantity {quantity} off the grid")
+    if quantity > instrument.max_qty or not instrument.sendable(quantity, price, action.reduce_only):
+        raise LawBroken(6, f"{quantity} at {price} can't be sent")

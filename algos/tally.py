@@ -18,7 +18,10 @@ _SHOWN = Decimal("0.01")
 
 def with_fee(fees: Fees, fill: Fill) -> dict[str, Decimal]:
     """The fees with a fill's commission."""
-    return added(fees, {fill.commission_asset: fill.commission} if fill.commission else {})
+    total = dict(fees)
+    if fill.commission:
+        total[fill.commission_asset] = total.get(fill.commission_asset, ZERO) + fill.commission
+    return total
 
 
 def added(*several: Fees) -> dict[str, Decimal]:

@@ -25,22 +25,22 @@ ERRORS = [
     Planted(
         1,
         "algos/laws.py",
-        "require(_proves_gone(given, before.child), law,",
-        "require(True, law,",
+        "and not _proves_gone(given, old):",
+        "and False:",
         LAWS + "test_law_1_a_replacement_before_the_old_child_is_proven_gone",
     ),
     Planted(
         2,
         "algos/chase_decide.py",
-        "pricing.slice_quantity(state.rest, price,",
+        "pricing.slice_quantity(rest, price,",
         "pricing.slice_quantity(state.quantity, price,",
         CHASE + "test_a_new_order_never_asks_for_the_original_size_again",
     ),
     Planted(
         2,
         "algos/chase_decide.py",
-        "total = min(child.filled + state.instrument.quantity_down(state.rest)",
-        "total = min(state.instrument.quantity_down(state.rest)",
+        "total = min(child.filled + rules.quantity_down(rest)",
+        "total = min(rules.quantity_down(rest)",
         CHASE + "test_an_amend_carries_price_and_the_childs_unchanged_total",
     ),
     Planted(
@@ -127,8 +127,8 @@ ERRORS = [
     Planted(
         10,
         "algos/chase_decide.py",
-        "return _replace(after, updated_at=now, **touch), actions",
-        'return _replace(after, updated_at=__import__("time").time_ns(), **touch), actions',
+        "return _replace(after, updated_at=now, bid=",
+        'return _replace(after, updated_at=__import__("time").time_ns(), bid=',
         CHASE + "test_a_move_seen_in_the_throttle_is_acted_on_at_its_end_without_another_quote",
     ),
 ]

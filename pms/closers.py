@@ -52,8 +52,10 @@ class Closers:
         given, free = desk.exits.shares(sub_account, symbol, leaving)
         held = desk.ledger.position(sub_account, symbol).signed_quantity
         for runner in tuple(desk.runners.values()):
+            if runner.symbol != symbol or runner.sub_account_id != sub_account:
+                continue
             view = runner.kind.view(runner.state)
-            if not (view.reduce_only or view.holds) or (view.sub_account_id, view.symbol) != (sub_account, symbol):
+            if not (view.reduce_only or view.holds):
                 continue
             share = free + sum((given.get(child, ZERO) for child in desk.family.orders(view.algo_id)), ZERO)
             if {view.algo_id, *view.child_algos}.isdisjoint(apart_from) or not held:

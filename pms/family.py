@@ -61,7 +61,7 @@ class Family:
 
     def root(self, runner: Runner) -> Runner:
         """The topmost live algo above it, itself where there is none."""
-        parent = self._desk.runners.get(view_of(runner).parent_id)
+        parent = self._desk.runners.get(runner.parent_id)
         return runner if parent is None else self.root(parent)
 
     # --- what a parent asks for -----------------------------------------------------------------------
@@ -103,7 +103,7 @@ class Family:
             desk.register(child)
             desk.record(unit, child, started=True)
             desk.act(unit, child, actions)
-        if desk.follows(view_of(parent).algo_id):
+        if desk.follows(parent.algo_id):
             self.follow(child)
 
     @staticmethod
@@ -122,30 +122,29 @@ class Family:
 
     def follow(self, runner: Runner) -> None:
         """Quotes reach a child, and all below it, from now on; one that has ended already needs none."""
-        view = view_of(runner)
-        if view.status.terminal or self._desk.follows(view.algo_id):
+        if runner.ended or self._desk.follows(runner.algo_id):
             return
-        if view.symbol:
-            self._desk.market.share(view.symbol)
+        if runner.symbol:
+            self._desk.market.share(runner.symbol)
         self._desk.follow(runner)
 
     def _exit(self, runner: Runner, action: Exit) -> None:
         """One exit of an algo at a time: what is under way stands for the same quantity."""
-        desk, view = self._desk, view_of(runner)
+        desk, name = self._desk, runner.algo_id
         assert desk.closing is not None, "composed with the desk"
-        if view.algo_id in self._exits:
+        if name in self._exits:
             return
         goal = Goal(
-            view.sub_account_id,
+            runner.sub_account_id,
             action.symbol,
             action.side,
             action.quantity,
             origin=action.origin or runner.kind.origin,
-            parent_id=view.algo_id,
+            parent_id=name,
         )
         done = desk.closing.begin(goal).done
-        self._exits[view.algo_id] = done
-        done.add_done_callback(partial(self._exited, view.algo_id))
+        self._exits[name] = done
+        done.add_done_callback(partial(self._exited, name))
 
     def _exited(self, algo_id: str, done: asyncio.Future[str]) -> None:
         del self._exits[algo_id]
@@ -157,18 +156,17 @@ class Family:
 
     def tell(self, runner: Runner) -> None:
         """A child's state changed: its parent hears of it in the same step, where that is news to it."""
-        view = view_of(runner)
-        if not view.parent_id:
+        if not runner.parent_id:
             return
-        report = self._report(runner)
-        if self._told.get(view.algo_id) == report:
+        report, name, ended = self._report(runner), runner.algo_id, runner.ended
+        if self._told.get(name) == report:
             return
-        self._told[view.algo_id] = report
-        parent = self._desk.runners.get(view.parent_id)
+        self._told[name] = report
+        parent = self._desk.runners.get(runner.parent_id)
         if parent is not None:
             self._desk.offer(parent, self._news(report, parent))
-        if view.status.terminal:
-            self._told.pop(view.algo_id, None)
+        if ended:
+            self._told.pop(name, None)
 
     @staticmethod
     def _report(runner: Runner) -> ChildReport:
@@ -192,12 +190,11 @@ class Family:
     def reunite(self, runner: Runner, ended: Mapping[str, Any]) -> None:
         """Before it goes on, a parent hears how each child stands that it calls live, and a child without its parent
         ends."""
-        view = view_of(runner)
-        for child_id in view.child_algos:
+        for child_id in view_of(runner).child_algos:
             report = self._found(child_id, ended)
             self._desk.offer(runner, self._news(report, runner))
-        if view.parent_id and view.parent_id not in self._desk.runners:
-            _log.warning("child_without_parent", algo=view.algo_id, parent=view.parent_id)
+        if runner.parent_id and runner.parent_id not in self._desk.runners:
+            _log.warning("child_without_parent", algo=runner.algo_id, parent=runner.parent_id)
             self._desk.offer(runner, step.CancelRequest(self._desk.now(), "parent_gone"))
 
     def _found(self, child_id: str, ended: Mapping[str, Any]) -> ChildReport:

@@ -53,6 +53,7 @@ class Runner:
     """See the module. `offer` may be called from within a step: the input waits its turn."""
 
     __slots__ = (
+        *("algo_id", "parent_id", "root_id", "sub_account_id", "symbol"),
         *("kind", "milestone", "quote", "state", "told", "told_at"),
         *("_busy", "_clock", "_now", "_step", "_taker", "_waiting", "_waits", "_wake", "_wake_at"),
     )
@@ -71,23 +72,25 @@ class Runner:
         self._wake_at = 0
         self.told_at = 0
         self.told: tuple[object, ...] = ()
-        self.milestone = kind.view(state).milestone  # what was told of it, by a former life as well
+        view = kind.view(state)
+        self.algo_id = view.algo_id  # who it is and where it trades never changes
+        self.parent_id = view.parent_id
+        self.root_id = view.root_id
+        self.sub_account_id = view.sub_account_id
+        self.symbol = view.symbol
+        self.milestone = view.milestone  # what was told of it, by a former life as well
         self.quote: Quote | None = None
 
     @property
     def ended(self) -> bool:
-        return bool(self.kind.view(self.state).status.terminal)
+        return bool(self.state.status.terminal)
 
     def on_quote(self, quote: Quote) -> None:
         """The hot path: most quotes change nothing, and then nothing happens here either."""
         self.quote = quote
-        self._busy = True
-        try:
-            self._take(quote)
-            if self._waiting:
-                self._drain()
-        finally:
-            self._busy = False
+        self._take(quote)
+        if self._waiting:
+            self._drain()
 
     def offer(self, given: Input) -> None:
         """Step with an input now, or after the step under way."""
@@ -96,20 +99,15 @@ class Runner:
             self._broken(Overflow(f"{MAILBOX_LIMIT} inputs within one step"))
             return
         self._waiting.append(given)
-        if self._busy:
-            return
-        self._busy = True
-        try:
+        if not self._busy:
             self._drain()
-        finally:
-            self._busy = False
 
     def _drain(self) -> None:
         while self._waiting:
             self._take(self._waiting.pop(0))
 
     def _take(self, given: Input) -> None:
-        """One step, and what it decided."""
+        """One step, and what it decided. What comes in while that is carried out waits: the step itself is pure."""
         before = self.state
         try:
             state, actions = self._step(before, given)
@@ -122,14 +120,22 @@ class Runner:
         self.state = state
         if self._waits is not None and not actions and self._waits(state):
             self.arm(self.kind.view(state).wake_at)  # kept in memory until then
-        else:
+            return
+        self._busy = True
+        try:
             self._taker.on_decided(self, Decided(state, actions))
+        finally:
+            self._busy = False
 
     def _broken(self, error: Exception) -> None:
-        _log.error("algo_failed", algo=self.kind.view(self.state).algo_id, error=repr(error), exc_info=error)
+        _log.error("algo_failed", algo=self.algo_id, error=repr(error), exc_info=error)
         reason = f"internal error: {error!r}"
         self.state = msgspec.structs.replace(self.state, status=AlgoStatus.FAILED, reason=reason)
-        self._taker.on_broken(self, error)
+        busy, self._busy = self._busy, True  # too many inputs come while one is carried out
+        try:
+            self._taker.on_broken(self, error)
+        finally:
+            self._busy = busy
 
     def arm(self, at_ms: int) -> None:
         """Have the alarm ring at `at_ms` (venue-corrected ms); 0 for none."""

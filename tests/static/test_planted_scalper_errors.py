@@ -204,8 +204,8 @@ ERRORS = {
     "a scalper does not hear of its position": Planted(
         14,
         "pms/closers.py",
-        "if not (view.reduce_only or view.holds) or",
-        "if not view.reduce_only or",
+        "if not (view.reduce_only or view.holds):",
+        "if not view.reduce_only:",
         "tests/world/test_scalper.py::test_a_position_closed_by_hand_takes_the_closing_leg_along",
     ),
 }

@@ -27,6 +27,8 @@ def event_of(runner: Runner, view: View, started: bool, now: int) -> Event | Non
 
 def alarm(alarms: Alarms, view: View, reason: str, now: int) -> None:
     """An algo that is blocked is told to people, once, until it goes on (law 7)."""
+    if not (alarms.open or view.exposed or view.unserved or view.status is AlgoStatus.BLOCKED):
+        return  # nothing to be told, and nothing stands that could be over
     _alarm_exposed(alarms, view, now)
     _alarm_unserved(alarms, view, now)
     if view.status is AlgoStatus.BLOCKED:

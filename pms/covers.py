@@ -66,7 +66,7 @@ class Covers:
 
     def changed(self, runner: Runner) -> None:
         """An algo's record changed: where it wants another quantity, or has another there, others' parts change."""
-        if not _closes(runner):
+        if not runner.kind.backed and runner.kind is not PROTECTION:  # `_closes`, spelled out
             return
         claim = self._claim(runner)
         if self._claimed.get(claim.name, claim) != claim:
@@ -77,7 +77,9 @@ class Covers:
         """Tell each that closes from the venue what its part is, where it is another now. What one does with its part
         may change others': then all are told anew."""
         this = self._rounds[symbol] = self._rounds.get(symbol, 0) + 1
-        here = self._by_symbol.get(symbol, {})
+        here = self._by_symbol.get(symbol)
+        if not here:
+            return
         for runner in [one for one in here.values() if one.kind is PROTECTION]:
             self.fit(runner, runner.state.rest)
             if self._rounds[symbol] != this:
@@ -176,7 +178,7 @@ class Covers:
         held = books.get(sub_account_id, ZERO)
         net = exits.coverable(exits.closing_side(held), books, ZERO) if held else ZERO
         here = self._by_symbol.get(symbol, {})
-        mine = [self._claimed[name] for name, runner in here.items() if _owner(runner) == sub_account_id]
+        mine = [self._claimed[name] for name, runner in here.items() if runner.sub_account_id == sub_account_id]
         mine.sort(key=lambda one: (not _first(here[one.name]), not (_first(here[one.name]) or one.stands), one.name))
         return [one if _first(here[one.name]) else _within(one, net) for one in mine]
 
@@ -200,10 +202,6 @@ def _closes(runner: Runner) -> bool:
 def _first(runner: Runner) -> bool:
     """Whether it was asked for by command; a backstop comes after that."""
     return runner.kind is PROTECTION
-
-
-def _owner(runner: Runner) -> str:
-    return str(runner.state.sub_account_id)
 
 
 def _within(claim: Claim, net: Decimal) -> Claim:

@@ -80,7 +80,12 @@ class ExitLedger:
     def misfit(self, symbol: str) -> list[Order]:
         """Resting closers whose form would be another now: flagged ones that another book stands opposite to, which
         the venue would cancel or shrink, and unflagged ones that nothing opposes any more."""
-        return [order for order in self._ledger.open_orders(symbol) if not self.fits(order)]
+        found = []
+        for name in self._ledger.open_by_symbol[symbol]:
+            order = self._ledger.orders[name]
+            if order.reduce_only and not self.fits(order):
+                found.append(order)
+        return found
 
     def fits(self, order: Order) -> bool:
         """Whether an order stands in the form that it would leave in now, or is no resting closer at all."""

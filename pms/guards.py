@@ -59,6 +59,8 @@ class Guards:
 
     def changed(self, order: Order, unheard: Fill | None) -> None:
         """An order's record has changed; `unheard` is a fill that no algo has heard of."""
+        if not self._by_entry:
+            return
         entry = self._entry_of(order)
         if not entry:
             return
@@ -103,7 +105,7 @@ class Guards:
 
     def _entry_of(self, order: Order) -> str:
         """The entry with a protection that an order belongs to; empty where there is none."""
-        if not self._by_entry or order.reduce_only:
+        if order.reduce_only:
             return ""
         if order.parent_id:
             return next((name for name in (order.parent_id, order.root_id) if name in self._by_entry), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -69,19 +70,21 @@ class Kind(msgspec.Struct, frozen=True):
     plugin: bool = False
     common_keys: bool = False
 
-    @property
-    def _common(self) -> bool:
-        return self.plugin or self.common_keys
-
     def key(self, names: Keys, algo_id: str) -> str:
         """Where an algo's record stands."""
-        return names.plugin(self.name, algo_id) if self._common else names.algo(self.name, algo_id)  # type: ignore[arg-type]
+        return _stems(names, self.name, self.plugin or self.common_keys)[0] + algo_id
 
     def active_key(self, names: Keys, sub_account_id: str) -> str:
         """Where a sub-account's live ones are listed."""
-        if self._common:
-            return names.active_plugins(sub_account_id)
-        return names.active(self.name, sub_account_id)  # type: ignore[arg-type]
+        return _stems(names, self.name, self.plugin or self.common_keys)[1] + sub_account_id
+
+
+@cache
+def _stems(names: Keys, kind: str, common: bool) -> tuple[str, str]:
+    """What the keys of a kind begin with: its records, and its lists of live ones."""
+    if common:
+        return names.plugin(kind, ""), names.active_plugins("")
+    return names.algo(kind, ""), names.active(kind, "")  # type: ignore[arg-type]
 
 
 def _view_chase(state: ChaseState) -> View:
@@ -122,7 +125,9 @@ def _report_chase(state: ChaseState) -> ChildReport:
 
 
 def _event_chase(word: ChaseEventType, state: ChaseState, ts: int) -> ChaseEvent:
-    return ChaseEvent.of(word, state, ts, tally.slippage_bps(state.side, state.fill_price, state.arrival_mid))
+    price = state.fill_price
+    slippage = tally.slippage_bps(state.side, price, state.arrival_mid) if price else ZERO
+    return ChaseEvent.of(word, state, ts, slippage)
 
 
 CHASE = Kind(

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from pms.core import allocation, equity, funding, positions
+from pms.core import allocation, equity, funding, margin, positions
 from pms.core.funding import CENT
 from pms.core.margin import Brackets
 from pms.core.positions import Booked, Trade
@@ -92,19 +92,23 @@ class Books:
         smaller."""
         signed = fill.side.sign * fill.quantity
         fee = fill.commission if fill.commission_asset in (MONEY, "") else ZERO
-        foreign = order.sub_account_id == EXTERNAL and order.origin in NOT_OURS
-        parts = self._allocated(fill, signed) if foreign else {order.sub_account_id: signed}
+        if order.sub_account_id == EXTERNAL and order.origin in NOT_OURS:
+            return self._allocate(unit, order, fill, signed, fee)
+        trades = {order.sub_account_id: Trade(signed, fill.price, fee, fill.time)}
+        reduced = self._move(unit, fill.symbol, trades, order.leverage, fill.realized - fee)
+        unit.traded(fill)
+        return reduced
+
+    def _allocate(self, unit: Unit, order: Order, fill: Fill, signed: Decimal, fee: Decimal) -> tuple[str, ...]:
+        """Book a fill that nobody here ordered on those who bear it, and tell them."""
+        parts = allocation.allocated(signed, self.held(fill.symbol), self._instruments[fill.symbol].step)
         fees = allocation.apportioned(fee, parts, CENT)
         trades = {name: Trade(part, fill.price, fees[name], fill.time) for name, part in parts.items()}
         before = {name: self._ledger.position(name, fill.symbol) for name in parts}
         reduced = self._move(unit, fill.symbol, trades, order.leverage, fill.realized - fee)
         unit.traded(fill)
-        if foreign:
-            self._tell_allocation(unit, order, fill, [(before[name], abs(parts[name])) for name in reduced])
+        self._tell_allocation(unit, order, fill, [(before[name], abs(parts[name])) for name in reduced])
         return reduced
-
-    def _allocated(self, fill: Fill, signed: Decimal) -> dict[str, Decimal]:
-        return allocation.allocated(signed, self.held(fill.symbol), self._instruments[fill.symbol].step)
 
     def assign(
         self, unit: Unit, symbol: str, giver: str, taker: str, quantity: Decimal, price: Decimal
@@ -144,10 +148,10 @@ class Books:
     def average(self, unit: Unit, position: Position, entry: Decimal) -> None:
         """Give a sole position the venue's average entry: it was averaged in the order in which its fills came to be
         known. What `external` took for the difference goes where it belongs."""
-        booked = positions.averaged(position, entry, self._now())
-        cash = {position.sub_account_id: booked.realized_pnl}
-        self._put(unit, position.sub_account_id, (booked,), booked.realized_pnl)
-        self.pay(unit, cash, ZERO)
+        now = self._now()
+        booked = positions.averaged(position, entry, now)
+        self._put(unit, position.sub_account_id, (booked,), booked.realized_pnl, now)
+        self.pay(unit, {position.sub_account_id: booked.realized_pnl}, ZERO)
 
     def _move(
         self, unit: Unit, symbol: str, trades: Mapping[str, Trade], leverage: int, wallet: Decimal
@@ -158,31 +162,39 @@ class Books:
         if not funded:  # funding counts from the first trade on
             funded = min(trade.time for trade in trades.values())
             unit.funded(symbol, funded)
-        reduced, cash = [], {}
+        reduced, cash, now = [], {}, self._now()
         for name, trade in trades.items():
             held = self._ledger.position(name, symbol)
-            parts = positions.book(held, trade, leverage, self._now(), funded)
-            cash[name] = sum((part.realized_pnl for part in parts), ZERO) - trade.fee
-            self._put(unit, name, parts, cash[name])
+            parts = positions.book(held, trade, leverage, now, funded)
+            earned = -trade.fee
+            for part in parts:
+                earned += part.realized_pnl
+            cash[name] = earned
+            self._put(unit, name, parts, earned, now)
             if parts[0].closed_qty:
                 reduced.append(name)
         self.pay(unit, cash, wallet)
         return tuple(reduced)
 
-    def _put(self, unit: Unit, name: str, parts: tuple[Booked, ...], cash: Decimal) -> None:
+    def _put(self, unit: Unit, name: str, parts: tuple[Booked, ...], cash: Decimal, now: int) -> None:
         """Keep the position and tell each part of its move; the liquidation price is the one after it."""
-        ledger = self._ledger
         last = parts[-1].position
-        ledger.keep_position(last)
-        account = ledger.sub_accounts.get(name)
-        if account is not None and name != EXTERNAL:
-            stakes = equity.stakes(self.of(name), self._mark, self.brackets)
-            price = equity.liquidation_price(account.balance + cash, last.symbol, stakes)
-            last = _replace(last, liquidation_price=price)
+        account = self._ledger.sub_accounts.get(name)
+        if account is not None and name != EXTERNAL and last.signed_quantity:
+            last = _replace(last, liquidation_price=self._liquidation_price(last, account.balance + cash))
         for part in parts[:-1]:
-            unit.event(_position_event(part, part.position, self._now()))
+            unit.event(_position_event(part, part.position, now))
         unit.position(last)
-        unit.event(_position_event(parts[-1], last, self._now()))
+        unit.event(_position_event(parts[-1], last, now))
+
+    def _liquidation_price(self, held: Position, balance: Decimal) -> Decimal:
+        """Of a position that is about to be kept, its sub-account's others as they stand."""
+        others = [
+            equity.stake(other, self._mark, self.brackets)
+            for (name, symbol), other in self._ledger.positions.items()
+            if name == held.sub_account_id and symbol != held.symbol and other.signed_quantity
+        ]
+        return funding.money(margin.liquidation_price(balance, equity.stake(held, self._mark, self.brackets), others))
 
     def _tell_allocation(self, unit: Unit, order: Order, fill: Fill, closed: list[tuple[Position, Decimal]]) -> None:
         """Each sub-account that a liquidation or an ADL closed something of is told, with all who shared it."""
@@ -222,9 +234,13 @@ class Books:
     def _shared(self, cash: Mapping[str, Decimal], wallet: Decimal) -> dict[str, Decimal]:
         """What each sub-account's balance moves by, together what the wallet did."""
         accounts = self._ledger.sub_accounts
-        known = {name: amount for name, amount in cash.items() if name in accounts and name != EXTERNAL}
-        rest = wallet - sum(known.values(), ZERO)
-        return known | {EXTERNAL: rest}
+        shares, rest = {}, wallet
+        for name, amount in cash.items():
+            if name in accounts and name != EXTERNAL:
+                shares[name] = amount
+                rest -= amount
+        shares[EXTERNAL] = rest
+        return shares
 
     def held_at(self, symbol: str, time: int) -> dict[str, Decimal]:
         """What each book held of a symbol when a funding was due."""

@@ -47,6 +47,8 @@ def crossed(
     """The hours kept after a trade at `time` moves a book that holds `held`, as that position, by `delta`. A late trade
     mends the hours after it. Hours whose funding is booked (up to `funded`) are let go."""
     start = time // HOUR_MS * HOUR_MS
+    if (hours[-1].time == start and hours[0].time > funded) if hours else start <= funded:
+        return hours  # what has to be kept of this hour is, as of most trades
     kept = {
         hour.time: Held(hour.time, hour.quantity + (delta if hour.time > start else ZERO), hour.position_id)
         for hour in hours

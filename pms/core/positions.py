@@ -17,6 +17,7 @@ from schemas.books import Position
 from schemas.ids import base36
 from schemas.market import ZERO, PositionSide
 
+_SHOWN = Decimal("0.01")
 _replace = msgspec.structs.replace
 
 
@@ -64,7 +65,8 @@ def book(position: Position, trade: Trade, leverage: int, now: int, funded: int 
     by an opening; `funded` the time up to which the symbol's funding is booked."""
     held = position.signed_quantity
     hours = funding.crossed(trade.time, trade.quantity, held, position.hours, funded, position.position_id)
-    position = _replace(position, hours=hours)
+    if hours is not position.hours:
+        position = _replace(position, hours=hours)
     if held * trade.quantity >= 0:
         return (_opened(position, trade, leverage, now) if not held else _grown(position, trade, now),)
     beyond = abs(trade.quantity) - abs(held)
@@ -146,4 +148,4 @@ def _sized(position: Position, signed: Decimal, entry: Decimal, trade: Trade, re
 
 def percent(profit: Decimal, margin: Decimal) -> Decimal:
     """Profit in percent of the margin held, to two digits."""
-    return (profit * 100 / margin).quantize(Decimal("0.01")) if margin else ZERO
+    return (profit * 100 / margin).quantize(_SHOWN) if margin else ZERO

@@ -58,7 +58,7 @@ ERRORS = [
     Planted(
         13,
         "pms/books.py",
-        "rest = wallet - sum(known.values(), ZERO)",
+        "rest -= amount",
         "rest = ZERO",
         AGREE,
     ),

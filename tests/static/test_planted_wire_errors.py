@@ -100,8 +100,8 @@ ERRORS = {
     ),
     "an average entry moves without its money": (
         "pms/books.py",
-        "cash = {position.sub_account_id: booked.realized_pnl}\n",
-        "cash = {position.sub_account_id: ZERO}\n",
+        "self.pay(unit, {position.sub_account_id: booked.realized_pnl}, ZERO)",
+        "self.pay(unit, {position.sub_account_id: ZERO}, ZERO)",
         AVERAGES + "test_a_fill_that_is_known_late_ends_in_the_venues_average_entry",
     ),
     "the account's average entry is taken for one of two sub-accounts'": (

@@ -215,7 +215,7 @@ async def _calm(world: World) -> None:
     await world.run(60)
     await check_books(world)
     chases = await world.redis.keys("pms:chase:*")
-    assert len(chases) >= 10
+    assert len(chases) >= 6  # of 15: none begins beside an order of unknown fate, and deaths put off its proof
     for account in ("main", "second"):
         reply = await world.command("cancel_all", includeProtection=True, subAccountId=account)
         assert reply["success"], reply

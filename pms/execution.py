@@ -153,10 +153,12 @@ class Execution:
 
     async def _wait_durable(self, durable: Durable) -> str:
         """Empty once the record stands, or why it does not."""
-        ahead = durable.ahead()
-        late = self._clock.call_later(ENTRY_WAIT_S, partial(_give_up, ahead))
-        ended = await ahead
-        late.cancel()
+        ended = durable.ended
+        if ended is None:
+            ahead = durable.ahead()
+            late = self._clock.call_later(ENTRY_WAIT_S, partial(_give_up, ahead))
+            ended = await ahead
+            late.cancel()
         if ended is None:
             return "redis_unavailable"
         if isinstance(ended, Exception):

@@ -103,16 +103,14 @@ class BinanceVenue(Venue):
     def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
         request = queries.order(order)
         passage = Passage(refusal, partial(self._governor.errand, order, exits))
-        decode = codec.order if isinstance(order, Amend) else self._answer_of(order)
+        decode = codec.order if isinstance(order, Amend) or not order.conditional else self._answer_of(order)
         send = partial(self._order, request, self.rest.sign(request), passage, decode)
         if isinstance(order, Cancel) and not order.conditional:
             return partial(self._together.send, order, send, refusal)
         return send
 
     def _answer_of(self, order: Place | Cancel) -> Callable[[bytes], Report]:
-        """How the answer to a request is read."""
-        if not order.conditional:
-            return codec.order
+        """How the answer to a request for what waits for its price is read."""
         if isinstance(order, Place):
             return conditionals.placed
         return partial(conditionals.cancelled, order.symbol, self.time_ms())

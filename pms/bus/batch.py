@@ -118,23 +118,25 @@ Outcome = Committed | Duplicate | Shed
 
 
 class Durable(asyncio.Future[Outcome]):
-    """The outcome of a commit, when there is one."""
+    """The outcome of a commit, when there is one; `ended` is what was told, `None` before."""
 
+    ended: Outcome | Exception | None = None
     _ahead: tuple[Prompt[Outcome | Exception | None], ...] = ()
 
     def ahead(self) -> Prompt[Outcome | Exception | None]:
         """The outcome or error before who awaits the outcome hears. Whoever awaits this goes on within the answer that
         says "committed": what acts on it has left by the time others write their answers."""
         future: Prompt[Outcome | Exception | None] = Prompt()
-        if self.done():
-            future.set_result(self.exception() or self.result())  # type: ignore[arg-type]  # only `end` ends it
-        else:
+        if self.ended is None:
             self._ahead += (future,)
+        else:
+            future.set_result(self.ended)
         return future
 
     def end(self, outcome: Outcome | Exception) -> None:
         """Tell it."""
         ahead, self._ahead = self._ahead, ()
+        self.ended = self.ended or outcome
         for future in ahead:
             if future.done():
                 continue

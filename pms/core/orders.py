@@ -113,7 +113,7 @@ def reported(order: Order, report: Report, now: int, answers: bool = False) -> C
     order, fill = _book(order, report.fill)
     if before.state.terminal:
         return Change(order, (), fill)
-    if report.conditional and before.triggered_at:  # of its waiting, which is over
+    if before.triggered_at and report.conditional:  # of its waiting, which is over
         return _concluded(before, order, fill, [], now, report.cause)
     order = _newest(order, report)
     events: list[str] = []

@@ -29,8 +29,8 @@ ERRORS = {
     "an end absorbs nothing": Planted(
         2,
         "pms/core/orders.py",
-        "        return Change(order, (), fill)\n    if report.conditional",
-        "        return Change(order, ('order_partial',), fill)\n    if report.conditional",
+        "        return Change(order, (), fill)\n    if before.triggered_at",
+        "        return Change(order, ('order_partial',), fill)\n    if before.triggered_at",
         LIFE,
     ),
     "a wanted cancel is forgotten": Planted(

@@ -58,14 +58,17 @@ def step_chase(state: ChaseState, given: Input) -> Result:
     """One input. The same object back means nothing happened: most quotes change nothing, and then nothing is
     allocated."""
     if type(given) is Quote:
-        child = state.child
+        child, ticks = state.child, None
         if child is None:
             idle = state.status.terminal
         elif child.state is not _ACTIVE or state.hold:
             idle = True
+        elif state.limit_mid2 or state.deadline_at:
+            idle = False
         else:
-            idle = not (state.limit_mid2 or state.deadline_at) and aim(state, child, given) == child.ticks
-        return (state, NOTHING) if idle else settle(state, state, given.received, given)
+            ticks = aim(state, child, given)
+            idle = ticks == child.ticks
+        return (state, NOTHING) if idle else settle(state, state, given.received, given, ticks)
     if state.status.terminal:
         late = book_fill(state, given) if isinstance(given, OrderUpdate) else state
         return late, NOTHING

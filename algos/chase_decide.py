@@ -14,7 +14,7 @@ from algos import pricing, step
 from algos.step import Action, AmendChild, CancelChild, PlaceChild
 from schemas.chase import AlgoStatus, ChaseState, Child
 from schemas.ids import ATTEMPT_MAX, OrderId, make
-from schemas.market import Quote
+from schemas.market import ZERO, Quote
 from schemas.orders import OrderState, TimeInForce
 
 Result = tuple[ChaseState, tuple[Action, ...]]
@@ -22,9 +22,9 @@ NOTHING: tuple[Action, ...] = ()
 _replace = msgspec.structs.replace
 
 
-def settle(before: ChaseState, absorbed: ChaseState, now: int, quote: Quote | None) -> Result:
+def settle(before: ChaseState, absorbed: ChaseState, now: int, quote: Quote | None, ticks: int | None = None) -> Result:
     """Decide on what an input left behind: what the record wants of the market now. `before` is returned itself where
-    nothing changed."""
+    nothing changed. `ticks` is the `aim` where it is known already."""
     state = _replace(absorbed, wake_at=0) if absorbed.wake_at else absorbed
     if state.limit_mid2 or state.deadline_at:
         state = _limits(state, now, quote)
@@ -34,7 +34,7 @@ def settle(before: ChaseState, absorbed: ChaseState, now: int, quote: Quote | No
     elif child is None:
         state, actions = _enter(state, now, quote)
     elif child.state is OrderState.ACTIVE and not state.hold and quote is not None:
-        state, actions = _follow(state, child, now, quote)
+        state, actions = _follow(state, child, now, aim(state, child, quote) if ticks is None else ticks)
     return _finish_step(before, state, actions, now, quote)
 
 
@@ -122,9 +122,19 @@ def _enter(state: ChaseState, now: int, quote: Quote | None) -> Result:
 
 
 def _entry_ticks(state: ChaseState, quote: Quote) -> int:
+    params = state.params
     if state.taking:
-        return pricing.crossing_ticks(state.side, quote, state.params.max_slippage_bps, state.instrument)
-    return _bounded(state, _target(state, quote))
+        return pricing.crossing_ticks(state.side, quote, params.max_slippage_bps, state.instrument)
+    ticks = pricing.follow_ticks(
+        state.side,
+        quote.bid,
+        quote.ask,
+        params.stalk_offset_ticks,
+        state.offset_e8,
+        params.aggressive,
+        state.back_ticks,
+    )
+    return _bounded(state, ticks)
 
 
 def _place(state: ChaseState, now: int, ticks: int, price: Decimal, quantity: Decimal) -> Result:
@@ -160,19 +170,6 @@ def _place(state: ChaseState, now: int, ticks: int, price: Decimal, quantity: De
     return state, (action,)
 
 
-def _target(state: ChaseState, quote: Quote) -> int:
-    params = state.params
-    return pricing.follow_ticks(
-        state.side,
-        quote.bid,
-        quote.ask,
-        params.stalk_offset_ticks,
-        state.offset_e8,
-        params.aggressive,
-        state.back_ticks,
-    )
-
-
 def _bounded(state: ChaseState, ticks: int) -> int:
     """Mode `trail`: a buy only moves down, a sell only up. Beyond its parent's limit price it never stands."""
     if state.params.stalk_mode == "trail" and state.anchor_ticks:
@@ -189,7 +186,7 @@ def aim(state: ChaseState, child: Child, quote: Quote) -> int:
     own = child.ticks
     if state.resting or state.taking or mode == "none":
         return own
-    ticks = pricing.follow_ticks(  # `_target`, spelled out
+    ticks = pricing.follow_ticks(  # `_entry_ticks`, spelled out
         state.side,
         quote.bid,
         quote.ask,
@@ -207,22 +204,21 @@ def aim(state: ChaseState, child: Child, quote: Quote) -> int:
     return ticks if far else own
 
 
-def _follow(state: ChaseState, child: Child, now: int, quote: Quote) -> Result:
-    """Amend in place where price or total must change; the total is the child's own unless the parent was amended
-    (law 2)."""
+def _follow(state: ChaseState, child: Child, now: int, ticks: int) -> Result:
+    """Amend in place where price or total must change: the child should stand at `ticks`. The total is its own unless
+    the parent was amended (law 2)."""
     if state.throttle == "queued":
         return state, NOTHING
-    rules, rest = state.instrument, state.rest
-    total = min(child.filled + rules.quantity_down(rest), rules.max_qty)
+    rules, rest = state.instrument, max(state.quantity - state.filled_quantity, ZERO)
+    total = min(child.filled + rest // rules.step * rules.step, rules.max_qty)
     resized = total != child.quantity and rest + child.filled < rules.max_qty
-    ticks = aim(state, child, quote)
     if child.time_in_force == "IOC" or not (resized or ticks != child.ticks):
         return state, NOTHING
     excess = state.params.reduce_only and total < child.quantity  # closes more than there is: goes at once (14)
     due = state.retry_at if excess else max(state.repriced_at + state.params.reprice_min_ms, state.retry_at)
     if now < due:
         return _replace(state, wake_at=due), NOTHING
-    price = rules.price(ticks)
+    price = ticks * rules.tick
     quantity = total if resized else child.quantity
     if price <= 0 or not rules.sendable(quantity, price, state.params.reduce_only):
         return _leave(state, child, now) if quantity < child.quantity else (state, NOTHING)

@@ -39,8 +39,8 @@ ERRORS = [
     Planted(
         2,
         "algos/chase_decide.py",
-        "total = min(child.filled + rules.quantity_down(rest)",
-        "total = min(rules.quantity_down(rest)",
+        "total = min(child.filled + rest // rules.step",
+        "total = min(rest // rules.step",
         CHASE + "test_an_amend_carries_price_and_the_childs_unchanged_total",
     ),
     Planted(

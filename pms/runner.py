@@ -94,13 +94,15 @@ class Runner:
 
     def offer(self, given: Input) -> None:
         """Step with an input now, or after the step under way."""
-        if len(self._waiting) >= MAILBOX_LIMIT:
+        if not self._busy:
+            self._take(given)
+            if self._waiting:
+                self._drain()
+        elif len(self._waiting) < MAILBOX_LIMIT:
+            self._waiting.append(given)
+        else:
             self._waiting.clear()
             self._broken(Overflow(f"{MAILBOX_LIMIT} inputs within one step"))
-            return
-        self._waiting.append(given)
-        if not self._busy:
-            self._drain()
 
     def _drain(self) -> None:
         while self._waiting:

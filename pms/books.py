@@ -162,7 +162,7 @@ class Books:
         if not funded:  # funding counts from the first trade on
             funded = min(trade.time for trade in trades.values())
             unit.funded(symbol, funded)
-        reduced, cash, now = [], {}, self._now()
+        reduced, cash, now = [], {}, unit.now
         for name, trade in trades.items():
             held = self._ledger.position(name, symbol)
             parts = positions.book(held, trade, leverage, now, funded)

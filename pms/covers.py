@@ -51,7 +51,7 @@ class Covers:
 
     def add(self, runner: Runner) -> None:
         """An algo begins, or came back from Redis."""
-        if _closes(runner):
+        if runner.kind.backed or runner.kind is PROTECTION:
             view = runner.kind.view(runner.state)
             self._by_symbol.setdefault(view.symbol, {})[view.algo_id] = runner
             self._claimed[view.algo_id] = self._claim(runner)
@@ -66,7 +66,7 @@ class Covers:
 
     def changed(self, runner: Runner) -> None:
         """An algo's record changed: where it wants another quantity, or has another there, others' parts change."""
-        if not runner.kind.backed and runner.kind is not PROTECTION:  # `_closes`, spelled out
+        if not runner.kind.backed and runner.kind is not PROTECTION:  # nothing of it closes from the venue
             return
         claim = self._claim(runner)
         if self._claimed.get(claim.name, claim) != claim:
@@ -192,11 +192,6 @@ class Covers:
             return Claim(view.algo_id, wants, sum((one.open_quantity for one in state.orders), ZERO))
         orders = (self._desk.ledger.orders.get(name) for name in view.live_children)
         return Claim(view.algo_id, view.backstop, sum((one.remaining for one in orders if one is not None), ZERO))
-
-
-def _closes(runner: Runner) -> bool:
-    """Whether an algo keeps something at the venue that closes a position."""
-    return runner.kind.backed or _first(runner)
 
 
 def _first(runner: Runner) -> bool:

@@ -24,6 +24,7 @@ from pms.bus.batch import Claim
 from pms.clock import Clock
 from pms.closers import Closers
 from pms.core.orders import Change
+from pms.core.risk import Approved
 from pms.covers import Covers
 from pms.execution import Execution
 from pms.exit_ledger import ExitLedger
@@ -146,15 +147,19 @@ class Desk:
         """The newest quote of the runner's symbol, None while it is stale."""
         return self.market.quote(runner.kind.view(runner.state).symbol)
 
-    def launch(self, runner: Runner, actions: tuple[Action, ...], claim: Claim | None, request_id: str) -> Any:
-        """Make a new algo known and act for it: record, event, first order and claim in one step. Returns the
-        commit's future."""
+    def launch(
+        self, runner: Runner, actions: tuple[Action, ...], request_id: str, approved: tuple[Order, Approved] | None
+    ) -> None:
+        """Make a new algo known and act for it: record, event and first order in one step. `approved`: all that it asks
+        for is this order, which the gate has approved in this turn."""
         runner.kind.check(None, None, runner.state, actions)
-        with self.step(request_id, claim) as unit:
+        with self.step(request_id) as unit:
             self.register(runner)
             self.record(unit, runner, started=True)
-            self.act(unit, runner, actions)
-        return unit.durable
+            if approved is None:
+                self.act(unit, runner, actions)
+            else:
+                self.entry.take(unit, *approved)
 
     def withdraw(self, runner: Runner) -> None:
         """Forget an algo whose claim was taken before: nothing of it stands in Redis, nothing of it left."""

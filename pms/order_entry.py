@@ -28,6 +28,8 @@ from schemas.events_system import RefusedOrder, RiskRejected
 from schemas.market import ZERO, Instrument
 from schemas.orders import Order, OrderState
 
+Judged = tuple[Approved | Denied, Order]  # the gate's verdict, and the order in the form in which it may leave now
+
 
 class OrderEntry:
     """See the module."""
@@ -55,15 +57,19 @@ class OrderEntry:
         return leaving
 
     def check_orders(self, intents: Sequence[Order]) -> list[Denied | None]:
-        """What the gate would say to each of several new orders, those before it taken for placed; nothing is
-        recorded."""
-        verdicts: list[Denied | None] = []
+        """What the gate would say to each of several new orders, as `judge`."""
+        return [verdict if isinstance(verdict, Denied) else None for verdict, _ in self.judge(intents)]
+
+    def judge(self, intents: Sequence[Order]) -> list[Judged]:
+        """The gate's verdict on each of several new orders, those before it taken for placed; nothing is recorded. It
+        holds for the turn in which it is given."""
+        judged: list[Judged] = []
         tried: list[Order] = []
         try:
-            for order in intents:
+            for number, order in enumerate(intents, 1):
                 verdict, order = self._judge(order)
-                verdicts.append(verdict if isinstance(verdict, Denied) else None)
-                if verdicts[-1] is None and len(verdicts) < len(intents):  # another is judged beside it
+                judged.append((verdict, order))
+                if isinstance(verdict, Approved) and number < len(intents):  # the next is judged beside it
                     self._ledger.remember(order)
                     self._count(order)
                     tried.append(order)
@@ -72,7 +78,7 @@ class OrderEntry:
                 self._ledger.forget(order.client_order_id)
                 if not order.reduce_only:
                     self._allowances.withdrawn(order.sub_account_id)
-        return verdicts
+        return judged
 
     def stopped(self, order: Order) -> Denied | None:
         """What stands against anything that adds, where the order does: a halt, a freeze, losses; whatever it is."""
@@ -115,11 +121,15 @@ class OrderEntry:
         if isinstance(verdict, Denied):
             self.tell(unit, order, verdict)
             return orders.not_placed(order, verdict.message, unit.now).order, verdict
+        self.take(unit, order, verdict)
+        return order, None
+
+    def take(self, unit: Unit, order: Order, approved: Approved) -> None:
+        """Record the intent of a new order that the gate has approved in this turn."""
         self._count(order)
         unit.event(placed(order, unit.now, self._seen_now(order.symbol)))
         unit.order(order)
-        self._leave(unit, order, verdict)
-        return order, None
+        self._leave(unit, order, approved)
 
     def _leave(self, unit: Unit, order: Order, approved: Approved) -> None:
         """An order's request is to leave: an exit at once, an entry when its record stands. The market is told of an
@@ -164,7 +174,7 @@ class OrderEntry:
         self._leave(unit, order, verdict)
         return order, None
 
-    def _judge(self, order: Order, wanted: Form | None = None) -> tuple[Approved | Denied, Order]:
+    def _judge(self, order: Order, wanted: Form | None = None) -> Judged:
         """The gate's verdict on a new order, and the order in the form in which it may leave now: with the venue's
         flag or without."""
         seen = self._seen(order.symbol)

@@ -15,9 +15,8 @@ from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands.algos import Algos
 from pms.commands.denials import invalid
-from pms.commands.needs import Needs
+from pms.commands.needs import Needs, Planned
 from pms.commands.previews import numbers
-from pms.commands.starting import Planned
 from pms.commands.table import Row
 from pms.commands.terms import Terms
 from pms.core.risk import Denied

@@ -15,11 +15,13 @@ from algos.step import Action, Identity
 from pms.bus.batch import Claim, Duplicate
 from pms.commands.identity import OwnerIds
 from pms.commands.triggers import check_ahead, check_price, check_room
+from pms.core.risk import Approved
 from pms.desk import Desk
 from pms.runner import Runner
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
 from schemas.market import ZERO, Instrument, Quote, Side
+from schemas.orders import Order
 from schemas.protection import LegParams, LegWord, ProtectionParams
 
 
@@ -96,7 +98,7 @@ def runners_for(desk: Desk, ids: OwnerIds, entry: Identity, command: Any, entry_
 def launch(desk: Desk, guards: Sequence[Runner], request_id: str) -> None:
     """Their records are part of the step that begins their entry."""
     for runner in guards:
-        desk.launch(runner, (), None, request_id)
+        desk.launch(runner, (), request_id, None)
 
 
 def follow(desk: Desk, guards: Sequence[Runner]) -> None:
@@ -112,13 +114,14 @@ async def begin(
     actions: tuple[Action, ...],
     claim: Claim | None,
     by: str,
+    approved: tuple[Order, Approved] | None,
 ) -> bool:
     """An algo and its protection begin in one step with the claim of the request `by`; False where it was taken before,
-    and nothing of them stands."""
+    and nothing of them stands. `approved`: as `Desk.launch` takes it."""
     with desk.step(by, claim) as unit:
         if guards:
             launch(desk, guards, by)
-        desk.launch(algo, actions, None, by)
+        desk.launch(algo, actions, by, approved)
     assert unit.durable is not None, "a step with a record is committed"
     if isinstance(await unit.durable, Duplicate):
         for runner in (*guards, algo):

@@ -6,21 +6,18 @@ them. Refuses to record and to send.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from algos.children import Exit, Spawn
 from algos.cover import Cover
 from algos.registry import KINDS, Decided, Kind
 from algos.step import Action, Identity, PlaceChild
-from pms.core.risk import Denied
 from pms.desk import Desk
 from pms.family import Family, view_of
 from pms.runner import Runner
 from schemas.market import Quote
 from schemas.orders import Order
-
-Refused = tuple[Order, Denied]  # an order, and what the gate has against it
 
 
 class FirstActions:
@@ -40,19 +37,15 @@ class FirstActions:
             actions = (*actions, *more)
         return state, actions
 
-    def denials(self, runner: Runner, actions: Sequence[Action]) -> list[Refused]:
-        """What the gate would refuse of the first orders, all together."""
-        entry = self._desk.entry
-        intents = [entry.intent(placer, order) for placer, order in self._orders(runner, actions)]
-        verdicts = zip(intents, entry.check_orders(intents), strict=True)
-        return [(order, denied) for order, denied in verdicts if denied is not None]
-
-    def _orders(self, runner: Runner, actions: Sequence[Action]) -> Iterator[tuple[Runner, PlaceChild]]:
+    def orders(self, runner: Runner, actions: Sequence[Action]) -> list[Order]:
+        """The first orders, its children's too."""
+        found: list[Order] = []
         for action in actions:
             if isinstance(action, PlaceChild):
-                yield runner, action
+                found.append(self._desk.entry.intent(runner, action))
             elif isinstance(action, Spawn):
-                yield from self._orders(*self._child(runner, action))
+                found += self.orders(*self._child(runner, action))
+        return found
 
     def _child(self, runner: Runner, action: Spawn) -> tuple[Runner, Sequence[Action]]:
         kind, symbol = KINDS[action.kind], getattr(action.params, "symbol", "")

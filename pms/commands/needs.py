@@ -1,18 +1,19 @@
-"""What an algo needs of the market before it can begin: the books of its symbols, and their prices (contract.md).
+"""What an algo is to trade and needs of the market before it can begin: books of its symbols, and their prices.
 
-Owns that they are followed from the first check until the algo follows them itself. Refuses to judge anything but
-whether a symbol trades and has a price.
+Owns that they are followed from the first check until the algo follows them itself (contract.md). Refuses to judge
+anything but whether a symbol trades and has a price.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import msgspec
 
 from pms.commands.terms import PRICE_WAIT_S, Terms
 from pms.market import Market
-from schemas.market import Quote
+from schemas.market import Quote, Side
 
 
 class Needs(msgspec.Struct, frozen=True):
@@ -22,6 +23,17 @@ class Needs(msgspec.Struct, frozen=True):
     leverage: int = 1
     reduce_only: bool = False
     priced: bool = True
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What an algo is to trade of a symbol on one side, `price` being what it would ask first."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    leverage: int = 1
+    reduce_only: bool = False
 
 
 class MarketNeeds:

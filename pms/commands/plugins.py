@@ -14,8 +14,8 @@ from algos.registry import Kind
 from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands.algos import Algos
-from pms.commands.needs import Needs
-from pms.commands.starting import Planned, Starts
+from pms.commands.needs import Needs, Planned
+from pms.commands.starting import Starts
 from pms.commands.table import Row, Tell
 from pms.commands.terms import Terms
 from pms.plugins import Loaded, Plugins

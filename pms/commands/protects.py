@@ -15,8 +15,8 @@ from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.clock import Clock
 from pms.commands.held import held_position
-from pms.commands.needs import Needs
-from pms.commands.starting import Planned, Starts
+from pms.commands.needs import Needs, Planned
+from pms.commands.starting import Starts
 from pms.commands.table import Row, Tell
 from pms.commands.terms import Terms
 from pms.commands.triggers import check_ahead, check_price, check_room, price_of

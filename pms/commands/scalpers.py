@@ -11,8 +11,7 @@ from decimal import Decimal
 from algos import scalper
 from algos.registry import SCALPER
 from algos.scalper_layers import Layers, plan
-from pms.commands.needs import Needs
-from pms.commands.starting import Planned
+from pms.commands.needs import Needs, Planned
 from pms.commands.terms import Terms
 from schemas.commands_scalper import Scalper
 from schemas.errors import ErrorCode, Invalid

@@ -21,19 +21,21 @@ from pms.bus.executor import Context
 from pms.bus.outcomes import Reply
 from pms.commands import answers, entry_guards
 from pms.commands.denials import invalid
-from pms.commands.first_actions import FirstActions, Refused
+from pms.commands.first_actions import FirstActions
 from pms.commands.identity import OwnerIds, Taken, taken
-from pms.commands.needs import MarketNeeds, Needs
+from pms.commands.needs import MarketNeeds, Needs, Planned
 from pms.commands.previews import numbers
 from pms.commands.table import Row, Tell
 from pms.commands.terms import PRICE_BACK_S, Terms
+from pms.core.risk import Approved, Denied
 from pms.desk import Desk
 from pms.leverage import Leverage
 from pms.market_tape import Arrived
+from pms.order_entry import Judged
 from pms.runner import Runner
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command, camel
-from schemas.market import ZERO, Quote, Side
+from schemas.market import ZERO, Quote
 from schemas.orders import Cause, Order
 from schemas.records import Request, SubAccount
 from schemas.replies import Success, ValidateReply
@@ -41,17 +43,7 @@ from schemas.replies import Success, ValidateReply
 # What an algo gets around by itself: an order of ours in its way, and nothing left to reduce, which ends it.
 _BY_ITSELF = frozenset((Cause.SELF_TRADE, Cause.REDUCE_ONLY))
 _NOBODY = "0000000000"  # the id of an algo that is only looked at
-
-
-class Planned(msgspec.Struct, frozen=True):
-    """What an algo is to trade of a symbol on one side, `price` being what it would ask first."""
-
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    leverage: int = 1
-    reduce_only: bool = False
+Refused = tuple[Order, Denied]  # an order, and what the gate has against it
 
 
 class Door(Protocol):
@@ -141,7 +133,8 @@ class Starts:
                 runner = await self._launch(door, command, account, params, planned, quotes, context)
             except Taken:
                 return taken(context)
-            self._follow(runner)
+            if not runner.ended:
+                self._desk.family.follow(runner)
         finally:
             await self._market.release(needs)
         return door.reply(runner.state)
@@ -186,10 +179,11 @@ class Starts:
         who = Identity(algo_id, owner.id, owner.tag, self._epoch(), context.request_id)
         state, actions = self._first.begin(kind, who, params, quotes)
         runner = desk.begin(kind, state)
-        self._refuse(runner, actions, planned, context.request_id)
+        judged = self._refuse(runner, actions, planned, context.request_id)
         claim = context.claim(**{door.id_name: algo_id})
         guards = entry_guards.runners_for(desk, self._ids, who, command, algo_id)
-        if not await entry_guards.begin(desk, guards, runner, actions, claim, context.request_id):
+        approved = _at_once(actions, judged)
+        if not await entry_guards.begin(desk, guards, runner, actions, claim, context.request_id, approved):
             raise Taken
         for asked in planned:
             self._arrived(algo_id, owner.id, asked.symbol, asked.side, asked.quantity)
@@ -203,20 +197,34 @@ class Starts:
         state, actions = self._first.begin(door.kind, who, params, quotes)
         return self._desk.begin(door.kind, state), actions
 
-    def _refuse(self, runner: Runner, actions: Sequence[Action], planned: Sequence[Planned], request_id: str) -> None:
-        """What the gate would refuse at once is refused to the caller, and told, rather than tried for ever (law 7)."""
-        for order, denied in self._denials(runner, actions, planned):
+    def _refuse(
+        self, runner: Runner, actions: Sequence[Action], planned: Sequence[Planned], request_id: str
+    ) -> list[Judged]:
+        """What the gate would refuse at once is refused to the caller, and told, rather than tried for ever (law 7).
+        Returns its word on the first orders."""
+        judged = self._desk.entry.judge(self._first.orders(runner, actions))
+        for order, denied in self._denials(runner, judged, planned):
             with self._desk.step(request_id) as unit:
                 self._desk.entry.tell(unit, order, denied)
             raise invalid(denied)
+        return judged
 
-    def _denials(self, runner: Runner, actions: Sequence[Action], planned: Sequence[Planned]) -> list[Refused]:
+    def _denials(self, runner: Runner, judged: Sequence[Judged], planned: Sequence[Planned]) -> list[Refused]:
         """What the gate has against the first orders, and against any order of an algo that adds; but for what an algo
         gets around by itself."""
-        if first := [one for one in self._first.denials(runner, actions) if one[1].cause not in _BY_ITSELF]:
+        first: list[Refused] = []
+        adding: set[str] = set()
+        for verdict, order in judged:
+            if isinstance(verdict, Denied):
+                if verdict.cause not in _BY_ITSELF:
+                    first.append((order, verdict))
+            elif not order.reduce_only:
+                adding.add(order.symbol)
+        if first:
             return first
         entry = self._desk.entry
-        return [(order, no) for order in self._whole(runner, planned) if (no := entry.stopped(order)) is not None]
+        whole = self._whole(runner, [one for one in planned if one.symbol not in adding])  # what stops any stops those
+        return [(order, no) for order in whole if (no := entry.stopped(order)) is not None]
 
     def _whole(self, runner: Runner, planned: Sequence[Planned]) -> list[Order]:
         """All that an algo is to trade, as one order of each symbol and side."""
@@ -236,10 +244,6 @@ class Starts:
             )
             for number, one in enumerate(planned)
         ]
-
-    def _follow(self, runner: Runner) -> None:
-        if not runner.ended:
-            self._desk.family.follow(runner)
 
     async def was_started(self, door: Door, command: Command, request: Request, tell: Tell) -> Reply | None:
         """What an earlier daemon made of an accepted command: the algo as it stands or ended; None: it had not
@@ -263,7 +267,7 @@ class Starts:
             entry_guards.check_entry(self._desk, command, quotes)
             planned = door.planned(params, quotes)
             runner, actions = self._look(door, account, params, quotes)
-            denials = self._denials(runner, actions, planned)
+            denials = self._denials(runner, self._desk.entry.judge(self._first.orders(runner, actions)), planned)
             first = self._first.described(runner, actions)
             whole = self._whole(runner, planned)
             totals = _terms(planned) | (numbers(self._desk.entry.weigh(whole)) if whole else {})
@@ -275,6 +279,15 @@ class Starts:
         shown.pop(door.id_name, None)
         values = shown | totals | {"actions": first}
         return ValidateReply(valid=not errors, errors=errors, computed_values=values)
+
+
+def _at_once(actions: Sequence[Action], judged: Sequence[Judged]) -> tuple[Order, Approved] | None:
+    """The order that is all an algo asks for, where it adds and is approved: the gate need not be asked again in the
+    same turn. None where there is more to it."""
+    if len(actions) != 1 or not isinstance(actions[0], PlaceChild):
+        return None
+    ((verdict, order),) = judged
+    return (order, verdict) if isinstance(verdict, Approved) and not order.reduce_only else None
 
 
 _OF_ANY = frozenset(Success.__struct_fields__)

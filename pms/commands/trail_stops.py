@@ -11,8 +11,7 @@ from decimal import Decimal
 from algos import trail_price
 from algos.registry import TRAIL_STOP
 from pms.commands.held import held_position
-from pms.commands.needs import Needs
-from pms.commands.starting import Planned
+from pms.commands.needs import Needs, Planned
 from pms.commands.terms import Terms
 from pms.core import exits
 from pms.desk import Desk

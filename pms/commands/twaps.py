@@ -13,8 +13,7 @@ import msgspec
 
 from algos import pricing, twap_plan
 from algos.registry import TWAP, TWAP_BASKET
-from pms.commands.needs import Needs
-from pms.commands.starting import Planned
+from pms.commands.needs import Needs, Planned
 from pms.commands.terms import Terms
 from pms.core import exits
 from pms.desk import Desk

@@ -99,11 +99,11 @@ class Ledger:
         else:
             self.open_by_symbol[order.symbol].add(order.client_order_id)
 
-    def forget(self, client_id: str) -> Order | None:
-        """Drop an order that never came to stand in Redis."""
+    def forget(self, client_id: str, tried: bool = False) -> Order | None:
+        """Drop an order that never came to stand in Redis; `tried` as `Exposure.forget` takes it."""
         order = self.orders.pop(client_id, None)
         if order is not None:
-            self.exposure.forget(client_id)
+            self.exposure.forget(client_id, tried)
             self.open_by_symbol[order.symbol].discard(client_id)
             self._revisions.pop((self.names.order(client_id), ""), None)
         return order

@@ -74,8 +74,8 @@ class OrderEntry:
                     self._count(order)
                     tried.append(order)
         finally:
-            for order in tried:
-                self._ledger.forget(order.client_order_id)
+            for order in reversed(tried):
+                self._ledger.forget(order.client_order_id, tried=True)
                 if not order.reduce_only:
                     self._allowances.withdrawn(order.sub_account_id)
         return judged
@@ -95,8 +95,8 @@ class OrderEntry:
                 weights.append(self._weight(order, _intent_of(order)))
                 self._ledger.remember(order)
         finally:
-            for order in intents[: len(weights)]:
-                self._ledger.forget(order.client_order_id)
+            for order in reversed(intents[: len(weights)]):
+                self._ledger.forget(order.client_order_id, tried=True)
         return limits.together(weights)
 
     def weigh_amend(self, action: AmendChild) -> Weight:

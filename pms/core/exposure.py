@@ -37,7 +37,7 @@ class Exposure:
 
     def __init__(self) -> None:
         self._stakes: dict[str, dict[str, Stake]] = {}
-        self._orders: dict[str, tuple[Stake, Side, Decimal]] = {}
+        self._orders: dict[str, tuple[Stake, Side, Decimal, int, Decimal]] = {}
 
     def of(self, sub_account_id: str) -> dict[str, Stake]:
         """A sub-account's stakes by symbol; idle ones may be among them."""
@@ -57,6 +57,7 @@ class Exposure:
             return
         stake = self._stake(order.sub_account_id, order.symbol)
         open_ = ZERO if order.reduce_only else max(open_quantity(order), ZERO)
+        leverage, price = stake.leverage, stake.price
         stake.live += 1
         if not order.reduce_only and not stake.held:  # a position keeps its own, whatever is ordered beside it
             stake.leverage, stake.price = order.leverage, order.price or stake.price
@@ -64,15 +65,17 @@ class Exposure:
             stake.bids += open_
         else:
             stake.asks += open_
-        self._orders[order.client_order_id] = (stake, order.side, open_)
+        self._orders[order.client_order_id] = (stake, order.side, open_, leverage, price)
 
-    def forget(self, client_order_id: str) -> None:
-        """An order counts no more."""
+    def forget(self, client_order_id: str, tried: bool = False) -> None:
+        """An order counts no more. One that was only `tried`, the newest that is still there, leaves nothing behind."""
         counted = self._orders.pop(client_order_id, None)
         if counted is None:
             return
-        stake, side, open_ = counted
+        stake, side, open_, leverage, price = counted
         stake.live -= 1
+        if tried:
+            stake.leverage, stake.price = leverage, price
         if side is Side.BUY:
             stake.bids -= open_
         else:

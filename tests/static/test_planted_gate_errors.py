@@ -95,6 +95,12 @@ ERRORS = {
         "errors = ()",
         PREVIEWS + "test_a_preview_says_what_the_gate_would_say[chase]",
     ),
+    "what is only looked at leaves its leverage behind": (
+        "pms/core/exposure.py",
+        "        if tried:\n",
+        "        if False:\n",
+        PREVIEWS + "test_the_margins_of_a_preview_are_those_that_the_gate_judges[basket]",
+    ),
     "an amend has no price": (
         "pms/commands/amends.py",
         "            while not (order.reduce_only or market.quote(order.symbol))",

@@ -44,6 +44,12 @@ _log = structlog.get_logger("pms.market")
 class Line:
     """`on_health(symbol, fresh, reason)` is told each change between fresh and stale."""
 
+    __slots__ = tuple(  # 33 attributes: beyond 30 a dict has no shared keys, and each tick reads a dozen of them
+        "_call_soon _chance _clock _closed _data _due _frames _frames_seen _high _low _newest _now_ms _on_health "
+        "_passed _proven_at _quiet_s _served _syncing _tasks _touch _wake book fanout fresh idle_since instrument "
+        "mark own reason received symbol touched watchers".split()
+    )
+
     def __init__(
         self,
         instrument: Instrument,
@@ -79,13 +85,11 @@ class Line:
         self._served: Quote | None = None  # by the last pump
         self._newest: Quote | None = None  # where our own orders take part: the last frame's quote,
         self._passed: Quote | None = None  # and all since the last pump
-        self._frames = 0
-        self._frames_seen = 0
+        self._frames = self._frames_seen = 0
         self._proven_at = clock.monotonic()
         self._quiet_s = QUIET_S
         self._wake = asyncio.Event()
-        self._syncing = False
-        self._closed = False
+        self._syncing = self._closed = False
 
     # --- the hot path -----------------------------------------------------------------------------------
 
@@ -105,7 +109,7 @@ class Line:
         book = self.book
         if frame.update_id <= book.newest_id or not book.live:
             return
-        book.newest_id, book.told = frame.update_id, frame  # `Book.ticker`, spelled out as `_moved` below
+        book.newest_id, book.told = frame.update_id, frame  # `Book.ticker`, spelled out
         bid, ask = frame.bid, frame.ask
         if self.own.places or self.touched or bid <= 0.0 or bid >= ask:
             self._changed()
@@ -131,7 +135,11 @@ class Line:
             if touch is None or touch[0] >= touch[2] or not self.fresh:
                 self._judge(self.book.quote(self.own, self._now_ms))
             if touch is not None and self.fresh:
-                self._moved(touch[0] + touch[2])
+                middle = touch[0] + touch[2]
+                self._high, self._low = max(self._high, middle), min(self._low, middle)
+                if not self._due:
+                    self._due = True
+                    self._call_soon(self._pump)
             return
         self._touch = None
         quote = self.book.quote(self.own, self._now_ms)
@@ -145,14 +153,6 @@ class Line:
                 if not self._due:
                     self._due = True
                     self._call_soon(self._pump)
-
-    def _moved(self, middle: float) -> None:
-        """The touch is another; `middle` is its bid + ask as decoded."""
-        self._high = max(self._high, middle)
-        self._low = min(self._low, middle)
-        if not self._due:
-            self._due = True
-            self._call_soon(self._pump)
 
     def _pump(self) -> None:
         """The newest quote, with the high and low since the last, to all who follow."""

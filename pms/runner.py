@@ -7,6 +7,7 @@ algo and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +17,6 @@ from algos.registry import Kind
 from algos.step import Action, Input
 from pms.clock import Alarm, Clock
 from schemas.chase import AlgoStatus
-from schemas.market import Quote
 
 MAILBOX_LIMIT = 1_000  # inputs within one step: each is taken before the next comes in, so more is a loop of our own
 PROGRESS_MS = 1_000  # progress events at most so often unless children or fills changed (contract.md)
@@ -54,7 +54,7 @@ class Runner:
 
     __slots__ = (
         *("algo_id", "parent_id", "root_id", "sub_account_id", "symbol"),
-        *("kind", "milestone", "quote", "state", "told", "told_at"),
+        *("kind", "milestone", "state", "told", "told_at"),
         *("_busy", "_clock", "_now", "_step", "_taker", "_waiting", "_waits", "_wake", "_wake_at"),
     )
 
@@ -79,37 +79,13 @@ class Runner:
         self.sub_account_id = view.sub_account_id
         self.symbol = view.symbol
         self.milestone = view.milestone  # what was told of it, by a former life as well
-        self.quote: Quote | None = None
 
     @property
     def ended(self) -> bool:
         return bool(self.state.status.terminal)
 
-    def on_quote(self, quote: Quote) -> None:
-        """The hot path: most quotes change nothing, and then nothing happens here either."""
-        self.quote = quote
-        self._take(quote)
-        if self._waiting:
-            self._drain()
-
-    def offer(self, given: Input) -> None:
-        """Step with an input now, or after the step under way."""
-        if not self._busy:
-            self._take(given)
-            if self._waiting:
-                self._drain()
-        elif len(self._waiting) < MAILBOX_LIMIT:
-            self._waiting.append(given)
-        else:
-            self._waiting.clear()
-            self._broken(Overflow(f"{MAILBOX_LIMIT} inputs within one step"))
-
-    def _drain(self) -> None:
-        while self._waiting:
-            self._take(self._waiting.pop(0))
-
-    def _take(self, given: Input) -> None:
-        """One step, and what it decided. What comes in while that is carried out waits: the step itself is pure."""
+    def take(self, given: Input) -> None:
+        """Step with an input. The hot path: most quotes change nothing, and then nothing happens here either."""
         before = self.state
         try:
             state, actions = self._step(before, given)
@@ -122,22 +98,36 @@ class Runner:
         self.state = state
         if self._waits is not None and not actions and self._waits(state):
             self.arm(self.kind.view(state).wake_at)  # kept in memory until then
-            return
-        self._busy = True
+        else:
+            self._carry_out(self._taker.on_decided, Decided(state, actions))
+
+    on_quote = take  # as the feed calls it (pms.fanout)
+
+    def offer(self, given: Input) -> None:
+        """Step with an input now, or after the step under way."""
+        if not self._busy:
+            self.take(given)
+        elif len(self._waiting) < MAILBOX_LIMIT:
+            self._waiting.append(given)
+        else:
+            self._waiting.clear()
+            self._broken(Overflow(f"{MAILBOX_LIMIT} inputs within one step"))
+
+    def _carry_out(self, call: Callable[[Runner, Any], None], what: Any) -> None:
+        """Have the taker do what a step decided, and take what comes in meanwhile; the step itself is pure."""
+        busy, self._busy = self._busy, True
         try:
-            self._taker.on_decided(self, Decided(state, actions))
+            call(self, what)
+            while self._waiting and not busy:
+                self.take(self._waiting.pop(0))
         finally:
-            self._busy = False
+            self._busy = busy
 
     def _broken(self, error: Exception) -> None:
         _log.error("algo_failed", algo=self.algo_id, error=repr(error), exc_info=error)
         reason = f"internal error: {error!r}"
         self.state = msgspec.structs.replace(self.state, status=AlgoStatus.FAILED, reason=reason)
-        busy, self._busy = self._busy, True  # too many inputs come while one is carried out
-        try:
-            self._taker.on_broken(self, error)
-        finally:
-            self._busy = busy
+        self._carry_out(self._taker.on_broken, error)
 
     def arm(self, at_ms: int) -> None:
         """Have the alarm ring at `at_ms` (venue-corrected ms); 0 for none."""

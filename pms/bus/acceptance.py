@@ -90,9 +90,9 @@ def digest(*parts: bytes) -> str:
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
 
 
-def check_door(item: Item, admin_only: bool) -> None:
-    """Privileged commands may be kept to their own doors. Raises `Invalid` (NOT_ALLOWED)."""
-    if admin_only and item.command.type in PRIVILEGED and not item.arrival.admin:
+def check_door(item: Item) -> None:
+    """Where privileged commands are kept to their own doors. Raises `Invalid` (NOT_ALLOWED)."""
+    if item.command.type in PRIVILEGED and not item.arrival.admin:
         message = f"{item.command.type} is taken at the admin door only; nothing was done."
         raise Invalid(ErrorCode.NOT_ALLOWED, message)
 

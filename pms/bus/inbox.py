@@ -149,14 +149,15 @@ class Inbox:
 
     async def _first(self, item: Item, known: _Known, ahead: Answers, context: Context) -> bytes:
         """The reply to a request that this process sees for the first time."""
-        if ahead or not self._requests.claims_first(item):
+        if ahead or not self._executor.claims_first(item.command, item.sub_account):
             stored, foreign = await self._requests.look_up(item, ahead)
             if stored is not None:
                 return await self._requests.seen_before(item, stored)
             if foreign:
                 return await self._requests.foreign(item)
         try:
-            acceptance.check_door(item, self._admin_only)
+            if self._admin_only:
+                acceptance.check_door(item)
             acceptance.check_age(item, self._venue_now, self._doors.redis_now)
             if self._keyring.in_force:
                 await self._requests.once(item)

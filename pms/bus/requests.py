@@ -66,10 +66,6 @@ class Requests:
             return []
         return self._ask.begin(self._questions(item))
 
-    def claims_first(self, item: Item) -> bool:
-        """Whether the command's own first step finds out what a look-up would, a round trip earlier."""
-        return self._executor.claims_first(item.command, item.sub_account)
-
     def _questions(self, item: Item) -> list[Command]:
         mark = outcomes.owner_mark(item.sub_account)
         return [
@@ -99,7 +95,8 @@ class Requests:
     async def answer(self, item: Item, reply: Reply, context: Context) -> bytes:
         encoded = self._encode(item, reply)
         keep = kept(encoded)
-        if not keep and context.claimed is None and self.claims_first(item):  # it claims nothing, so nobody has asked
+        first = not keep and context.claimed is None and self._executor.claims_first(item.command, item.sub_account)
+        if first:  # it claims nothing, so nobody has asked
             stored, foreign = await self.look_up(item, [])
             if stored is not None:
                 return await self.seen_before(item, stored)

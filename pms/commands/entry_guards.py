@@ -40,9 +40,7 @@ def wanted(command: Command) -> bool:
 
 
 def check_entry(desk: Desk, command: Any, quotes: Mapping[str, Quote]) -> None:
-    """As `check`, at the newest mid; nothing where no protection is asked for."""
-    if not wanted(command):
-        return
+    """As `check`, at the newest mid."""
     instrument = desk.instruments[command.symbol]
     check(desk, command, instrument, quotes[command.symbol].mid2 * instrument.tick / 2)
 
@@ -71,9 +69,7 @@ def check(desk: Desk, command: Any, instrument: Instrument, price: Decimal) -> N
 
 
 def runners_for(desk: Desk, ids: OwnerIds, entry: Identity, command: Any, entry_id: str) -> list[Runner]:
-    """The protection of an entry, which waits for its first fill; none where the command asks for none."""
-    if command is None or not wanted(command):
-        return []
+    """The protection that a command asks for of its entry; it waits for the first fill."""
     who = Identity(
         ids.next(PROTECTION.letter, desk.now()), entry.sub_account_id, entry.tag, entry.epoch, entry.request_id
     )

@@ -228,6 +228,8 @@ class Manual:
 
     def _guards(self, order: Order, command: Command | None, request_id: str) -> list[Runner]:
         """The protection of a command's orders, where it asks for one."""
+        if command is None or not entry_guards.wanted(command):
+            return []
         whose = parse(order.client_order_id)
         assert isinstance(whose, OrderId), "an id of ours"
         account = self._desk.ledger.sub_accounts[order.sub_account_id]

@@ -120,7 +120,8 @@ class Starts:
         try:
             quotes = await self._market.quotes(needs)
             params = door.params(command, account.id, quotes)
-            entry_guards.check_entry(self._desk, command, quotes)
+            if entry_guards.wanted(command):
+                entry_guards.check_entry(self._desk, command, quotes)
             planned = door.planned(params, quotes)
             wanted = self._unset(needs, planned)
             if wanted:
@@ -181,7 +182,8 @@ class Starts:
         runner = desk.begin(kind, state)
         judged = self._refuse(runner, actions, planned, context.request_id)
         claim = context.claim(**{door.id_name: algo_id})
-        guards = entry_guards.runners_for(desk, self._ids, who, command, algo_id)
+        wanted = entry_guards.wanted(command)
+        guards = entry_guards.runners_for(desk, self._ids, who, command, algo_id) if wanted else []
         approved = _at_once(actions, judged)
         if not await entry_guards.begin(desk, guards, runner, actions, claim, context.request_id, approved):
             raise Taken
@@ -212,38 +214,28 @@ class Starts:
     def _denials(self, runner: Runner, judged: Sequence[Judged], planned: Sequence[Planned]) -> list[Refused]:
         """What the gate has against the first orders, and against any order of an algo that adds; but for what an algo
         gets around by itself."""
-        first: list[Refused] = []
+        refused: list[Refused] = []
         adding: set[str] = set()
         for verdict, order in judged:
             if isinstance(verdict, Denied):
                 if verdict.cause not in _BY_ITSELF:
-                    first.append((order, verdict))
+                    refused.append((order, verdict))
             elif not order.reduce_only:
                 adding.add(order.symbol)
-        if first:
-            return first
-        entry = self._desk.entry
-        whole = self._whole(runner, [one for one in planned if one.symbol not in adding])  # what stops any stops those
-        return [(order, no) for order in whole if (no := entry.stopped(order)) is not None]
+        if refused:
+            return refused
+        for one in planned:
+            if one.symbol not in adding:  # what stops any order has not stopped those
+                order = self._whole(runner, one)
+                if (denied := self._desk.entry.stopped(order)) is not None:
+                    refused.append((order, denied))
+        return refused
 
-    def _whole(self, runner: Runner, planned: Sequence[Planned]) -> list[Order]:
-        """All that an algo is to trade, as one order of each symbol and side."""
-        return [
-            self._desk.entry.intent(
-                runner,
-                PlaceChild(
-                    f"{_NOBODY}-{number}",
-                    one.symbol,
-                    one.side,
-                    "GTC",
-                    one.price,
-                    one.quantity,
-                    one.reduce_only,
-                    one.leverage,
-                ),
-            )
-            for number, one in enumerate(planned)
-        ]
+    def _whole(self, runner: Runner, one: Planned, number: int = 0) -> Order:
+        """All that an algo is to trade of a symbol on one side, as one order."""
+        name, price = f"{_NOBODY}-{number}", one.price
+        whole = PlaceChild(name, one.symbol, one.side, "GTC", price, one.quantity, one.reduce_only, one.leverage)
+        return self._desk.entry.intent(runner, whole)
 
     async def was_started(self, door: Door, command: Command, request: Request, tell: Tell) -> Reply | None:
         """What an earlier daemon made of an accepted command: the algo as it stands or ended; None: it had not
@@ -264,12 +256,13 @@ class Starts:
         try:
             quotes = await self._market.quotes(needs)
             params = door.params(command, account.id, quotes)
-            entry_guards.check_entry(self._desk, command, quotes)
+            if entry_guards.wanted(command):
+                entry_guards.check_entry(self._desk, command, quotes)
             planned = door.planned(params, quotes)
             runner, actions = self._look(door, account, params, quotes)
             denials = self._denials(runner, self._desk.entry.judge(self._first.orders(runner, actions)), planned)
             first = self._first.described(runner, actions)
-            whole = self._whole(runner, planned)
+            whole = [self._whole(runner, one, number) for number, one in enumerate(planned)]
             totals = _terms(planned) | (numbers(self._desk.entry.weigh(whole)) if whole else {})
         finally:
             await self._market.release(needs)

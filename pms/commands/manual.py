@@ -25,7 +25,7 @@ from pms.commands.denials import invalid
 from pms.commands.identity import OwnerIds, Taken
 from pms.commands.terms import Terms
 from pms.core.limits import Weight
-from pms.core.risk import Denied
+from pms.core.risk import Approved, Denied
 from pms.desk import Desk
 from pms.leverage import Leverage
 from pms.market_tape import Arrived
@@ -132,16 +132,19 @@ class Manual:
 
     def _let_through(
         self, asks: Sequence[Ask], intents: Sequence[Order], some: bool, final: bool
-    ) -> tuple[list[Order], list[tuple[str, Denied]]]:
-        """The orders that may be placed, and what is denied. Raises Invalid where none may, or not all and only `some`
-        would do; of open orders there must be room for all (execution.md 10). Denials are published where they are
-        `final`, or raise."""
-        denials = self._desk.entry.check_orders(intents)
+    ) -> tuple[list[tuple[Order, Approved]], list[tuple[str, Denied]]]:
+        """The orders that may be placed in this turn, and what is denied. Raises Invalid where none may, or not all and
+        only `some` would do; of open orders there must be room for all (execution.md 10). Denials are published where
+        they are `final`, or raise."""
+        judged = self._desk.entry.judge(intents)
+        going = [(order, verdict) for verdict, order in judged if isinstance(verdict, Approved)]
+        if len(going) == len(intents):
+            return going, []
         denied = [
-            (order, ask.path, no) for order, ask, no in zip(intents, asks, denials, strict=True) if no is not None
+            (order, ask.path, verdict)
+            for order, ask, (verdict, _) in zip(intents, asks, judged, strict=True)
+            if isinstance(verdict, Denied)
         ]
-        if not denied:
-            return list(intents), []
         told = [(path, denial) for _, path, denial in denied]
         short = [one for one in told if one[1].code is ErrorCode.MAX_OPEN_ORDERS]
         raises = short or not some or len(denied) == len(intents)
@@ -152,7 +155,7 @@ class Manual:
         if raises:
             path, denial = (*short, *told)[0]
             raise invalid(denial, path)
-        return [order for order, no in zip(intents, denials, strict=True) if no is None], told
+        return going, told
 
     def _intents(self, asks: Sequence[Ask], account: SubAccount, origin: Origin, request_id: str) -> list[Order]:
         now, epoch = self._desk.now(), self._epoch()
@@ -199,31 +202,34 @@ class Manual:
                 asks = wants.ask()  # the price may have moved meanwhile
             intents = self._intents(asks, account, origin, context.request_id)
             going, denied = self._let_through(asks, intents, wants.some, final=True)
-            names = [order.client_order_id for order in going]
+            names = [order.client_order_id for order, _ in going]
             with self._desk.fates.follow(names) as fate:
                 await self._launch(going, intents, context, wants.guard)
                 await fate.until(lambda: all(map(_answered, self._orders(names))), answer_by - self._clock.monotonic())
             return Batch(self._orders(names), fate.failures, tuple(denied))
 
     async def _launch(
-        self, going: Sequence[Order], intents: Sequence[Order], context: Context, guard: Command | None
+        self,
+        going: Sequence[tuple[Order, Approved]],
+        intents: Sequence[Order],
+        context: Context,
+        guard: Command | None,
     ) -> None:
-        """Record, claim and send. Raises Taken."""
-        guards = self._guards(going[0], guard, context.request_id)
+        """Record, claim and send what the gate has approved in this turn. Raises Taken."""
+        guards = self._guards(intents[0], guard, context.request_id)
         claim = context.claim(clientOrderId=intents[0].client_order_id, count=str(len(intents)))
         with self._desk.step(context.request_id, claim) as unit:
             entry_guards.launch(self._desk, guards, context.request_id)
-            for intent in going:
-                _, denied = self._desk.entry.submit(unit, intent)
-                assert denied is None, f"the gate let it through a moment ago: {denied}"
+            for order, approved in going:
+                self._desk.entry.take(unit, order, approved)
         assert unit.durable is not None, "a step with an order is committed"
         if isinstance(await unit.durable, Duplicate):
             for runner in guards:
                 self._desk.withdraw(runner)
-            self._desk.entry.forget([intent.client_order_id for intent in going])
+            self._desk.entry.forget([order.client_order_id for order, _ in going])
             raise Taken
         entry_guards.follow(self._desk, guards)
-        for order in going:
+        for order, _ in going:
             self._arrived(order.client_order_id, order.sub_account_id, order.symbol, order.side, order.quantity)
 
     def _guards(self, order: Order, command: Command | None, request_id: str) -> list[Runner]:

@@ -9,7 +9,7 @@ from tests.static.planting import Planted, assert_found
 
 LOSSES, CHASE = "tests/world/test_limits_and_losses.py::", "tests/pure/algos/test_chase.py::"
 RECOVERY, MANAGER = "tests/world/test_recovery_run.py::", "tests/contract/test_service_manager.py::"
-MODES = "tests/pure/test_config.py::"
+MODES, RUNNER = "tests/pure/test_config.py::", "tests/pure/test_runner.py::"
 
 # what is wrong: path, right, wrong, the test that finds it
 ERRORS = {
@@ -84,6 +84,18 @@ ERRORS = {
         'ours = env.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())',
         "ours = True",
         MANAGER + "test_without_a_watchdog_of_ours_there_is_no_sign_of_life",
+    ),
+    "an input is taken in the midst of another's decision": (
+        "pms/runner.py",
+        "busy, self._busy = self._busy, True",
+        "busy, self._busy = self._busy, False",
+        RUNNER + "test_what_comes_in_while_a_decision_is_carried_out_is_taken_after_it",
+    ),
+    "an algo that feeds itself is fed for ever": (
+        "pms/runner.py",
+        "elif len(self._waiting) < MAILBOX_LIMIT:",
+        "elif len(self._waiting) < 100 * MAILBOX_LIMIT:",
+        RUNNER + "test_inputs_that_cause_ever_more_of_themselves_fail_the_algo",
     ),
 }
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 
 from pms.binance import errors
 from pms.binance.errors import Pause, Verdict
@@ -38,24 +37,18 @@ class Gate:
     """See the module."""
 
     def __init__(self, http: Http, clock: Clock, venue: VenueClock, governor: Governor) -> None:
-        self._http = http
+        self.http = http
         self._clock = clock
         self._venue = venue
         self.governor = governor
         self._shut_until = 0.0  # monotonic seconds, for everything
         self._orders_shut_until = 0.0
 
-    async def request(
-        self, method: str, target: str, headers: Mapping[str, str], charge: Charge, lane: Lane
-    ) -> Response:
-        """Send over REST, unless the gate is closed: then `Held`. Whether the budget has room was asked before."""
-        send = partial(self._http.request, method, target, headers)
-        return await self.passed(method, target, send, charge, lane)
-
     async def passed(
         self, method: str, target: str, send: Callable[[], Awaitable[Response]], charge: Charge, lane: Lane
     ) -> Response:
-        """The same for whichever way `send` takes."""
+        """Send by `send`, over `http` or another way, unless the gate is closed: then `Held`. Whether the budget has
+        room was asked before."""
         wait = self.wait_ms(method, target) if self._shut_until or self._orders_shut_until else 0
         if wait:
             raise Held(f"nothing was sent: the venue has told us to be silent for {wait} ms more", wait)
@@ -76,7 +69,7 @@ class Gate:
         return response
 
     async def close(self) -> None:
-        await self._http.close()
+        await self.http.close()
 
     def wait_ms(self, method: str, target: str) -> int:
         """Milliseconds until such a request may leave; 0: now."""

@@ -64,7 +64,7 @@ class BinanceVenue(Venue):
     over REST.
 
     `venue_clock` is for who asks for the venue's time before there is a venue; without it there is one of its own.
-    `gate` is the `Http` that whoever else asks the venue (depth snapshots) has to use, so that a ban binds all.
+    `gate` is what whoever else asks the venue (depth snapshots) has to pass, so that a ban binds all.
     """
 
     time_ms: Callable[[], int]

@@ -168,7 +168,8 @@ class Rest:
             made = signing if isinstance(signing, Signing) else self._signer.begin(query, request.window_ms)
             query = made.at(self._venue.now_ms())
         target = f"{request.path}?{query}" if query else request.path
-        return await self._gate.request(request.method, target, self._headers, request.charge, request.lane)
+        send = partial(self._gate.http.request, request.method, target, self._headers)
+        return await self._gate.passed(request.method, request.path, send, request.charge, request.lane)
 
     def _framed(self, request: Request, signing: Signing | Framed | None) -> Framed | None:
         """What leaves over the order socket; None: REST. What was signed for REST while no socket was open stays so."""

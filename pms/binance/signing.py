@@ -116,7 +116,7 @@ class Signer:
     def begin(self, query: str, window_ms: int) -> Signing:
         """All of a signed query but its timestamp, ahead of the moment of sending."""
         text = f"{query}&recvWindow={window_ms}&timestamp=".removeprefix("&")
-        return Signing(self.part(text), text, quoted=self._private is not None)
+        return Signing(self.part(text), text, self._private is not None)
 
     def part(self, head: str) -> Part:
         """The beginning of a text to sign, ahead of the moment of sending."""

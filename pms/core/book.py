@@ -175,7 +175,7 @@ class Book:
         """The touch as decoded, our own orders included: a cheap sign of change. None where a side is empty."""
         if (told := self.told) is not None:
             return (told.bid, told.bid_qty, told.ask, told.ask_qty) if told.bid_qty and told.ask_qty else None
-        bid, ask = self._bids.best(), self._asks.best()
+        bid, ask = self._bids.best, self._asks.best
         if bid is None or ask is None:
             return None
         return bid, self._bids.levels[bid], ask, self._asks.levels[ask]
@@ -230,15 +230,16 @@ class Book:
 class _Ladder:
     """One side: price -> quantity, with a heap of prices in which dead entries are left until they come to the top.
 
-    `sign` is -1 for bids, so that the heap's smallest is the best.
+    `sign` is -1 for bids, so that the heap's smallest is the best. `best` is the best price; None where there is none.
     """
 
-    __slots__ = ("_heap", "_heap_max", "_sign", "levels")
+    __slots__ = ("_heap", "_heap_max", "_sign", "best", "levels")
 
     def __init__(self, sign: float) -> None:
         self._sign = sign
         self._heap: list[float] = []
         self._heap_max = HEAP_SLACK
+        self.best: float | None = None
         self.levels: dict[float, float] = {}
 
     def load(self, levels: Iterable[tuple[float, float]]) -> None:
@@ -257,15 +258,10 @@ class _Ladder:
                 levels.pop(price, None)
         if len(heap) > self._heap_max:
             self._sweep()
-
-    def best(self) -> float | None:
-        heap, levels, sign = self._heap, self.levels, self._sign
-        while heap:
-            price = sign * heap[0]
-            if price in levels:
-                return price
+            return
+        while heap and sign * heap[0] not in levels:
             heappop(heap)
-        return None
+        self.best = sign * heap[0] if heap else None
 
     def ordered(self) -> list[float]:
         """All prices, best first."""
@@ -277,10 +273,13 @@ class _Ladder:
 
     def first(self, accept: Callable[[float, float], tuple[int, Decimal] | None]) -> tuple[int, Decimal] | None:
         """What `accept(price, quantity)` says to the best level to which it says anything, asked best first."""
-        heap, passed, answer = self._heap, [], None
-        while (price := self.best()) is not None and (answer := accept(price, self.levels[price])) is None:
+        heap, levels, sign, passed, answer = self._heap, self.levels, self._sign, [], None
+        while heap and answer is None:
             key = heap[0]
-            passed.append(key)
+            price = sign * key
+            if price in levels:
+                answer = accept(price, levels[price])
+                passed.append(key)
             while heap and heap[0] == key:  # a level that came back after its end is in the heap twice
                 heappop(heap)
         for key in passed:
@@ -293,4 +292,5 @@ class _Ladder:
             self.levels = {self._sign * key: self.levels[self._sign * key] for key in near}
         self._heap = [self._sign * price for price in self.levels]
         heapify(self._heap)
+        self.best = self._sign * self._heap[0] if self._heap else None
         self._heap_max = 2 * len(self._heap) + HEAP_SLACK

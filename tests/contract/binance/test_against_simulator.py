@@ -304,7 +304,7 @@ async def test_a_lost_answer_is_unknown_and_asked_once(world: World, method: str
 async def test_an_answer_that_never_comes_is_unknown_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest, "ANSWER_S", 0.2)
     world.spoil(OnRequest(method="POST", path=ORDER, delay_after_ms=1_000))
-    world.venue.gate._http._answer_s = 0.2  # type: ignore[attr-defined]
+    world.venue.gate.http._answer_s = 0.2  # type: ignore[attr-defined]
     assert isinstance(await world.place("a-1", "83990"), Unknown)
     assert await world.venue.look_up(SYMBOL, "a-1") is not None
 

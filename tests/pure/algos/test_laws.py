@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from algos import laws, step
+from algos.children import StopChild
 from algos.registry import CHASE, KINDS
 from algos.step import AmendChild, CancelChild, OrderUpdate, PlaceChild
 from schemas.chase import AlgoStatus
@@ -50,6 +51,12 @@ def test_law_1_two_requests_at_once() -> None:
     stage = resting()
     with broken(1):
         check(stage, amend(stage), amend(stage))
+
+
+def test_law_1_a_child_that_is_no_order() -> None:
+    stage = resting()
+    with broken(1):
+        check(stage, StopChild("another", "asked"))
 
 
 def test_law_1_an_order_that_the_record_does_not_name() -> None:

@@ -65,7 +65,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def identify(arrival: Arrival, decoded: Decoded, owner: str) -> Item:
-    """The item of a decoded command; `owner` is the sub-account that an id in its body names ("" where none).
+    """The item of a decoded command; `owner` is the sub-account that an id in its body names ("" where none): it
+    counts where the command names none itself.
 
     Raises `Invalid` (MISSING_FIELD) where a requestId is needed and missing.
     """

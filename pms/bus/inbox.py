@@ -108,7 +108,8 @@ class Inbox:
 
     def _identify(self, arrival: Arrival) -> Item:
         decoded = decode_command(arrival.type, arrival.body, arrival.entry_id != "")
-        item = acceptance.identify(arrival, decoded, self._executor.owner(decoded.command))
+        owner = "" if decoded.envelope.sub_account_id else self._executor.owner(decoded.command)
+        item = acceptance.identify(arrival, decoded, owner)
         if self._keyring.in_force:
             self._keyring.check(item, self._venue_now())
         return item

@@ -26,7 +26,7 @@ from schemas.chase import ChaseParams, ChaseState
 from schemas.commands_algos import Chase, ChaseAmend
 from schemas.errors import ErrorCode, Invalid
 from schemas.fields import Command
-from schemas.market import Instrument, Quote
+from schemas.market import ZERO, Instrument, Quote
 from schemas.replies import ChaseReply, Success, ValidateReply
 
 
@@ -44,20 +44,18 @@ class ChaseDoor:
         return (Needs(command.symbol, command.leverage, command.reduce_only),)
 
     def params(self, command: Chase, sub_account: str, quotes: Mapping[str, Quote]) -> ChaseParams:
-        """Raises Invalid (QUANTITY_OFF_GRID, INVALID_FIELD, BELOW_MINIMUM)."""
-        instrument, quote = self._terms.instrument(command.symbol, command.reduce_only), quotes[command.symbol]
-        mid = quote.mid2 * instrument.tick / 2
-        quantity = self._terms.quantity(instrument, command.quantity, command.size_usdt, mid)
-        params = command.params(quantity)
-        price = _first_price(params, instrument, quote)
-        if price <= 0:
-            raise Invalid(ErrorCode.INVALID_FIELD, "the offset is larger than the price.", path="stalkOffsetTicks")
-        self._terms.sendable(instrument, quantity, price, command.reduce_only)
-        return params
+        """Raises Invalid (QUANTITY_OFF_GRID)."""
+        instrument = self._terms.instrument(command.symbol, command.reduce_only)
+        mid = ZERO if command.size_usdt is None else quotes[command.symbol].mid2 * instrument.tick / 2
+        return command.params(self._terms.quantity(instrument, command.quantity, command.size_usdt, mid))
 
     def planned(self, params: ChaseParams, quotes: Mapping[str, Quote]) -> Sequence[Planned]:
+        """Raises Invalid (INVALID_FIELD, BELOW_MINIMUM)."""
         instrument = self._terms.instruments[params.symbol]
         price = _first_price(params, instrument, quotes[params.symbol])
+        if price <= 0:
+            raise Invalid(ErrorCode.INVALID_FIELD, "the offset is larger than the price.", path="stalkOffsetTicks")
+        self._terms.sendable(instrument, params.quantity, price, params.reduce_only)
         return (Planned(params.symbol, params.side, params.quantity, price, params.leverage, params.reduce_only),)
 
     def reply(self, state: ChaseState) -> Success:

@@ -62,8 +62,14 @@ ERRORS = {
     "a chase sets leverage before it is judged": (
         "pms/commands/starting.py",
         "_refuse(runner, actions, planned, context.request_id)\n                for one in wanted:",
-        "_denials(runner, actions, planned)\n                for one in wanted:",
+        "_look(door, account, params, quotes)\n                for one in wanted:",
         case("SUBACCOUNT_FROZEN", "chase"),
+    ),
+    "what was approved before its step counts for no rate": (
+        "pms/order_entry.py",
+        "        self._count(order)\n        unit.event(",
+        "        unit.event(",
+        case("ORDER_RATE", "chase"),
     ),
     "a refusal has no numbers": (
         "pms/commands/denials.py",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pms.core import positions
-from pms.core.exposure import Exposure
+from pms.core.exposure import Exposure, Stake
 from schemas.market import Side
 from schemas.orders import Order, OrderState, Origin
 
@@ -59,6 +59,31 @@ def recount(known: dict[str, Order], account: str, symbol: str) -> tuple[Decimal
             left = max(order.quantity, order.next_quantity or D(0)) - order.filled_qty
             bids, asks = (bids + left, asks) if order.side is Side.BUY else (bids, asks + left)
     return bids, asks, live
+
+
+@given(stands=st.lists(orders, max_size=5), tried=st.lists(orders, max_size=5), leverage=st.integers(1, 9))
+def test_orders_that_were_only_tried_leave_nothing_behind(
+    stands: list[Order], tried: list[Order], leverage: int
+) -> None:
+    exposure = Exposure()
+    for order in stands:
+        exposure.order(order)
+    before = seen(exposure)
+    names = [f"tried-{number}" for number in range(len(tried))]
+    for name, order in zip(names, tried, strict=True):
+        exposure.order(_replace(order, client_order_id=name, leverage=leverage, price=D(7)))
+    for name in reversed(names):
+        exposure.forget(name, tried=True)
+    assert {key: stake for key, stake in seen(exposure).items() if key in before} == before
+
+
+def seen(exposure: Exposure) -> dict[tuple[str, str], list[object]]:
+    """All that is known of each stake."""
+    return {
+        (account, symbol): [getattr(stake, name) for name in Stake.__slots__]
+        for account in ("main", "other")
+        for symbol, stake in exposure.of(account).items()
+    }
 
 
 @given(changes=st.lists(orders | st.sampled_from("abcde"), max_size=30))

@@ -97,8 +97,7 @@ class Desk:
 
     def register(self, runner: Runner) -> None:
         """Words about its orders reach a runner from now on; quotes only once it follows."""
-        view = runner.kind.view(runner.state)
-        self.runners[view.algo_id] = runner
+        self.runners[runner.algo_id] = runner
         self.covers.add(runner)
         self.guards.add(runner)
 
@@ -115,8 +114,9 @@ class Desk:
                 self.family.follow(self.runners[child])
         self.covers.tell(view.symbol)
 
-    def _detach(self, runner: Runner, algo_id: str, symbol: str) -> None:
+    def _detach(self, runner: Runner) -> None:
         """A finished runner is unregistered (design.md rule 6)."""
+        algo_id, symbol = runner.algo_id, runner.symbol
         runner.close()
         self.runners.pop(algo_id, None)
         self.covers.discard(symbol, algo_id)
@@ -145,7 +145,7 @@ class Desk:
 
     def quote_of(self, runner: Runner) -> Any:
         """The newest quote of the runner's symbol, None while it is stale."""
-        return self.market.quote(runner.kind.view(runner.state).symbol)
+        return self.market.quote(runner.symbol)
 
     def launch(
         self, runner: Runner, actions: tuple[Action, ...], request_id: str, approved: tuple[Order, Approved] | None
@@ -163,10 +163,9 @@ class Desk:
 
     def withdraw(self, runner: Runner) -> None:
         """Forget an algo whose claim was taken before: nothing of it stands in Redis, nothing of it left."""
-        for member in tuple(self.family.members(runner.kind.view(runner.state).algo_id)):
-            view = member.kind.view(member.state)
-            self.entry.forget(view.live_children)
-            self._detach(member, view.algo_id, view.symbol)
+        for member in tuple(self.family.members(runner.algo_id)):
+            self.entry.forget(member.kind.view(member.state).live_children)
+            self._detach(member)
 
     def rewrite(self) -> None:
         """Write every record anew: Redis came back empty or older while we lived (execution.md 20)."""
@@ -221,7 +220,7 @@ class Desk:
         unit.algo(kind, state, view, algo_news.event_of(runner, view, started, unit.now))
         algo_news.alarm(self.alarms, view, state.reason, unit.now)
         if view.status.terminal:
-            self._detach(runner, view.algo_id, view.symbol)
+            self._detach(runner)
         else:
             runner.arm(view.wake_at)
             self.covers.changed(runner)

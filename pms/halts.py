@@ -70,9 +70,9 @@ class HaltFile:
         self.seen = self.stamp()
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """What stands there; another than `seen`: another hand has written it since. None: there is no file. One stat:
+        """What stands there; another than `seen`: another hand has written it since. None: there is no file. One look:
         asked before each entry."""
-        if self._path is None:
+        if self._path is None or not os.access(self._name, os.F_OK):  # nearly always: an exception costs more
             return None
         try:
             found = os.stat(self._name)

@@ -229,11 +229,10 @@ class OrderEntry:
 
     def intent(self, runner: Runner, action: PlaceChild) -> Order:
         """The order that an algo's child would be; nothing is recorded."""
-        view = runner.kind.view(runner.state)
         now = self._now()
         return Order(
             client_order_id=action.client_order_id,
-            sub_account_id=view.sub_account_id,
+            sub_account_id=runner.sub_account_id,
             symbol=action.symbol,
             side=action.side,
             order_type=action.order_type,
@@ -243,8 +242,8 @@ class OrderEntry:
             reduce_only=action.reduce_only,
             state=OrderState.PLACING,
             origin=action.origin or runner.kind.origin,
-            parent_id=view.algo_id,
-            root_id=view.root_id,
+            parent_id=runner.algo_id,
+            root_id=runner.root_id,
             created_at=now,
             updated_at=now,
             leverage=action.leverage,

@@ -7,7 +7,6 @@ A status that changes is published at once, progress at most once a second unles
 from __future__ import annotations
 
 from decimal import Decimal
-from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -50,16 +49,32 @@ class ChaseEvent(Event, frozen=True, kw_only=True):
     @classmethod
     def of(cls, kind: ChaseEventType, state: ChaseState, ts: int, slippage_bps: Decimal = ZERO) -> ChaseEvent:
         """The event `kind` of a chase as its record stands; a paused one says what paused it."""
-        told = dict(zip(_TOLD, _of_state(state), strict=True))
-        if state.status is AlgoStatus.PAUSED:
-            told["reason"] = state.paused
-        return cls(type=kind, ts=ts, slippage_bps=slippage_bps, **told)
-
-
-_OF_STATE = tuple(name for name in ChaseEvent.__struct_fields__ if name in ChaseState.__struct_fields__)
-_OF_PARAMS = ("stalk_mode", "stalk_offset_pct", "stalk_offset_ticks")
-_TOLD = (*_OF_STATE, *_OF_PARAMS)
-_of_state = attrgetter(*_OF_STATE, *(f"params.{name}" for name in _OF_PARAMS))
+        params = state.params
+        return cls(
+            type=kind,
+            ts=ts,
+            sub_account_id=state.sub_account_id,
+            request_id=state.request_id,
+            chase_id=state.chase_id,
+            symbol=state.symbol,
+            side=state.side,
+            quantity=state.quantity,
+            filled_quantity=state.filled_quantity,
+            reprice_count=state.reprice_count,
+            status=state.status,
+            initial_price=state.initial_price,
+            current_order_price=state.current_order_price,
+            bid=state.bid,
+            ask=state.ask,
+            stalk_mode=params.stalk_mode,
+            stalk_offset_pct=params.stalk_offset_pct,
+            stalk_offset_ticks=params.stalk_offset_ticks,
+            fill_price=state.fill_price,
+            reason=state.paused if state.status is AlgoStatus.PAUSED else state.reason,
+            fees=state.fees,
+            arrival_mid=state.arrival_mid,
+            slippage_bps=slippage_bps,
+        )
 
 
 class TwapEvent(Event, frozen=True, kw_only=True):

@@ -37,8 +37,10 @@ class Function:
             words.append("" if record.expected_rev is None else record.expected_rev)
             words += (record.rev, "" if record.event is None else record.event, record.ttl_ms)
             words += ("", "") if index is None else (index.key, f"{'+' if index.keep else '-'}{index.field}")
+            assert record.body.startswith(b'{"'), f"the body of a record is a non-empty object: {record.body!r}"
             words.append(record.body[1:])  # the spliced fields stand before: the body goes without its opening brace
         for event in batch.events:
+            assert event.body.startswith(b'{"'), f"the body of an event is a non-empty object: {event.body!r}"
             words += (event.sub_account, event.type, event.body[1:])
         for put in batch.puts:
             words += (put.key, put.field, put.value, put.ttl_ms)

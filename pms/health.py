@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VERSION = "0.1.0"
 PACE_S = 2.0  # pms:health lives 15 s, so that seven beats may be missed
+TOGETHER_S = 0.02  # prices of so long are one write: fifty symbols would be five hundred a second, beside the orders'
 ALIVE_FILE = "alive"
 
 
@@ -48,6 +49,7 @@ class HealthWriter:
         self._alive = None if folder is None else folder / ALIVE_FILE
         self._read = read
         self._down = down
+        self._prices: dict[str, Put] = {}
 
     async def run(self) -> None:
         while True:
@@ -79,8 +81,15 @@ class HealthWriter:
             ts=quote.ts,
             source="depth",
         )
-        put = Put(key=self._names.price(instrument.symbol), value=codec.encode(price), ttl_ms=PRICE_TTL_S * 1000)
-        self._commits.commit(Batch(puts=(put,)))
+        key = self._names.price(instrument.symbol)
+        if not self._prices:
+            self._clock.call_later(TOGETHER_S, self._write_prices)
+        self._prices[key] = Put(key=key, value=codec.encode(price), ttl_ms=PRICE_TTL_S * 1000)
+
+    def _write_prices(self) -> None:
+        puts, self._prices = tuple(self._prices.values()), {}
+        if not self._down():
+            self._commits.commit(Batch(puts=puts))
 
 
 def _overwrite(path: Path, text: str) -> None:

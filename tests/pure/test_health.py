@@ -1,0 +1,66 @@
+"""Prices on their way to Redis: many symbols in one write, the newest of each, and none while Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import NoReturn
+
+from pms.bus.batch import Batch, Durable
+from pms.clock import LoopClock
+from pms.health import TOGETHER_S, HealthWriter
+from schemas.keys import PRICE_TTL_S, Keys
+from tests.pure.algos.stage import quote, rules
+from tests.virtual import virtual
+
+FRAME_S = TOGETHER_S / 4
+
+
+class Commits:
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def commit(self, batch: Batch) -> Durable:
+        self.batches.append(batch)
+        return Durable()
+
+
+def unread() -> NoReturn:
+    raise AssertionError("a price is not health")
+
+
+@virtual
+async def test_prices_of_one_moment_are_one_write_of_the_newest_of_each() -> None:
+    commits = Commits()
+    writer = HealthWriter(commits, Keys(), LoopClock(asyncio.get_running_loop(), 0), None, unread, lambda: False)
+    for bid in (1000, 1001):
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            writer.on_price(rules(symbol=symbol), quote(bid, bid + 1), None)
+        await asyncio.sleep(FRAME_S)
+    assert commits.batches == []
+    await asyncio.sleep(TOGETHER_S)
+    (batch,) = commits.batches
+    assert {(put.key, put.ttl_ms) for put in batch.puts} == {
+        ("pms:price:BTCUSDT", PRICE_TTL_S * 1000),
+        ("pms:price:ETHUSDT", PRICE_TTL_S * 1000),
+    }
+    assert [json.loads(put.value)["bid"] for put in batch.puts] == [100.1, 100.1]
+    writer.on_price(rules(), quote(1002, 1003), None)
+    await asyncio.sleep(2 * TOGETHER_S)
+    assert [json.loads(put.value)["mid"] for put in commits.batches[1].puts] == [100.25]
+
+
+@virtual
+async def test_a_price_that_redis_could_not_take_is_dropped_and_the_next_is_written() -> None:
+    commits, away = Commits(), [False]
+    writer = HealthWriter(commits, Keys(), LoopClock(asyncio.get_running_loop(), 0), None, unread, lambda: away[0])
+    writer.on_price(rules(), quote(1000, 1001), None)
+    away[0] = True
+    await asyncio.sleep(2 * TOGETHER_S)
+    writer.on_price(rules(), quote(1001, 1002), None)
+    away[0] = False
+    await asyncio.sleep(2 * TOGETHER_S)
+    assert commits.batches == []
+    writer.on_price(rules(), quote(1002, 1003), None)
+    await asyncio.sleep(2 * TOGETHER_S)
+    assert [json.loads(put.value)["bid"] for batch in commits.batches for put in batch.puts] == [100.2]

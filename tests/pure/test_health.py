@@ -6,11 +6,13 @@ import asyncio
 import json
 from typing import NoReturn
 
+import msgspec
+
 from pms.bus.batch import Batch, Durable
 from pms.clock import LoopClock
 from pms.health import TOGETHER_S, HealthWriter
 from schemas.keys import PRICE_TTL_S, Keys
-from tests.pure.algos.stage import quote, rules
+from tests.pure.algos.stage import RULES, quote
 from tests.virtual import virtual
 
 FRAME_S = TOGETHER_S / 4
@@ -35,7 +37,7 @@ async def test_prices_of_one_moment_are_one_write_of_the_newest_of_each() -> Non
     writer = HealthWriter(commits, Keys(), LoopClock(asyncio.get_running_loop(), 0), None, unread, lambda: False)
     for bid in (1000, 1001):
         for symbol in ("BTCUSDT", "ETHUSDT"):
-            writer.on_price(rules(symbol=symbol), quote(bid, bid + 1), None)
+            writer.on_price(msgspec.structs.replace(RULES, symbol=symbol), quote(bid, bid + 1), None)
         await asyncio.sleep(FRAME_S)
     assert commits.batches == []
     await asyncio.sleep(TOGETHER_S)
@@ -45,7 +47,7 @@ async def test_prices_of_one_moment_are_one_write_of_the_newest_of_each() -> Non
         ("pms:price:ETHUSDT", PRICE_TTL_S * 1000),
     }
     assert [json.loads(put.value)["bid"] for put in batch.puts] == [100.1, 100.1]
-    writer.on_price(rules(), quote(1002, 1003), None)
+    writer.on_price(RULES, quote(1002, 1003), None)
     await asyncio.sleep(2 * TOGETHER_S)
     assert [json.loads(put.value)["mid"] for put in commits.batches[1].puts] == [100.25]
 
@@ -54,13 +56,13 @@ async def test_prices_of_one_moment_are_one_write_of_the_newest_of_each() -> Non
 async def test_a_price_that_redis_could_not_take_is_dropped_and_the_next_is_written() -> None:
     commits, away = Commits(), [False]
     writer = HealthWriter(commits, Keys(), LoopClock(asyncio.get_running_loop(), 0), None, unread, lambda: away[0])
-    writer.on_price(rules(), quote(1000, 1001), None)
+    writer.on_price(RULES, quote(1000, 1001), None)
     away[0] = True
     await asyncio.sleep(2 * TOGETHER_S)
-    writer.on_price(rules(), quote(1001, 1002), None)
+    writer.on_price(RULES, quote(1001, 1002), None)
     away[0] = False
     await asyncio.sleep(2 * TOGETHER_S)
     assert commits.batches == []
-    writer.on_price(rules(), quote(1002, 1003), None)
+    writer.on_price(RULES, quote(1002, 1003), None)
     await asyncio.sleep(2 * TOGETHER_S)
     assert [json.loads(put.value)["bid"] for batch in commits.batches for put in batch.puts] == [100.2]

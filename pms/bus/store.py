@@ -116,7 +116,7 @@ class Store:
         """
         future = Durable()
         if self._fenced is not None:
-            future.set_exception(Fenced(str(self._fenced)))
+            future.end(Fenced(str(self._fenced)))
             return future
         entry = Entry(batch, future)
         if self._open and not self._draining and not self._outbox and len(self._flying) < FLYING_BATCHES:

@@ -260,8 +260,10 @@ async def test_a_higher_epoch_stops_us_for_good(bed) -> None:
     await bed.redis.set(bed.keys.lease, '{"epoch":9,"host":"there"}')
     with pytest.raises(Fenced):
         await store.commit(Batch(events=(event(1),), records=(record(bed, 1, 0),)))
+    late = store.commit(Batch(events=(event(2),)))
+    assert isinstance(late.ended, Fenced), "who would act on it is told at once"
     with pytest.raises(Fenced):
-        await store.commit(Batch(events=(event(2),)))
+        await late
     assert any(isinstance(notice, Lost) for notice in bed.notices)
     assert not await bed.redis.exists(bed.keys.algo("chase", "a"))
     assert await numbers(bed) == []

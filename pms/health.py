@@ -50,6 +50,7 @@ class HealthWriter:
         self._read = read
         self._down = down
         self._prices: dict[str, Put] = {}
+        self._gathering = False  # prices were written a moment ago
 
     async def run(self) -> None:
         while True:
@@ -82,12 +83,17 @@ class HealthWriter:
             source="depth",
         )
         key = self._names.price(instrument.symbol)
-        if not self._prices:
-            self._clock.call_later(TOGETHER_S, self._write_prices)
         self._prices[key] = Put(key=key, value=codec.encode(price), ttl_ms=PRICE_TTL_S * 1000)
+        if not self._gathering:
+            self._write_prices()
 
     def _write_prices(self) -> None:
+        """What has gathered; what comes from now on gathers for a while."""
         puts, self._prices = tuple(self._prices.values()), {}
+        self._gathering = bool(puts)
+        if not self._gathering:
+            return
+        self._clock.call_later(TOGETHER_S, self._write_prices)
         if not self._down():
             self._commits.commit(Batch(puts=puts))
 

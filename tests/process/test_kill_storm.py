@@ -36,6 +36,7 @@ HURRY = {"PMS_RATE_ORDERS_10S": "100000", "PMS_RATE_ORDERS_1M": "1000000"}
 BEAT_S = 0.03
 STAYS = 15  # orders by hand that rest at a time
 WANTED_PER_S = 20
+TURN_S = 60  # a dozen recoveries in a minute take most of its weight, and one more may have to wait for the next
 SETTLE_S = 20  # what a death left in flight is known by then (execution.md 2)
 
 
@@ -150,7 +151,7 @@ def _again_plans_nothing(standing: Stack) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=START_LIMIT_S,
+            timeout=TURN_S + START_LIMIT_S,
         )
         for how in ("--apply", "--dry-run")
     ]

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from pms.core import allocation, equity, funding, margin, positions
+from pms.core import allocation, equity, funding, positions
 from pms.core.funding import CENT
 from pms.core.margin import Brackets
 from pms.core.positions import Booked, Trade
@@ -189,12 +189,9 @@ class Books:
 
     def _liquidation_price(self, held: Position, balance: Decimal) -> Decimal:
         """Of a position that is about to be kept, its sub-account's others as they stand."""
-        others = [
-            equity.stake(other, self._mark, self.brackets)
-            for (name, symbol), other in self._ledger.positions.items()
-            if name == held.sub_account_id and symbol != held.symbol and other.signed_quantity
-        ]
-        return funding.money(margin.liquidation_price(balance, equity.stake(held, self._mark, self.brackets), others))
+        others = [other for other in self.of(held.sub_account_id) if other.symbol != held.symbol]
+        stakes = equity.stakes([held, *others], self._mark, self.brackets)
+        return equity.liquidation_price(balance, held.symbol, stakes)
 
     def _tell_allocation(self, unit: Unit, order: Order, fill: Fill, closed: list[tuple[Position, Decimal]]) -> None:
         """Each sub-account that a liquidation or an ADL closed something of is told, with all who shared it."""

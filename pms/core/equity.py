@@ -22,22 +22,20 @@ from schemas.records import SubAccount
 Mark = Callable[[str], Decimal]  # the mark price of a symbol, 0 where it is not known
 
 
-def stake(held: Position, mark: Mark, brackets: Mapping[str, Brackets]) -> Stake:
-    """A position as margin sees it."""
-    symbol = held.symbol
-    return Stake(
-        symbol,
-        held.signed_quantity,
-        held.entry_price,
-        mark(symbol) or held.mark_price,
-        held.leverage,
-        brackets.get(symbol, ()),
-    )
-
-
 def stakes(positions: Iterable[Position], mark: Mark, brackets: Mapping[str, Brackets]) -> dict[str, Stake]:
     """The open positions of one sub-account by symbol, as margin sees them."""
-    return {held.symbol: stake(held, mark, brackets) for held in positions if held.signed_quantity}
+    return {
+        held.symbol: Stake(
+            held.symbol,
+            held.signed_quantity,
+            held.entry_price,
+            mark(held.symbol) or held.mark_price,
+            held.leverage,
+            brackets.get(held.symbol, ()),
+        )
+        for held in positions
+        if held.signed_quantity
+    }
 
 
 def liquidation_price(balance: Decimal, symbol: str, held: Mapping[str, Stake]) -> Decimal:

@@ -105,8 +105,7 @@ def liquidation_price(balance: Decimal, stake: Stake, others: Iterable[Stake]) -
 
     `others` are the sub-account's other positions, taken at their marks. The bracket is the one of today's notional.
     """
-    quantity = stake.quantity
-    row = bracket_of(stake.brackets, abs(quantity) * stake.mark)
+    quantity, row = stake.quantity, bracket_of(stake.brackets, stake.notional)
     if not quantity or row is None:
         return ZERO
     rest = balance + sum((other.unrealized - other.maintenance for other in others), ZERO)

@@ -106,10 +106,8 @@ class Line:
 
     def on_touch(self, frame: TouchFrame) -> None:
         """A touch between two frames of a fresh book."""
-        book = self.book
-        if frame.update_id <= book.newest_id or not book.live:
+        if not self.book.ticker(frame):
             return
-        book.newest_id, book.told = frame.update_id, frame  # `Book.ticker`, spelled out
         bid, ask = frame.bid, frame.ask
         if self.own.places or self.touched or bid <= 0.0 or bid >= ask:
             self._changed()
@@ -121,8 +119,7 @@ class Line:
         if middle < self._low:
             self._low = middle
         if not self._due:
-            self._due = True
-            self._call_soon(self._pump)
+            self._schedule()
 
     def _changed(self) -> None:
         """The book has moved: have the pump run if the touch is another. Numbers are made exact there, once a burst;
@@ -137,9 +134,7 @@ class Line:
             if touch is not None and self.fresh:
                 middle = touch[0] + touch[2]
                 self._high, self._low = max(self._high, middle), min(self._low, middle)
-                if not self._due:
-                    self._due = True
-                    self._call_soon(self._pump)
+                self._schedule()
             return
         self._touch = None
         quote = self.book.quote(self.own, self._now_ms)
@@ -150,9 +145,13 @@ class Line:
             if quote is not None:
                 reached = reaching(quote) if self.touched else quote
                 self._passed = reached if self._passed is None else conflated(self._passed, reached)
-                if not self._due:
-                    self._due = True
-                    self._call_soon(self._pump)
+                self._schedule()
+
+    def _schedule(self) -> None:
+        """Have the pump run at the end of this turn, once."""
+        if not self._due:
+            self._due = True
+            self._call_soon(self._pump)
 
     def _pump(self) -> None:
         """The newest quote, with the high and low since the last, to all who follow."""
@@ -209,9 +208,7 @@ class Line:
         """Our own orders changed: what is left of the touch may be another one, though no frame comes."""
         if self.fresh:
             self._touch = None
-            if not self._due:
-                self._due = True
-                self._call_soon(self._pump)
+            self._schedule()
 
     def beat(self) -> None:
         """Look for silence; called several times a second. Also starts again a joining that has died."""

@@ -123,7 +123,7 @@ class Market:
     def quote(self, symbol: str) -> Quote | None:
         """The newest touch less our own; None while it is unknown or stale."""
         line = self._lines.get(symbol)
-        return None if line is None or not line.fresh else line.book.quote(line.own, self.now_ms)
+        return None if line is None else line.quote
 
     def mark(self, symbol: str) -> Mark | None:
         line = self._lines.get(symbol)

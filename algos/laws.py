@@ -10,8 +10,6 @@ from schemas.chase import ChaseState, Child
 from schemas.market import Instrument
 
 OWN_ORDERS = (PlaceChild, AmendChild, CancelChild)
-
-
 _ASKS = (PlaceChild, AmendChild)
 
 

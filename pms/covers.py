@@ -51,7 +51,7 @@ class Covers:
 
     def add(self, runner: Runner) -> None:
         """An algo begins, or came back from Redis."""
-        if runner.kind.backed or runner.kind is PROTECTION:
+        if _closes(runner):
             view = runner.kind.view(runner.state)
             self._by_symbol.setdefault(view.symbol, {})[view.algo_id] = runner
             self._claimed[view.algo_id] = self._claim(runner)
@@ -66,7 +66,7 @@ class Covers:
 
     def changed(self, runner: Runner) -> None:
         """An algo's record changed: where it wants another quantity, or has another there, others' parts change."""
-        if not runner.kind.backed and runner.kind is not PROTECTION:  # nothing of it closes from the venue
+        if not _closes(runner):
             return
         claim = self._claim(runner)
         if self._claimed.get(claim.name, claim) != claim:
@@ -192,6 +192,11 @@ class Covers:
             return Claim(view.algo_id, wants, sum((one.open_quantity for one in state.orders), ZERO))
         orders = (self._desk.ledger.orders.get(name) for name in view.live_children)
         return Claim(view.algo_id, view.backstop, sum((one.remaining for one in orders if one is not None), ZERO))
+
+
+def _closes(runner: Runner) -> bool:
+    """Whether an algo keeps something at the venue that closes a position."""
+    return runner.kind.backed or runner.kind is PROTECTION
 
 
 def _first(runner: Runner) -> bool:

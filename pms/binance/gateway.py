@@ -101,7 +101,7 @@ class BinanceVenue(Venue):
     # --- order requests ---
 
     def prepare(self, order: Place | Amend | Cancel, exits: bool, refusal: Callable[[], str]) -> Send:
-        request = queries.amend(order) if isinstance(order, Amend) else queries.order(order)
+        request = queries.order(order)
         passage = Passage(refusal, partial(self._governor.errand, order, exits))
         decode = codec.order if isinstance(order, Amend) or not order.conditional else self._answer_of(order)
         send = partial(self._order, request, self.rest.sign(request), passage, decode)

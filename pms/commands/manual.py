@@ -23,6 +23,7 @@ from pms.commands import entry_guards
 from pms.commands.asks import Ask
 from pms.commands.denials import invalid
 from pms.commands.identity import OwnerIds, Taken
+from pms.commands.needs import MarketNeeds, Needs
 from pms.commands.terms import Terms
 from pms.core.limits import Weight
 from pms.core.risk import Approved, Denied
@@ -95,6 +96,7 @@ class Manual:
         self._ids = ids
         self._epoch = epoch
         self._gate = gate
+        self._market = MarketNeeds(desk.market, terms)
         self._clock = clock
         self.terms = terms
 
@@ -118,17 +120,13 @@ class Manual:
     @asynccontextmanager
     async def _watched(self, wants: Wants) -> AsyncIterator[None]:
         """Have a book of each symbol, and a price where one is needed. Raises Invalid."""
-        instruments = [self.terms.instrument(symbol, wants.reduce_only) for symbol in wants.symbols]
-        market = self._desk.market
-        for instrument in instruments:
-            await market.watch(instrument)
+        needs = [Needs(symbol, reduce_only=wants.reduce_only, priced=wants.priced) for symbol in wants.symbols]
+        await self._market.watch(needs)
         try:
-            for instrument in instruments if wants.priced else ():
-                await self.terms.quote(instrument.symbol)
+            await self._market.quotes(needs)
             yield
         finally:
-            for instrument in instruments:
-                await market.release(instrument.symbol)
+            await self._market.release(needs)
 
     def _let_through(
         self, asks: Sequence[Ask], intents: Sequence[Order], some: bool, final: bool

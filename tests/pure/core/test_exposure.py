@@ -11,28 +11,11 @@ from hypothesis import strategies as st
 from pms.core import positions
 from pms.core.exposure import Exposure, Stake
 from schemas.market import Side
-from schemas.orders import Order, OrderState, Origin
+from schemas.orders import Order, OrderState
+from tests.pure.core.resting import ORDER
 
 D = Decimal
 _replace = msgspec.structs.replace
-
-ORDER = Order(
-    client_order_id="c",
-    sub_account_id="main",
-    symbol="BTCUSDT",
-    side=Side.BUY,
-    order_type="LIMIT",
-    time_in_force="GTC",
-    quantity=D(1),
-    price=D(100),
-    reduce_only=False,
-    state=OrderState.ACTIVE,
-    origin=Origin.MANUAL,
-    parent_id="",
-    root_id="",
-    created_at=1,
-    updated_at=1,
-)
 
 orders = st.builds(
     lambda **changes: _replace(ORDER, **changes),

@@ -17,9 +17,10 @@ from pms.core.risk import Adding, Approved, Closing, Denied
 from pms.venue import Amend, Cancel, Place
 from schemas.errors import ErrorCode
 from schemas.market import Side
-from schemas.orders import Cause, Order, OrderState, Origin
+from schemas.orders import Cause, Order
 from schemas.records import Limits
 from tests.pure.algos.stage import quote, rules
+from tests.pure.core.resting import ORDER
 
 D = Decimal
 BUY, SELL = Side.BUY, Side.SELL
@@ -27,23 +28,6 @@ RULES = rules(max_price="105", market_max_qty="50")
 MARKET = risk.Market(instrument=RULES, quote=quote(1000, 1010), mark=D(100), open_orders=0)
 PLACE = Place("BTCUSDT", "c", BUY, "LIMIT", "GTX", D(1), D(100), False)
 AMEND = Amend("BTCUSDT", "c", BUY, D(1), D(100))
-ORDER = Order(
-    client_order_id="c",
-    sub_account_id="main",
-    symbol="BTCUSDT",
-    side=BUY,
-    order_type="LIMIT",
-    time_in_force="GTX",
-    quantity=D(1),
-    price=D(100),
-    reduce_only=False,
-    state=OrderState.ACTIVE,
-    origin=Origin.MANUAL,
-    parent_id="",
-    root_id="",
-    created_at=1,
-    updated_at=1,
-)
 _replace = msgspec.structs.replace
 
 
